@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * event - what any operating system, archive or importer can tell
+ *
+ * The narrow waist of stax: capture backends, replay and importers produce
+ * these, the aggregator consumes them and cannot tell the producers apart.
+ *
+ * Shape:   a tagged struct of one cache line; times are CLOCK_MONOTONIC in ns.
+ * Owner:   events, ips and names are borrowed: valid until on_events() returns.
+ * Threads: delivered by one thread, in time order.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/limits.h"
+
+enum event_kind {
+    EVENT_NONE, /* never delivered */
+    EVENT_SAMPLE,
+    EVENT_SWITCH_IN,
+    EVENT_SWITCH_OUT,
+    EVENT_WAKEUP,
+    EVENT_THREAD,
+    EVENT_IMAGE,
+    EVENT_LOST,
+    EVENT_KIND_N
+};
+
+enum event_thread_change {
+    EVENT_THREAD_PRESENT, /* was there when the recording began */
+    EVENT_THREAD_BORN,
+    EVENT_THREAD_NAMED,
+    EVENT_THREAD_GONE,
+};
+
+enum event_image_change {
+    EVENT_IMAGE_MAPPED,
+    EVENT_IMAGE_UNMAPPED, /* [start_ip, end_ip) no longer holds what it held */
+    EVENT_IMAGE_EXEC,     /* the whole address space is gone, other threads too */
+    EVENT_IMAGE_FORKED,   /* pid starts with a copy of parent_pid's address space */
+};
+
+enum event_lost_cause {
+    EVENT_LOST_RING_FULL,   /* the kernel found no room */
+    EVENT_LOST_QUEUE_FULL,  /* the aggregator fell behind */
+    EVENT_LOST_UNDECODABLE, /* a record that makes no sense */
+    EVENT_LOST_THROTTLED,   /* the kernel held samples back */
+    EVENT_LOST_CAUSE_N
+};
+
+/* What is mapped; file fields are zero for what has no file. */
+struct event_image {
+    enum event_image_change change;
+    uint64_t start_ip, end_ip;
+    uint64_t file_offset;     /* of start_ip */
+    const char *path;         /* as the kernel says it: "/usr/lib/…", "[vdso]", "//anon" */
+    uint64_t inode;           /* 0: unknown */
+    uint32_t device_major, device_minor;
+    uint8_t build_id_bytes;   /* 0: not told by the kernel */
+    uint8_t build_id[LIMIT_BUILD_ID_BYTES];
+    int64_t parent_pid;       /* EVENT_IMAGE_FORKED only */
+};
+
+struct event {
+    enum event_kind kind;
+    uint16_t cpu;
+    bool is_preempted;      /* SWITCH_OUT: it still wanted to run */
+    bool is_truncated;      /* SAMPLE: ips were cut at a limit */
+    uint64_t time_ns;
+    int64_t pid, tid;       /* of the thread that the event is about */
+    union {
+        struct {
+            const uint64_t *ips; /* innermost first: n_kernel_ips kernel ones, then user ones */
+            uint32_t n_ips;
+            uint32_t n_kernel_ips;
+            uint64_t period_ns; /* CPU time between samples as the timer was set; 0 unknown */
+        } sample;
+        struct {
+            uint64_t cpu_time_ns; /* SWITCH_OUT: the kernel's own total for the thread; 0 unknown */
+        } sched;
+        struct {
+            int64_t waker_tid; /* 0: not a thread (interrupt, timer) */
+        } wakeup;
+        struct {
+            enum event_thread_change change;
+            const char *name; /* NAMED, PRESENT; NULL where unknown */
+        } thread;
+        const struct event_image *image;
+        struct {
+            enum event_lost_cause cause;
+            uint64_t count;
+        } lost;
+    };
+};

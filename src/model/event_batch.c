@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/event_batch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One record becomes at most this many events (a switch: out and in; an exec: image and name). */
+#define EVENTS_PER_RECORD 4u
+
+struct event_batch {
+    struct event_batch_limits limits;
+    struct event *events;
+    uint64_t *ips;
+    struct event_image *images;
+    char *text;
+    size_t n_events, n_ips, n_images, text_bytes;
+};
+
+static size_t or_default(size_t wanted, size_t fallback)
+{
+    return wanted ? wanted : fallback;
+}
+
+int event_batch_new(const struct event_batch_limits *limits, struct event_batch **ret_batch)
+{
+    _cleanup_(event_batch_freep) struct event_batch *batch = calloc(1, sizeof(*batch));
+    if (!batch) {
+        return -ENOMEM;
+    }
+    batch->limits = (struct event_batch_limits){
+        .n_events = or_default(limits->n_events, 32768),
+        .n_ips = or_default(limits->n_ips, 131072),
+        .n_images = or_default(limits->n_images, 1024),
+        .text_bytes = or_default(limits->text_bytes, 256 * 1024),
+    };
+    batch->events = calloc(batch->limits.n_events, sizeof(*batch->events));
+    batch->ips = calloc(batch->limits.n_ips, sizeof(*batch->ips));
+    batch->images = calloc(batch->limits.n_images, sizeof(*batch->images));
+    batch->text = calloc(1, batch->limits.text_bytes);
+    if (!batch->events || !batch->ips || !batch->images || !batch->text) {
+        return -ENOMEM;
+    }
+    *ret_batch = TAKE_PTR(batch);
+    return 0;
+}
+
+struct event_batch *event_batch_free(struct event_batch *batch)
+{
+    if (batch) {
+        free(batch->events);
+        free(batch->ips);
+        free(batch->images);
+        free(batch->text);
+        free(batch);
+    }
+    return NULL;
+}
+
+void event_batch_clear(struct event_batch *batch)
+{
+    batch->n_events = batch->n_ips = batch->n_images = batch->text_bytes = 0;
+}
+
+bool event_batch_has_room(const struct event_batch *batch)
+{
+    const struct event_batch_limits *limits = &batch->limits;
+    return batch->n_events + EVENTS_PER_RECORD <= limits->n_events &&
+           batch->n_ips + LIMIT_STACK_IPS <= limits->n_ips &&
+           batch->n_images + EVENTS_PER_RECORD <= limits->n_images &&
+           batch->text_bytes + 2 * LIMIT_PATH_BYTES <= limits->text_bytes;
+}
+
+uint64_t *event_batch_add_ips(struct event_batch *batch, size_t n_ips)
+{
+    if (n_ips > batch->limits.n_ips - batch->n_ips) {
+        return NULL;
+    }
+    uint64_t *ips = batch->ips + batch->n_ips;
+    batch->n_ips += n_ips;
+    return ips;
+}
+
+const char *event_batch_add_text(struct event_batch *batch, const char *text)
+{
+    size_t n_bytes = strnlen(text, LIMIT_PATH_BYTES - 1);
+    if (n_bytes + 1 > batch->limits.text_bytes - batch->text_bytes) {
+        return NULL;
+    }
+    char *copy = batch->text + batch->text_bytes;
+    memcpy(copy, text, n_bytes);
+    copy[n_bytes] = '\0';
+    batch->text_bytes += n_bytes + 1;
+    return copy;
+}
+
+struct event_image *event_batch_add_image(struct event_batch *batch,
+                                          const struct event_image *image)
+{
+    if (batch->n_images == batch->limits.n_images) {
+        return NULL;
+    }
+    struct event_image *copy = &batch->images[batch->n_images];
+    *copy = *image;
+    if (image->path) {
+        copy->path = event_batch_add_text(batch, image->path);
+        if (!copy->path) {
+            return NULL;
+        }
+    }
+    batch->n_images++;
+    return copy;
+}
+
+bool event_batch_add(struct event_batch *batch, const struct event *event)
+{
+    if (batch->n_events == batch->limits.n_events) {
+        return false;
+    }
+    size_t at = batch->n_events++;
+    for (; at > 0 && batch->events[at - 1].time_ns > event->time_ns; at--) {
+        batch->events[at] = batch->events[at - 1];
+    }
+    batch->events[at] = *event;
+    return true;
+}
+
+bool event_batch_add_deep(struct event_batch *batch, const struct event *event)
+{
+    struct event copy = *event;
+    if (event->kind == EVENT_SAMPLE && event->sample.n_ips > 0) {
+        uint64_t *ips = event_batch_add_ips(batch, event->sample.n_ips);
+        if (!ips) {
+            return false;
+        }
+        memcpy(ips, event->sample.ips, event->sample.n_ips * sizeof(*ips));
+        copy.sample.ips = ips;
+    } else if (event->kind == EVENT_IMAGE) {
+        copy.image = event_batch_add_image(batch, event->image);
+        if (!copy.image) {
+            return false;
+        }
+    } else if (event->kind == EVENT_THREAD && event->thread.name) {
+        copy.thread.name = event_batch_add_text(batch, event->thread.name);
+        if (!copy.thread.name) {
+            return false;
+        }
+    }
+    return event_batch_add(batch, &copy);
+}
+
+size_t event_batch_count(const struct event_batch *batch)
+{
+    return batch->n_events;
+}
+
+const struct event *event_batch_get(const struct event_batch *batch, size_t index)
+{
+    return &batch->events[index];
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * ids - the dense 32-bit names that a run gives to what it meets
+ *
+ * Owner:   the run that issued them; they mean nothing in another run.
+ * Threads: values.
+ */
+
+#include <stdint.h>
+
+typedef uint32_t run_id;    /* 1, 2, 3 … per server */
+typedef uint32_t thread_id; /* survives reuse of the operating system's tid */
+typedef uint32_t image_id;
+typedef uint32_t frame_id; /* one place in one image */
+typedef uint32_t stack_id; /* a whole call stack; 0 is the empty one */
+
+#define THREAD_ID_NONE UINT32_MAX
+#define STACK_ID_EMPTY 0u
+
+/* Images that every run has. */
+#define IMAGE_ID_UNKNOWN 0u /* code outside every known mapping; addresses are run-time addresses */
+#define IMAGE_ID_KERNEL 1u  /* the kernel and its modules; addresses are run-time addresses */
+#define IMAGE_ID_FIRST 2u

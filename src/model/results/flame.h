@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * flame - the call tree of a view, callers above callees
+ *
+ * Owner, Threads: see result.h.
+ */
+
+#include "model/results/result.h"
+#include "model/view.h"
+
+struct flame_node {
+    const char *name;
+    const char *image;
+    enum frame_kind kind;
+    bool inlined;
+    const char *address;
+    uint64_t active_ns, off_cpu_ns, target_ns;
+    uint64_t spans, samples;
+    uint64_t self_active_ns, self_off_cpu_ns;
+    bool linked;
+    uint64_t hidden_nodes; /* children and their descendants cut by max_depth or threshold_pct */
+    size_t n_children;
+    struct flame_node *children; /* by weight */
+};
+
+struct flame_result {
+    struct run_stamp run;
+    struct view_echo view;
+    enum view_mode mode;
+    struct totals totals;
+    struct flame_node root; /* named "(all)" */
+    const char *hint;
+};

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * top - the hottest functions of a view
+ *
+ * Owner, Threads: see result.h.
+ */
+
+#include "model/results/result.h"
+
+enum top_sort { TOP_SORT_SELF, TOP_SORT_TOTAL, TOP_SORT_OFF_CPU };
+
+struct top_row {
+    const char *name;  /* "main", "libc.so.6+0x28f00" */
+    const char *image; /* base name of the file, "[kernel]", "[vdso]" */
+    enum frame_kind kind;
+    bool inlined;
+    const char *address; /* "0x…", where the function starts in its image; of a frame without a name, itself */
+    const char *file;
+    uint32_t line;
+    uint64_t self_active_ns, total_active_ns;
+    uint64_t self_samples, total_samples;
+    uint64_t self_off_cpu_ns, total_off_cpu_ns;
+    uint64_t target_ns, spans;
+    double self_pct, total_pct;
+};
+
+struct top_result {
+    struct run_stamp run;
+    struct view_echo view;
+    enum top_sort sort;
+    struct totals totals;
+    uint64_t functions; /* how many rows there are without the limit */
+    size_t n_rows;
+    struct top_row *rows;
+    const char *hint; /* what to type when the view is empty */
+};
