@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "images/elf_file.h"
+
+static char *own_program;
+static size_t own_program_bytes;
+
+static int read_own_program(void **state)
+{
+    (void)state;
+    return fd_read_file("/proc/self/exe", 64 << 20, &own_program, &own_program_bytes);
+}
+
+static int free_own_program(void **state)
+{
+    (void)state;
+    free(own_program);
+    return 0;
+}
+
+static struct elf_file *open_memory(const void *data, size_t n_bytes)
+{
+    struct elf_file *file = NULL;
+    struct error error = {0};
+    assert_int_equal(elf_file_open_memory(data, n_bytes, &file, &error), 0);
+    return file;
+}
+
+static int take_bias(struct dl_phdr_info *info, size_t size, void *userdata)
+{
+    (void)size;
+    *(uint64_t *)userdata = info->dlpi_addr;
+    return 1; /* the program itself comes first */
+}
+
+static void test_own_program_through_a_descriptor(void **state)
+{
+    (void)state;
+    _cleanup_(fd_closep) int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    _cleanup_(elf_file_freep) struct elf_file *file = NULL;
+    struct error error = {0};
+    assert_int_equal(elf_file_open_descriptor(fd, &file, &error), 0);
+    assert_true(elf_file_n_sections(file) > 10);
+
+    struct elf_section text;
+    assert_true(elf_file_section_named(file, ".text", &text));
+    assert_int_equal(text.type, SHT_PROGBITS);
+    assert_true((text.flags & SHF_EXECINSTR) != 0);
+    struct bytes code;
+    assert_true(elf_file_section_bytes(file, text.index, &code));
+    assert_int_equal(bytes_left(&code), text.n_bytes);
+    assert_false(elf_file_section_named(file, ".no-such-section", &text));
+    assert_false(elf_file_section(file, 0, &text));
+    assert_false(elf_file_section(file, elf_file_n_sections(file), &text));
+
+    struct elf_section bss;
+    assert_true(elf_file_section_named(file, ".bss", &bss));
+    assert_false(elf_file_section_bytes(file, bss.index, &code));
+}
+
+/* Where this function is in the file, and where the linker put it, must agree. */
+static void test_layout_translates_offsets(void **state)
+{
+    (void)state;
+    uint64_t bias = 0;
+    dl_iterate_phdr(take_bias, &bias);
+    uint64_t wanted_addr = (uintptr_t)&test_layout_translates_offsets - bias;
+    _cleanup_(elf_file_freep) struct elf_file *file = open_memory(own_program, own_program_bytes);
+    struct elf_section text;
+    assert_true(elf_file_section_named(file, ".text", &text));
+    const Elf64_Ehdr *header = (const void *)own_program;
+    const Elf64_Shdr *sections = (const void *)(own_program + header->e_shoff);
+    uint64_t offset = sections[text.index].sh_offset + (wanted_addr - text.image_addr);
+    uint64_t image_addr = 0;
+    assert_true(elf_layout_find(elf_file_layout(file), offset, &image_addr));
+    assert_int_equal(image_addr, wanted_addr);
+    assert_memory_equal(own_program + offset, (const void *)&test_layout_translates_offsets, 16);
+    assert_false(elf_layout_find(elf_file_layout(file), UINT64_MAX, &image_addr));
+    assert_false(elf_layout_find(elf_file_layout(file), own_program_bytes + 8192, &image_addr));
+}
+
+static void test_layout_of_shared_pages(void **state)
+{
+    (void)state;
+    struct elf_layout layout = {
+        .n_segments = 2,
+        .segments = {{.file_offset = 0x1234, .n_bytes = 0x100, .image_addr = 0x401234},
+                     {.file_offset = 0, .n_bytes = 0x1234, .image_addr = 0x400000}},
+    };
+    uint64_t image_addr = 0;
+    assert_true(elf_layout_find(&layout, 0x1233, &image_addr));
+    assert_int_equal(image_addr, 0x401233);
+    assert_true(elf_layout_find(&layout, 0x1234, &image_addr));
+    assert_int_equal(image_addr, 0x401234);
+    /* Behind the segment's last byte, but on its last page. */
+    assert_true(elf_layout_find(&layout, 0x1fff, &image_addr));
+    assert_int_equal(image_addr, 0x401fff);
+    assert_false(elf_layout_find(&layout, 0x2000, &image_addr));
+    layout.segments[0].n_bytes = UINT64_MAX;
+    assert_true(elf_layout_find(&layout, UINT64_MAX - 1, &image_addr));
+    layout.n_segments = 0;
+    assert_false(elf_layout_find(&layout, 0, &image_addr));
+}
+
+static void test_symbols_can_be_walked(void **state)
+{
+    (void)state;
+    _cleanup_(elf_file_freep) struct elf_file *file = open_memory(own_program, own_program_bytes);
+    struct elf_section symbols;
+    struct elf_section text;
+    assert_true(elf_file_section_named(file, ".symtab", &symbols));
+    assert_true(elf_file_section_named(file, ".text", &text));
+    struct bytes names;
+    assert_true(elf_file_section_bytes(file, symbols.link, &names));
+    struct elf_symbol_cursor cursor;
+    assert_true(elf_file_symbols(file, symbols.index, &cursor));
+    size_t n_found = 0;
+    struct elf_symbol symbol;
+    while (elf_symbol_next(&cursor, &symbol)) {
+        assert_true(symbol.name_offset < bytes_left(&names));
+        if (strcmp((const char *)names.at + symbol.name_offset, "test_symbols_can_be_walked") ==
+            0) {
+            n_found++;
+            assert_int_equal(symbol.type, STT_FUNC);
+            assert_int_equal(symbol.binding, STB_LOCAL);
+            assert_int_equal(symbol.section, text.index);
+            assert_true(symbol.n_bytes > 0);
+        }
+    }
+    assert_int_equal(n_found, 1);
+    assert_false(elf_file_symbols(file, text.index, &cursor));
+}
+
+static void test_vdso_from_memory_has_a_build_id(void **state)
+{
+    (void)state;
+    const char *vdso = (const char *)getauxval(AT_SYSINFO_EHDR);
+    if (!vdso) {
+        skip();
+    }
+    _cleanup_(elf_file_freep) struct elf_file *file = open_memory(vdso, 4096);
+    uint8_t build_id[LIMIT_BUILD_ID_BYTES];
+    assert_true(elf_file_build_id(file, build_id) > 0);
+    uint64_t image_addr = 1;
+    assert_true(elf_layout_find(elf_file_layout(file), 0x40, &image_addr));
+}
+
+static void test_what_is_no_elf_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "#!/bin/sh\n", "\177ELF", "\177ELF\2\1\1",
+                                        "!<arch>\nlibelf reads archives too"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct elf_file *file = NULL;
+        struct error error = {0};
+        int r = elf_file_open_memory(texts[i], strlen(texts[i]), &file, &error);
+        assert_int_equal(r, -ENOEXEC);
+        assert_null(file);
+        assert_true(error_is_set(&error));
+    }
+    struct elf_file *file = NULL;
+    _cleanup_(fd_closep) int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(elf_file_open_descriptor(fd, &file, NULL), -ENOEXEC);
+    assert_null(elf_file_free(NULL));
+}
+
+/* Walks everything; the sanitizers say whether it stayed inside. */
+static void walk(const char *data, size_t n_bytes)
+{
+    _cleanup_(elf_file_freep) struct elf_file *file = NULL;
+    if (elf_file_open_memory(data, n_bytes, &file, NULL) < 0) {
+        return;
+    }
+    uint8_t build_id[LIMIT_BUILD_ID_BYTES];
+    (void)elf_file_build_id(file, build_id);
+    for (size_t i = 0; i < elf_file_n_sections(file); i++) {
+        struct elf_section section;
+        struct bytes bytes;
+        struct elf_symbol_cursor cursor;
+        if (!elf_file_section(file, i, &section)) {
+            continue;
+        }
+        if (elf_file_section_bytes(file, i, &bytes)) {
+            assert_true(bytes_left(&bytes) <= n_bytes);
+        }
+        if (elf_file_symbols(file, i, &cursor)) {
+            struct elf_symbol symbol;
+            while (elf_symbol_next(&cursor, &symbol)) {
+            }
+        }
+    }
+}
+
+static void test_damaged_headers(void **state)
+{
+    (void)state;
+    char *copy = malloc(own_program_bytes);
+    assert_non_null(copy);
+    const Elf64_Ehdr *header = (const void *)own_program;
+    srand(3);
+    for (int round = 0; round < 300; round++) {
+        memcpy(copy, own_program, own_program_bytes);
+        /* The ELF header, the program headers or the section headers. */
+        size_t sections_bytes = (size_t)header->e_shnum * header->e_shentsize;
+        for (int i = 0; i < 4; i++) {
+            bool is_in_sections = rand() % 2 == 0;
+            size_t at = is_in_sections ? header->e_shoff + (size_t)rand() % sections_bytes
+                                       : 4 + (size_t)rand() % 600;
+            copy[at] = (char)(rand() % 3 == 0 ? 0xff : rand());
+        }
+        walk(copy, own_program_bytes);
+        walk(copy, (size_t)rand() % own_program_bytes);
+    }
+    free(copy);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_own_program_through_a_descriptor),
+        cmocka_unit_test(test_layout_translates_offsets),
+        cmocka_unit_test(test_layout_of_shared_pages),
+        cmocka_unit_test(test_symbols_can_be_walked),
+        cmocka_unit_test(test_vdso_from_memory_has_a_build_id),
+        cmocka_unit_test(test_what_is_no_elf_is_refused),
+        cmocka_unit_test(test_damaged_headers),
+    };
+    return cmocka_run_group_tests(tests, read_own_program, free_own_program);
+}

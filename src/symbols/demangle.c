@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libiberty hands out its text in pieces through a callback and keeps its own
+ * state on the stack, so leaving it by longjmp() when the text grows past the
+ * cap leaks nothing and costs nothing. Its D demangler has no callback: names
+ * that could grow exponentially are not given to it at all.
+ *
+ * The scheme is decided by the prefix, since every Rust legacy name is also a
+ * valid C++ one: first Rust, which insists on the hash, then C++.
+ */
+#include "symbols/demangle.h"
+
+#include <libiberty/demangle.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+/*
+ * libiberty refuses C++ names of more than half DEMANGLE_RECURSION_LIMIT bytes
+ * because its state on the stack grows with them. Templates produce longer
+ * ones; up to this length the worst nesting takes less than 1 MiB of stack.
+ */
+#define MAX_CXX_BYTES 4096u
+#define LIBIBERTY_CXX_BYTES (DEMANGLE_RECURSION_LIMIT / 2)
+
+#define MAX_RUST_BYTES (64u * 1024)
+
+/* k back references multiply a D name by 3^(k/3) at most: 1500 times here, 6 MB in the worst case.
+ */
+#define MAX_D_BYTES 4096u
+#define MAX_D_BACK_REFERENCES 20
+
+struct output {
+    char *text; /* DEMANGLE_MAX_BYTES */
+    size_t n_bytes;
+    jmp_buf past_cap;
+};
+
+static void on_piece(const char *piece, size_t n_bytes, void *userdata)
+{
+    struct output *output = userdata;
+    if (n_bytes >= DEMANGLE_MAX_BYTES - output->n_bytes) {
+        longjmp(output->past_cap, 1);
+    }
+    memcpy(output->text + output->n_bytes, piece, n_bytes);
+    output->n_bytes += n_bytes;
+}
+
+typedef int (*demangle_cb)(const char *mangled, int options, demangle_callbackref on_text,
+                           void *userdata);
+
+/* Has no variable of its own that changes between setjmp() and longjmp(). */
+static bool run(demangle_cb demangler, const char *mangled, int options, struct output *output)
+{
+    output->n_bytes = 0;
+    if (setjmp(output->past_cap) != 0) {
+        return false;
+    }
+    if (!demangler(mangled, options, on_piece, output) || output->n_bytes == 0) {
+        return false;
+    }
+    output->text[output->n_bytes] = '\0';
+    return true;
+}
+
+static int cxx_options(size_t n_bytes)
+{
+    int options = DMGL_PARAMS | DMGL_ANSI;
+    return n_bytes < LIBIBERTY_CXX_BYTES ? options : options | DMGL_NO_RECURSE_LIMIT;
+}
+
+static char *demangle_with_callback(const char *mangled, size_t n_bytes)
+{
+    struct output output = {.text = malloc(DEMANGLE_MAX_BYTES)};
+    if (!output.text) {
+        return NULL;
+    }
+    bool is_done =
+        n_bytes <= MAX_RUST_BYTES && run(rust_demangle_callback, mangled, DMGL_NO_OPTS, &output);
+    if (!is_done && mangled[1] == 'Z' && n_bytes <= MAX_CXX_BYTES) {
+        is_done = run(cplus_demangle_v3_callback, mangled, cxx_options(n_bytes), &output);
+    }
+    char *name = is_done ? strndup(output.text, output.n_bytes) : NULL;
+    free(output.text);
+    return name;
+}
+
+static size_t count_back_references(const char *mangled)
+{
+    size_t n = 0;
+    for (const char *at = strchr(mangled, 'Q'); at; at = strchr(at + 1, 'Q')) {
+        n++;
+    }
+    return n;
+}
+
+static char *demangle_d(const char *mangled, size_t n_bytes)
+{
+    if (n_bytes > MAX_D_BYTES || count_back_references(mangled) > MAX_D_BACK_REFERENCES) {
+        return NULL;
+    }
+    _cleanup_(freep) char *name = dlang_demangle(mangled, DMGL_NO_OPTS);
+    return name && strnlen(name, DEMANGLE_MAX_BYTES) < DEMANGLE_MAX_BYTES ? TAKE_PTR(name) : NULL;
+}
+
+char *demangle(const char *mangled)
+{
+    size_t n_bytes = strlen(mangled);
+    if (n_bytes < 3 || mangled[0] != '_') {
+        return NULL;
+    }
+    switch (mangled[1]) {
+    case 'Z':
+    case 'R':
+        return demangle_with_callback(mangled, n_bytes);
+    case 'D':
+        return demangle_d(mangled, n_bytes);
+    default:
+        return NULL;
+    }
+}

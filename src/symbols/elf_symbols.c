@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "symbols/elf_symbols.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "symbols/plt_symbols.h"
+
+/* By section number: what of it is code. Symbols are looked at by the hundred thousand. */
+struct code_range {
+    uint64_t start_addr, end_addr; /* empty where it is not code */
+};
+
+struct code_ranges {
+    size_t n_ranges;
+    struct code_range *ranges;
+};
+
+static int find_code(struct elf_file *file, struct code_ranges *ret_code)
+{
+    size_t n_sections = elf_file_n_sections(file);
+    struct code_range *ranges = calloc(n_sections > 0 ? n_sections : 1, sizeof(*ranges));
+    if (!ranges) {
+        return -ENOMEM;
+    }
+    for (size_t i = 1; i < n_sections; i++) {
+        struct elf_section section;
+        if (elf_file_section(file, i, &section) && (section.flags & SHF_EXECINSTR) != 0 &&
+            (section.flags & SHF_ALLOC) != 0 &&
+            section.n_bytes <= UINT64_MAX - section.image_addr) {
+            ranges[i].start_addr = section.image_addr;
+            ranges[i].end_addr = section.image_addr + section.n_bytes;
+        }
+    }
+    *ret_code = (struct code_ranges){.n_ranges = n_sections, .ranges = ranges};
+    return 0;
+}
+
+static bool find_table(struct elf_file *file, uint32_t type, struct elf_section *ret_section)
+{
+    for (size_t i = 1; i < elf_file_n_sections(file); i++) {
+        if (elf_file_section(file, i, ret_section) && ret_section->type == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Marks of ARM and RISC-V assemblers for "code from here", "data from here". */
+static bool is_mapping_symbol(const char *name)
+{
+    return name[0] == '$' && name[1] != '\0' && strchr("adtx", name[1]) != NULL &&
+           (name[2] == '\0' || name[2] == '.');
+}
+
+static bool has_mapping_symbols(const struct elf_file *file)
+{
+    uint16_t machine = elf_file_machine(file);
+    return machine == EM_AARCH64 || machine == EM_ARM || machine == EM_RISCV;
+}
+
+static enum function_rank rank_of(const struct elf_symbol *symbol)
+{
+    bool is_function = symbol->type == STT_FUNC || symbol->type == STT_GNU_IFUNC;
+    if (!is_function) {
+        return symbol->type == STT_NOTYPE ? FUNCTION_RANK_LABEL : FUNCTION_RANK_BOUNDARY;
+    }
+    switch (symbol->binding) {
+    case STB_LOCAL:
+        return FUNCTION_RANK_LOCAL;
+    case STB_WEAK:
+        return FUNCTION_RANK_WEAK;
+    default:
+        return FUNCTION_RANK_GLOBAL;
+    }
+}
+
+/* The names of a symbol table, once they are part of the function table. */
+struct names {
+    struct bytes text; /* as in the file */
+    uint32_t base;
+};
+
+static int add_names(struct elf_file *file, const struct elf_section *symbols,
+                     struct function_table *table, struct names *ret_names)
+{
+    if (!elf_file_section_bytes(file, symbols->link, &ret_names->text)) {
+        return -ENOENT;
+    }
+    return function_table_add_names(table, ret_names->text.at, bytes_left(&ret_names->text),
+                                    &ret_names->base);
+}
+
+static int add_symbols(struct elf_file *file, const struct elf_section *symbols,
+                       const struct names *names, const struct code_ranges *code,
+                       struct function_table *table)
+{
+    struct elf_symbol_cursor cursor;
+    if (!elf_file_symbols(file, symbols->index, &cursor)) {
+        return 0;
+    }
+    bool drops_mapping_symbols = has_mapping_symbols(file);
+    size_t names_bytes = bytes_left(&names->text);
+    struct elf_symbol symbol;
+    while (elf_symbol_next(&cursor, &symbol)) {
+        enum function_rank rank = rank_of(&symbol);
+        if (rank == FUNCTION_RANK_BOUNDARY || symbol.section >= code->n_ranges ||
+            symbol.name_offset >= names_bytes) {
+            continue;
+        }
+        const struct code_range *range = &code->ranges[symbol.section];
+        if (symbol.image_addr < range->start_addr || symbol.image_addr >= range->end_addr) {
+            continue;
+        }
+        /* The last name of a corrupt table may lack its NUL. */
+        const char *name = (const char *)names->text.at + symbol.name_offset;
+        bool has_mark = names_bytes - symbol.name_offset >= 3 && is_mapping_symbol(name);
+        if (drops_mapping_symbols && has_mark) {
+            continue;
+        }
+        struct function_entry entry = {
+            .start_address = symbol.image_addr,
+            .n_bytes = symbol.n_bytes,
+            .end_limit = range->end_addr,
+            .name = names->base + symbol.name_offset,
+            .rank = rank,
+        };
+        int r = function_table_add(table, &entry);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* Past a limit of the table its functions so far are worth having. */
+static int load_tables(struct elf_file *file, const struct code_ranges *code,
+                       struct function_table *table, const char **ret_origin)
+{
+    static const struct {
+        uint32_t type;
+        const char *name;
+    } sources[] = {{SHT_SYMTAB, ".symtab"}, {SHT_DYNSYM, ".dynsym"}};
+
+    const char *origin = "none";
+    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+        struct elf_section symbols;
+        struct names names = {0};
+        if (!find_table(file, sources[i].type, &symbols)) {
+            continue;
+        }
+        int r = add_names(file, &symbols, table, &names);
+        if (r == 0) {
+            r = add_symbols(file, &symbols, &names, code, table);
+        }
+        if (r == 0 && sources[i].type == SHT_DYNSYM) {
+            r = plt_symbols_load(file, &symbols, names.base, table);
+        }
+        if (r == -ENOMEM) {
+            return r;
+        }
+        if (origin[0] == 'n' && function_table_count(table) > 0) {
+            origin = sources[i].name;
+        }
+    }
+    *ret_origin = origin;
+    return 0;
+}
+
+int elf_symbols_load(struct elf_file *file, struct function_table *table, const char **ret_origin)
+{
+    struct code_ranges code;
+    int r = find_code(file, &code);
+    if (r < 0) {
+        return r;
+    }
+    const char *origin = "none";
+    r = load_tables(file, &code, table, &origin);
+    free(code.ranges);
+    if (r == 0) {
+        r = function_table_sort(table);
+    }
+    if (r < 0) {
+        return r;
+    }
+    *ret_origin = origin;
+    return 0;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The text itself becomes the table's names: in a first pass the ends of names
+ * and modules turn into NULs, in a second one its lines become functions.
+ */
+#include "symbols/kallsyms.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/fd.h"
+
+#define FUNCTION_MAX_BYTES (UINT64_C(1) << 20)
+#define ADDRESS_MAX_DIGITS 16
+
+int kallsyms_read(char **ret_text, size_t *ret_n_bytes, struct error *reterr_error)
+{
+    int r = fd_read_file("/proc/kallsyms", KALLSYMS_MAX_BYTES, ret_text, ret_n_bytes);
+    if (r < 0) {
+        error_set_errno(reterr_error, r, "reading /proc/kallsyms");
+    }
+    return r;
+}
+
+/* One line: "ffffffff81000000 T _text" or "ffffffffc0000000 t nf_nat_init\t[nf_nat]". */
+struct line {
+    uint64_t address;
+    char letter;
+    size_t name, module; /* offsets in the text; module 0: none */
+    size_t next;
+};
+
+static void end_strings(char *text, size_t n_bytes)
+{
+    for (size_t i = 0; i < n_bytes; i++) {
+        if (text[i] == '\n' || text[i] == '\t') {
+            text[i] = '\0';
+        }
+    }
+}
+
+static size_t skip_string(const char *text, size_t n_bytes, size_t at)
+{
+    at += strlen(text + at);
+    return at < n_bytes ? at + 1 : n_bytes;
+}
+
+/* Always advances ret_line->next; false for lines that make no sense. */
+static bool parse_line(const char *text, size_t n_bytes, size_t at, struct line *ret_line)
+{
+    struct line line = {.next = skip_string(text, n_bytes, at)};
+    if (line.next < n_bytes && text[line.next] == '[') {
+        line.module = line.next;
+        line.next = skip_string(text, n_bytes, line.next);
+    }
+    size_t n_digits = 0;
+    for (;; at++, n_digits++) {
+        char digit = text[at];
+        if (digit >= '0' && digit <= '9') {
+            line.address = line.address << 4 | (uint64_t)(digit - '0');
+        } else if (digit >= 'a' && digit <= 'f') {
+            line.address = line.address << 4 | (uint64_t)(digit - 'a' + 10);
+        } else {
+            break;
+        }
+    }
+    bool is_line = n_digits > 0 && n_digits <= ADDRESS_MAX_DIGITS && text[at] == ' ' &&
+                   text[at + 1] != '\0' && text[at + 2] == ' ' && text[at + 3] != '\0';
+    if (is_line) {
+        line.letter = text[at + 1];
+        line.name = at + 3;
+    }
+    *ret_line = line;
+    return is_line;
+}
+
+static enum function_rank rank_of(char letter)
+{
+    switch (letter) {
+    case 'T':
+        return FUNCTION_RANK_GLOBAL;
+    case 'W':
+    case 'w':
+        return FUNCTION_RANK_WEAK;
+    case 't':
+        return FUNCTION_RANK_LOCAL;
+    default:
+        return FUNCTION_RANK_BOUNDARY;
+    }
+}
+
+static int add_lines(struct function_table *table, const char *text, size_t n_bytes,
+                     uint32_t names_base, bool *ret_has_address)
+{
+    *ret_has_address = false;
+    size_t module = 0;
+    for (size_t at = 0; at < n_bytes;) {
+        struct line line;
+        bool is_line = parse_line(text, n_bytes, at, &line);
+        at = line.next;
+        if (!is_line || line.address == 0 || line.address > UINT64_MAX - FUNCTION_MAX_BYTES) {
+            continue;
+        }
+        /* Modules come in one piece each: one string serves all functions of one. */
+        if (line.module != 0 && (module == 0 || strcmp(text + module, text + line.module) != 0)) {
+            module = line.module;
+        }
+        struct function_entry entry = {
+            .start_address = line.address,
+            .end_limit = line.address + FUNCTION_MAX_BYTES,
+            .name = names_base + (uint32_t)line.name,
+            .module = line.module != 0 ? names_base + (uint32_t)module : 0,
+            .rank = rank_of(line.letter),
+        };
+        int r = function_table_add(table, &entry);
+        if (r < 0) {
+            return r;
+        }
+        *ret_has_address = true;
+    }
+    return 0;
+}
+
+/* kptr_restrict 0 still asks ordinary users for a perf_event_paranoid of at most 1. */
+static const char *explain_hidden(void)
+{
+    _cleanup_(freep) char *value = NULL;
+    size_t n_bytes;
+    bool is_unrestricted =
+        fd_read_file("/proc/sys/kernel/kptr_restrict", 64, &value, &n_bytes) == 0 &&
+        value[0] == '0';
+    return is_unrestricted ? "perf_event_paranoid above 1 hides kernel addresses"
+                           : "kptr_restrict hides kernel addresses";
+}
+
+int kallsyms_parse(char *text, size_t n_bytes, struct function_table **ret_table,
+                   struct error *reterr_error)
+{
+    _cleanup_(function_table_freep) struct function_table *table = NULL;
+    end_strings(text, n_bytes);
+    uint32_t names_base = 0;
+    bool has_address = false;
+    int r = function_table_new("[kernel]", FRAME_KIND_KERNEL, &table);
+    if (r == 0) {
+        r = function_table_add_names(table, text, n_bytes, &names_base);
+    }
+    if (r == 0) {
+        r = add_lines(table, text, n_bytes, names_base, &has_address);
+    }
+    if (r == 0) {
+        r = function_table_sort(table);
+    }
+    if (r < 0) {
+        error_set_errno(reterr_error, r, "loading kernel symbols");
+        return r;
+    }
+    if (!has_address) {
+        error_set(reterr_error, "kernel_hidden", "%s", explain_hidden());
+        return -EACCES;
+    }
+    *ret_table = TAKE_PTR(table);
+    return 0;
+}

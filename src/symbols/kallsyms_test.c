@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "symbols/kallsyms.h"
+
+static struct function_table *parse(const char *text, int expected, struct error *reterr_error)
+{
+    _cleanup_(freep) char *copy = strdup(text);
+    struct function_table *table = NULL;
+    assert_int_equal(kallsyms_parse(copy, strlen(copy), &table, reterr_error), expected);
+    return table;
+}
+
+static void assert_symbol(struct function_table *table, uint64_t ip, const char *name,
+                          const char *image)
+{
+    const struct symbol *symbol = function_table_find(table, ip);
+    assert_non_null(symbol);
+    assert_string_equal(symbol->name, name);
+    assert_string_equal(symbol->image, image);
+    assert_int_equal(symbol->kind, FRAME_KIND_KERNEL);
+}
+
+static void test_kernel_and_modules(void **state)
+{
+    (void)state;
+    _cleanup_(function_table_freep) struct function_table *table =
+        parse("0000000000000000 A fixed_percpu_data\n"
+              "ffffffff81000000 T _text\n"
+              "ffffffff81000000 T startup_64\n"
+              "ffffffff81000100 t local_one\n"
+              "ffffffff81000200 W weak_one\n"
+              "ffffffff81000300 D data_ends_it\n"
+              "ffffffffc0001000 t init_it\t[nf_nat]\n"
+              "ffffffffc0001100 t exit_it\t[nf_nat]\n"
+              "ffffffffc0002000 t bpf_prog_1\t[bpf]\n",
+              0, NULL);
+    assert_int_equal(function_table_count(table), 6);
+    assert_symbol(table, 0xffffffff81000000, "startup_64", "[kernel]");
+    assert_symbol(table, 0xffffffff810000ff, "startup_64", "[kernel]");
+    assert_symbol(table, 0xffffffff81000100, "local_one", "[kernel]");
+    assert_symbol(table, 0xffffffff810002ff, "weak_one", "[kernel]");
+    assert_null(function_table_find(table, 0xffffffff81000300));
+    assert_symbol(table, 0xffffffffc0001080, "init_it", "[nf_nat]");
+    assert_symbol(table, 0xffffffffc0001180, "exit_it", "[nf_nat]");
+    assert_symbol(table, 0xffffffffc0002001, "bpf_prog_1", "[bpf]");
+    assert_ptr_equal(function_table_find(table, 0xffffffffc0001080)->image,
+                     function_table_find(table, 0xffffffffc0001180)->image);
+    /* The last function does not reach for ever. */
+    assert_null(function_table_find(table, 0xffffffffc0102000));
+}
+
+static void test_hidden_addresses(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    assert_null(parse("0000000000000000 T _text\n0000000000000000 t x\t[m]\n", -EACCES, &error));
+    assert_non_null(strstr(error.message, "hides kernel addresses"));
+    assert_null(parse("", -EACCES, NULL));
+}
+
+static void test_nonsense_is_skipped(void **state)
+{
+    (void)state;
+    _cleanup_(function_table_freep) struct function_table *table =
+        parse("\n\n\t\n[odd]\n"
+              "xyz T no_address\n"
+              "fffffffffffffffff T too_many_digits\n"
+              "ffffffffffffffff T at_the_very_end\n"
+              "1000 T\n"
+              "1000 T \n"
+              "1000 TT two_letters\n"
+              "1000\n"
+              "2000 T good\t[module\n"
+              "3000 T cut_off",
+              0, NULL);
+    assert_int_equal(function_table_count(table), 2);
+    assert_symbol(table, 0x2000, "good", "[module");
+    assert_symbol(table, 0x3000, "cut_off", "[kernel]");
+}
+
+static void test_this_host(void **state)
+{
+    (void)state;
+    _cleanup_(freep) char *text = NULL;
+    size_t n_bytes;
+    struct error error = {0};
+    if (kallsyms_read(&text, &n_bytes, &error) < 0) {
+        skip();
+    }
+    _cleanup_(function_table_freep) struct function_table *table = NULL;
+    int r = kallsyms_parse(text, n_bytes, &table, &error);
+    if (r == -EACCES) {
+        skip();
+    }
+    assert_int_equal(r, 0);
+    assert_true(function_table_count(table) > 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kernel_and_modules),
+        cmocka_unit_test(test_hidden_addresses),
+        cmocka_unit_test(test_nonsense_is_skipped),
+        cmocka_unit_test(test_this_host),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

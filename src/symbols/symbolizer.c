@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One thread does all that touches files. It opens before it loads, since a
+ * target that has just mapped a file may be gone before a big table is read.
+ *
+ * What it has read is published once per source with a release store, and
+ * never changes again: finding takes no lock.
+ */
+#include "symbols/symbolizer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/hash_table.h"
+#include "images/image_file.h"
+#include "symbols/image_symbols.h"
+#include "symbols/kallsyms.h"
+
+/* Descriptors held for images that nobody has wanted yet; the usual limit of a process is 1024. */
+#define MAX_HELD_FILES 256
+
+enum job { JOB_OPEN, JOB_LOAD, JOB_CLOSE, JOB_N };
+
+struct symbol_source {
+    struct symbolizer *symbolizer;
+    struct symbol_source *newer; /* in the symbolizer's list of all */
+    struct image image;          /* strings are ours */
+    atomic_bool is_wanted;
+    _Atomic enum symbol_state state;
+    struct image_symbols *_Atomic symbols; /* set before state says LOADED */
+    char failure[200];                     /* set before state says FAILED */
+    /* The loader's alone: */
+    struct image_file *file;
+    /* Under the symbolizer's lock: */
+    struct symbol_source *next[JOB_N];
+    bool is_retired;
+};
+
+/* What makes two images share one table. Zeroed before it is filled: compared as bytes. */
+struct table_identity {
+    uint64_t kind;
+    uint64_t device, inode, n_bytes;
+    int64_t modified_s, modified_ns;
+    uint64_t content; /* a hash of what has no file */
+};
+
+struct shared_table {
+    struct table_identity identity;
+    struct image_symbols *symbols;
+    struct shared_table *next;
+};
+
+struct job_queue {
+    struct symbol_source *first, *last;
+};
+
+struct symbolizer {
+    pthread_t loader;
+    pthread_mutex_t lock;
+    pthread_cond_t has_work, is_idle;
+    /* Under the lock: */
+    struct job_queue queues[JOB_N];
+    size_t n_unfinished; /* opens and loads, the one at work included */
+    bool is_stopping;
+    struct symbol_source *newest;
+    /* The loader's alone, until it has ended: */
+    struct shared_table *tables;
+    size_t n_held_files;
+};
+
+/* Under the lock. A source is queued at most once for each job. */
+static void enqueue(struct symbolizer *symbolizer, enum job job, struct symbol_source *source)
+{
+    struct job_queue *queue = &symbolizer->queues[job];
+    if (queue->last) {
+        queue->last->next[job] = source;
+    } else {
+        queue->first = source;
+    }
+    queue->last = source;
+    symbolizer->n_unfinished += job != JOB_CLOSE;
+    pthread_cond_signal(&symbolizer->has_work);
+}
+
+/* Under the lock. Opening comes before loading, and both before closing what was not wanted. */
+static struct symbol_source *dequeue(struct symbolizer *symbolizer, enum job *ret_job)
+{
+    for (int job = 0; job < JOB_N; job++) {
+        struct job_queue *queue = &symbolizer->queues[job];
+        struct symbol_source *source = queue->first;
+        if (source) {
+            queue->first = source->next[job];
+            if (!queue->first) {
+                queue->last = NULL;
+            }
+            *ret_job = (enum job)job;
+            return source;
+        }
+    }
+    return NULL;
+}
+
+static void hold_file(struct symbolizer *symbolizer, struct symbol_source *source)
+{
+    if (symbolizer->n_held_files < MAX_HELD_FILES &&
+        image_file_open(&source->image, &source->file, NULL) == 0) {
+        symbolizer->n_held_files++;
+    }
+}
+
+static void release_file(struct symbolizer *symbolizer, struct symbol_source *source)
+{
+    if (source->file) {
+        source->file = image_file_free(source->file);
+        symbolizer->n_held_files--;
+    }
+}
+
+static struct table_identity identity_of_content(enum image_kind kind, const void *data,
+                                                 size_t n_bytes)
+{
+    struct table_identity identity;
+    memset(&identity, 0, sizeof(identity));
+    identity.kind = kind;
+    identity.n_bytes = n_bytes;
+    identity.content = hash_bytes(data, n_bytes);
+    return identity;
+}
+
+static int identify_file(const struct image *image, const struct image_file *file,
+                         struct table_identity *ret_identity)
+{
+    size_t n_bytes;
+    const void *memory = image_file_memory(file, &n_bytes);
+    if (memory) {
+        *ret_identity = identity_of_content(image->kind, memory, n_bytes);
+        return 0;
+    }
+    struct stat status;
+    if (fstat(image_file_descriptor(file), &status) < 0) {
+        return -errno;
+    }
+    memset(ret_identity, 0, sizeof(*ret_identity));
+    ret_identity->kind = image->kind;
+    ret_identity->device = status.st_dev;
+    ret_identity->inode = status.st_ino;
+    ret_identity->n_bytes = (uint64_t)status.st_size;
+    ret_identity->modified_s = status.st_mtim.tv_sec;
+    ret_identity->modified_ns = status.st_mtim.tv_nsec;
+    return 0;
+}
+
+static struct image_symbols *find_shared(const struct symbolizer *symbolizer,
+                                         const struct table_identity *identity)
+{
+    for (const struct shared_table *table = symbolizer->tables; table; table = table->next) {
+        if (memcmp(&table->identity, identity, sizeof(*identity)) == 0) {
+            return table->symbols;
+        }
+    }
+    return NULL;
+}
+
+/* The symbolizer owns the table from here on; -ENOMEM: it is gone. */
+static int share(struct symbolizer *symbolizer, const struct table_identity *identity,
+                 struct image_symbols *takes_symbols)
+{
+    struct shared_table *table = malloc(sizeof(*table));
+    if (!table) {
+        image_symbols_free(takes_symbols);
+        return -ENOMEM;
+    }
+    *table = (struct shared_table){
+        .identity = *identity,
+        .symbols = takes_symbols,
+        .next = symbolizer->tables,
+    };
+    symbolizer->tables = table;
+    return 0;
+}
+
+static int load_kernel(struct symbolizer *symbolizer, struct image_symbols **ret_symbols,
+                       struct error *reterr_error)
+{
+    _cleanup_(freep) char *text = NULL;
+    size_t n_bytes;
+    int r = kallsyms_read(&text, &n_bytes, reterr_error);
+    if (r < 0) {
+        return r;
+    }
+    /* Modules come and go between runs: only the same text gives the same table. */
+    struct table_identity identity = identity_of_content(IMAGE_KIND_KERNEL, text, n_bytes);
+    *ret_symbols = find_shared(symbolizer, &identity);
+    if (*ret_symbols) {
+        return 0;
+    }
+    r = image_symbols_load_kernel(text, n_bytes, ret_symbols, reterr_error);
+    return r < 0 ? r : share(symbolizer, &identity, *ret_symbols);
+}
+
+static int load_file(struct symbolizer *symbolizer, struct symbol_source *source,
+                     struct image_symbols **ret_symbols, struct error *reterr_error)
+{
+    if (!source->file) {
+        int r = image_file_open(&source->image, &source->file, reterr_error);
+        if (r < 0) {
+            return r;
+        }
+        symbolizer->n_held_files++;
+    }
+    struct table_identity identity;
+    int r = identify_file(&source->image, source->file, &identity);
+    if (r < 0) {
+        error_set_errno(reterr_error, r, "identifying the file");
+        return r;
+    }
+    *ret_symbols = find_shared(symbolizer, &identity);
+    if (*ret_symbols) {
+        return 0;
+    }
+    r = image_symbols_load_elf(&source->image, source->file, ret_symbols, reterr_error);
+    return r < 0 ? r : share(symbolizer, &identity, *ret_symbols);
+}
+
+static void load(struct symbolizer *symbolizer, struct symbol_source *source)
+{
+    struct error error = {0};
+    struct image_symbols *symbols = NULL;
+    int r = source->image.kind == IMAGE_KIND_KERNEL
+                ? load_kernel(symbolizer, &symbols, &error)
+                : load_file(symbolizer, source, &symbols, &error);
+    release_file(symbolizer, source);
+    if (r < 0) {
+        const char *reason = error_is_set(&error) ? error.message : "out of memory";
+        snprintf(source->failure, sizeof(source->failure), "%.*s", (int)sizeof(source->failure) - 1,
+                 reason);
+        atomic_store_explicit(&source->state, SYMBOL_STATE_FAILED, memory_order_release);
+        return;
+    }
+    atomic_store_explicit(&source->symbols, symbols, memory_order_release);
+    atomic_store_explicit(&source->state, SYMBOL_STATE_LOADED, memory_order_release);
+}
+
+static void do_job(struct symbolizer *symbolizer, enum job job, struct symbol_source *source)
+{
+    switch (job) {
+    case JOB_OPEN:
+        hold_file(symbolizer, source);
+        break;
+    case JOB_LOAD:
+        load(symbolizer, source);
+        break;
+    default:
+        release_file(symbolizer, source);
+        break;
+    }
+}
+
+static void *run_loader(void *userdata)
+{
+    struct symbolizer *symbolizer = userdata;
+    pthread_mutex_lock(&symbolizer->lock);
+    while (!symbolizer->is_stopping) {
+        enum job job;
+        struct symbol_source *source = dequeue(symbolizer, &job);
+        if (!source) {
+            pthread_cond_wait(&symbolizer->has_work, &symbolizer->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&symbolizer->lock);
+        do_job(symbolizer, job, source);
+        pthread_mutex_lock(&symbolizer->lock);
+        symbolizer->n_unfinished -= job != JOB_CLOSE;
+        if (symbolizer->n_unfinished == 0) {
+            pthread_cond_broadcast(&symbolizer->is_idle);
+        }
+    }
+    pthread_mutex_unlock(&symbolizer->lock);
+    return NULL;
+}
+
+/* Signals are the business of the program's other threads. */
+static int start_loader(struct symbolizer *symbolizer)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(&symbolizer->loader, NULL, run_loader, symbolizer);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r == 0) {
+        (void)pthread_setname_np(symbolizer->loader, "symbols");
+    }
+    return -r;
+}
+
+int symbolizer_new(struct symbolizer **ret_symbolizer)
+{
+    struct symbolizer *symbolizer = calloc(1, sizeof(*symbolizer));
+    if (!symbolizer) {
+        return -ENOMEM;
+    }
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&symbolizer->lock, NULL);
+    pthread_cond_init(&symbolizer->has_work, &attributes);
+    pthread_cond_init(&symbolizer->is_idle, &attributes);
+    pthread_condattr_destroy(&attributes);
+    int r = start_loader(symbolizer);
+    if (r < 0) {
+        free(symbolizer);
+        return r;
+    }
+    *ret_symbolizer = symbolizer;
+    return 0;
+}
+
+static void source_free(struct symbol_source *source)
+{
+    image_file_free(source->file);
+    free((char *)(uintptr_t)source->image.path);
+    free((char *)(uintptr_t)source->image.name);
+    free(source);
+}
+
+struct symbolizer *symbolizer_free(struct symbolizer *symbolizer)
+{
+    if (!symbolizer) {
+        return NULL;
+    }
+    pthread_mutex_lock(&symbolizer->lock);
+    symbolizer->is_stopping = true;
+    pthread_cond_signal(&symbolizer->has_work);
+    pthread_mutex_unlock(&symbolizer->lock);
+    pthread_join(symbolizer->loader, NULL);
+
+    while (symbolizer->newest) {
+        struct symbol_source *source = symbolizer->newest;
+        symbolizer->newest = source->newer;
+        source_free(source);
+    }
+    while (symbolizer->tables) {
+        struct shared_table *table = symbolizer->tables;
+        symbolizer->tables = table->next;
+        image_symbols_free(table->symbols);
+        free(table);
+    }
+    pthread_cond_destroy(&symbolizer->has_work);
+    pthread_cond_destroy(&symbolizer->is_idle);
+    pthread_mutex_destroy(&symbolizer->lock);
+    free(symbolizer);
+    return NULL;
+}
+
+static bool has_code_of_its_own(enum image_kind kind)
+{
+    return kind == IMAGE_KIND_FILE || kind == IMAGE_KIND_VDSO || kind == IMAGE_KIND_KERNEL;
+}
+
+struct symbol_source *symbolizer_announce(struct symbolizer *symbolizer, const struct image *image)
+{
+    struct symbol_source *source = calloc(1, sizeof(*source));
+    if (!source) {
+        return NULL;
+    }
+    source->symbolizer = symbolizer;
+    source->image = *image;
+    source->image.path = strdup(image->path);
+    source->image.name = strdup(image->name);
+    if (!source->image.path || !source->image.name) {
+        source_free(source);
+        return NULL;
+    }
+    bool has_code = has_code_of_its_own(image->kind);
+    atomic_init(&source->is_wanted, false);
+    atomic_init(&source->symbols, NULL);
+    atomic_init(&source->state, has_code ? SYMBOL_STATE_IDLE : SYMBOL_STATE_LOADED);
+
+    pthread_mutex_lock(&symbolizer->lock);
+    source->newer = symbolizer->newest;
+    symbolizer->newest = source;
+    if (has_code && image->kind != IMAGE_KIND_KERNEL) {
+        enqueue(symbolizer, JOB_OPEN, source);
+    }
+    pthread_mutex_unlock(&symbolizer->lock);
+    return source;
+}
+
+void symbol_source_want(struct symbol_source *source)
+{
+    if (atomic_load_explicit(&source->is_wanted, memory_order_relaxed) ||
+        !has_code_of_its_own(source->image.kind) ||
+        atomic_exchange_explicit(&source->is_wanted, true, memory_order_relaxed)) {
+        return;
+    }
+    atomic_store_explicit(&source->state, SYMBOL_STATE_LOADING, memory_order_relaxed);
+    pthread_mutex_lock(&source->symbolizer->lock);
+    enqueue(source->symbolizer, JOB_LOAD, source);
+    pthread_mutex_unlock(&source->symbolizer->lock);
+}
+
+void symbol_source_retire(struct symbol_source *source)
+{
+    pthread_mutex_lock(&source->symbolizer->lock);
+    if (!source->is_retired) {
+        source->is_retired = true;
+        enqueue(source->symbolizer, JOB_CLOSE, source);
+    }
+    pthread_mutex_unlock(&source->symbolizer->lock);
+}
+
+/* The kernel's map events may give the vdso's own address as its offset. */
+static uint64_t offset_in_image(const struct image *image, uint64_t offset)
+{
+    bool is_vdso_ip = image->kind == IMAGE_KIND_VDSO && offset >= image->start_ip &&
+                      offset < image->end_ip && image->start_ip != 0;
+    return is_vdso_ip ? offset - image->start_ip : offset;
+}
+
+const struct symbol *symbol_source_find(struct symbol_source *source, uint64_t offset,
+                                        uint64_t *ret_image_addr)
+{
+    uint64_t image_addr = offset_in_image(&source->image, offset);
+    struct image_symbols *symbols = atomic_load_explicit(&source->symbols, memory_order_acquire);
+    const struct symbol *symbol =
+        symbols ? image_symbols_find(symbols, image_addr, &image_addr) : NULL;
+    if (ret_image_addr) {
+        *ret_image_addr = image_addr;
+    }
+    return symbol;
+}
+
+bool symbol_source_is_settled(const struct symbol_source *source)
+{
+    enum symbol_state state = atomic_load_explicit(&source->state, memory_order_acquire);
+    return state == SYMBOL_STATE_LOADED || state == SYMBOL_STATE_FAILED;
+}
+
+void symbol_source_describe(struct symbol_source *source, struct symbol_source_info *ret_info)
+{
+    *ret_info = (struct symbol_source_info){
+        .state = atomic_load_explicit(&source->state, memory_order_acquire),
+        .origin = "none",
+    };
+    struct image_symbols *symbols = atomic_load_explicit(&source->symbols, memory_order_acquire);
+    if (symbols) {
+        ret_info->origin = symbols->origin;
+        ret_info->n_functions = function_table_count(symbols->functions);
+    }
+    if (ret_info->state == SYMBOL_STATE_FAILED) {
+        memcpy(ret_info->failure, source->failure, sizeof(ret_info->failure));
+    }
+}
+
+bool symbolizer_wait_idle(struct symbolizer *symbolizer, int timeout_ms)
+{
+    uint64_t until_ns = clock_now_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * NS_PER_MS;
+    struct timespec until = {
+        .tv_sec = (time_t)(until_ns / NS_PER_S),
+        .tv_nsec = (long)(until_ns % NS_PER_S),
+    };
+    pthread_mutex_lock(&symbolizer->lock);
+    int r = 0;
+    while (symbolizer->n_unfinished > 0 && r == 0) {
+        r = pthread_cond_timedwait(&symbolizer->is_idle, &symbolizer->lock, &until);
+    }
+    bool is_idle = symbolizer->n_unfinished == 0;
+    pthread_mutex_unlock(&symbolizer->lock);
+    return is_idle;
+}

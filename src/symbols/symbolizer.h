@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * symbolizer - names for addresses, loaded in the background
+ *
+ * One per server. A run announces each image when it is mapped, so that the
+ * file is opened while the target still lives; its symbols are read by the
+ * loader thread when the first frame in it has been seen. Questions never
+ * wait: what is not loaded yet has no symbol, and gets one later.
+ *
+ * Shape:   symbol_source = one image of one run, or a table shared by all runs
+ *          that mapped the same file (device, inode, size, mtime, build-id).
+ * Owner:   the symbolizer owns tables and symbols; both stay until
+ *          symbolizer_free(), so that pointers may be kept and compared.
+ * Threads: any for all functions; loading happens on a thread of its own.
+ * Tests:   symbolizer_test.c, and e2e on real programs.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "images/image_table.h"
+#include "model/results/result.h"
+
+struct symbolizer;
+struct symbol_source;
+
+/* One function; equal functions are the same pointer. */
+struct symbol {
+    const char *name;  /* demangled */
+    const char *image; /* base name of the file; "[kernel]"; the module's name as "[nf_nat]" */
+    enum frame_kind kind;
+    uint64_t start_address; /* image_addr: link-time address; run-time address in the kernel */
+    uint64_t size_bytes;    /* 0: unknown */
+};
+
+enum symbol_state {
+    SYMBOL_STATE_IDLE,    /* nobody has asked for it */
+    SYMBOL_STATE_LOADING,
+    SYMBOL_STATE_LOADED,
+    SYMBOL_STATE_FAILED,
+};
+
+struct symbol_source_info {
+    enum symbol_state state;
+    const char *origin; /* ".symtab", ".dynsym", "kallsyms", "none" */
+    char failure[200];  /* why, when FAILED: "kptr_restrict hides kernel addresses" */
+    uint64_t n_functions;
+};
+
+int symbolizer_new(struct symbolizer **ret_symbolizer);
+struct symbolizer *symbolizer_free(struct symbolizer *symbolizer);
+DEFINE_FREEP(symbolizer);
+
+/*
+ * Announces an image; queues the opening of its file and returns at once.
+ * NULL only when memory ran out. The source lives as long as the symbolizer.
+ */
+struct symbol_source *symbolizer_announce(struct symbolizer *symbolizer, const struct image *image);
+
+/* A frame has been seen in it: load. Cheap when already asked. */
+void symbol_source_want(struct symbol_source *source);
+
+/* The run is over: files that nobody wanted are closed. */
+void symbol_source_retire(struct symbol_source *source);
+
+/*
+ * The function that holds `offset` (image_place.offset), or NULL: not loaded
+ * yet, or no such function; symbol_source_is_settled() tells which.
+ * ret_image_addr (may be NULL): the link-time address of `offset` where known,
+ * else `offset`.
+ */
+const struct symbol *symbol_source_find(struct symbol_source *source, uint64_t offset,
+                                        uint64_t *ret_image_addr);
+
+/* Will symbol_source_find() never answer differently from now on? */
+bool symbol_source_is_settled(const struct symbol_source *source);
+
+void symbol_source_describe(struct symbol_source *source, struct symbol_source_info *ret_info);
+
+/* Waits until everything wanted is loaded or the time is up (tests, end of a run). */
+bool symbolizer_wait_idle(struct symbolizer *symbolizer, int timeout_ms);
