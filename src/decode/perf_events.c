@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "decode/perf_events.h"
+
+#include "decode/perf_abi.h"
+
+/* Below it nothing is ever mapped (vm.mmap_min_addr); a frame-pointer chain that leads there has gone astray. */
+#define LOWEST_USER_IP UINT64_C(4096)
+#define LOWEST_KERNEL_IP (UINT64_C(1) << 63)
+
+static bool is_foreign(struct perf_translator *translator, int64_t pid)
+{
+    if (!translator->is_wide || pid == translator->pid) {
+        return false;
+    }
+    translator->n_foreign++;
+    return true;
+}
+
+static void set_running(struct perf_translator *translator, uint32_t cpu, int64_t tid)
+{
+    if (cpu < translator->n_running_tids) {
+        translator->running_tids[cpu] = (int32_t)tid;
+    }
+}
+
+static int64_t running_tid(const struct perf_translator *translator, uint32_t cpu)
+{
+    return cpu < translator->n_running_tids ? translator->running_tids[cpu] : 0;
+}
+
+static struct event event_of(enum event_kind kind, const struct perf_record *record)
+{
+    return (struct event){
+        .kind = kind,
+        .cpu = (uint16_t)record->cpu,
+        .time_ns = record->time_ns,
+        .pid = record->pid,
+        .tid = record->tid,
+    };
+}
+
+/*
+ * Splits the kernel's callchain into its kernel and its user part. The user
+ * part is followed by frame pointers; in code that has none the register holds
+ * anything, so the chain is cut at the first value that cannot be code.
+ */
+static bool take_chain(const struct perf_record *record, struct event_batch *batch,
+                       struct event *sample)
+{
+    size_t n_wanted = record->sample.n_ips;
+    if (n_wanted > LIMIT_STACK_IPS) {
+        n_wanted = LIMIT_STACK_IPS;
+        sample->is_truncated = true;
+    }
+    uint64_t *ips = event_batch_add_ips(batch, n_wanted);
+    if (!ips) {
+        return false;
+    }
+    uint32_t n_ips = 0, n_kernel_ips = 0;
+    bool is_user = false;
+    for (size_t i = 0; i < record->sample.n_ips && n_ips < n_wanted; i++) {
+        uint64_t ip = perf_record_ip(record, i);
+        if (ip >= PERF_ABI_CONTEXT_MAX) {
+            is_user = ip == PERF_ABI_CONTEXT_USER;
+            continue;
+        }
+        bool is_code = is_user ? ip >= LOWEST_USER_IP && ip < LOWEST_KERNEL_IP
+                               : ip >= LOWEST_KERNEL_IP;
+        if (!is_code) {
+            sample->is_truncated = true;
+            if (is_user) {
+                break;
+            }
+            continue;
+        }
+        ips[n_ips++] = ip;
+        n_kernel_ips += is_user ? 0 : 1;
+    }
+    sample->sample.ips = ips;
+    sample->sample.n_ips = n_ips;
+    sample->sample.n_kernel_ips = n_kernel_ips;
+    return true;
+}
+
+static int translate_sample(struct perf_translator *translator, const struct perf_record *record,
+                            struct event_batch *batch)
+{
+    if (record->format == PERF_FORMAT_SCHED) {
+        int n_added = 0;
+        const struct sched_payload *sched = &record->sched;
+        if (sched->flags & SCHED_PAYLOAD_PREV_OURS) {
+            struct event out = event_of(EVENT_SWITCH_OUT, record);
+            out.pid = translator->pid;
+            out.tid = sched->prev_tid;
+            out.is_preempted = sched->prev_state == 0;
+            out.sched.cpu_time_ns = sched->prev_cpu_time_ns;
+            n_added += event_batch_add(batch, &out);
+        }
+        set_running(translator, record->cpu, sched->next_tid);
+        if (sched->flags & SCHED_PAYLOAD_NEXT_OURS) {
+            struct event in = event_of(EVENT_SWITCH_IN, record);
+            in.pid = translator->pid;
+            in.tid = sched->next_tid;
+            n_added += event_batch_add(batch, &in);
+        }
+        return n_added;
+    }
+    if (is_foreign(translator, record->pid)) {
+        return 0;
+    }
+    struct event sample = event_of(EVENT_SAMPLE, record);
+    sample.sample.period_ns = record->sample.period_ns;
+    if (sample.tid <= 0) {
+        sample.pid = translator->is_wide || sample.pid <= 0 ? translator->pid : sample.pid;
+        sample.tid = running_tid(translator, record->cpu);
+    }
+    if (sample.tid <= 0) {
+        translator->n_foreign++;
+        return 0;
+    }
+    if (!take_chain(record, batch, &sample)) {
+        return 0;
+    }
+    translator->n_truncated_stacks += sample.is_truncated;
+    return event_batch_add(batch, &sample);
+}
+
+static int translate_mmap(struct perf_translator *translator, const struct perf_record *record,
+                          struct event_batch *batch)
+{
+    if (is_foreign(translator, record->mmap.pid)) {
+        return 0;
+    }
+    if (!record->mmap.is_executable) {
+        return 0;
+    }
+    struct event event = event_of(EVENT_IMAGE, record);
+    event.pid = record->mmap.pid;
+    event.tid = record->mmap.tid;
+    event.image = event_batch_add_image(batch, &record->mmap.image);
+    return event.image && event_batch_add(batch, &event);
+}
+
+static int translate_comm(struct perf_translator *translator, const struct perf_record *record,
+                          struct event_batch *batch)
+{
+    if (is_foreign(translator, record->comm.pid)) {
+        return 0;
+    }
+    int n_added = 0;
+    struct event event = event_of(EVENT_IMAGE, record);
+    event.pid = record->comm.pid;
+    event.tid = record->comm.tid;
+    if (record->comm.is_exec) {
+        const struct event_image exec = {.change = EVENT_IMAGE_EXEC};
+        event.image = event_batch_add_image(batch, &exec);
+        n_added += event.image && event_batch_add(batch, &event);
+    }
+    event.kind = EVENT_THREAD;
+    event.thread.change = EVENT_THREAD_NAMED;
+    event.thread.name = event_batch_add_text(batch, record->comm.name);
+    n_added += event_batch_add(batch, &event);
+    return n_added;
+}
+
+static int translate_fork(struct perf_translator *translator, const struct perf_record *record,
+                          struct event_batch *batch)
+{
+    if (is_foreign(translator, record->task.parent_pid)) {
+        return 0;
+    }
+    bool is_process = record->task.pid != record->task.parent_pid;
+    if (is_process && !translator->follow_children) {
+        return 0;
+    }
+    int n_added = 0;
+    struct event event = event_of(EVENT_IMAGE, record);
+    event.pid = record->task.pid;
+    event.tid = record->task.tid;
+    if (is_process) {
+        const struct event_image fork = {.change = EVENT_IMAGE_FORKED,
+                                         .parent_pid = record->task.parent_pid};
+        event.image = event_batch_add_image(batch, &fork);
+        n_added += event.image && event_batch_add(batch, &event);
+    }
+    event.kind = EVENT_THREAD;
+    event.thread.change = EVENT_THREAD_BORN;
+    event.thread.name = NULL;
+    n_added += event_batch_add(batch, &event);
+    return n_added;
+}
+
+static int translate_exit(struct perf_translator *translator, const struct perf_record *record,
+                          struct event_batch *batch)
+{
+    if (is_foreign(translator, record->task.pid)) {
+        return 0;
+    }
+    struct event event = event_of(EVENT_THREAD, record);
+    event.pid = record->task.pid;
+    event.tid = record->task.tid;
+    event.thread.change = EVENT_THREAD_GONE;
+    return event_batch_add(batch, &event);
+}
+
+static int translate_switch(struct perf_translator *translator, const struct perf_record *record,
+                            struct event_batch *batch)
+{
+    if (is_foreign(translator, record->pid)) {
+        return 0;
+    }
+    struct event event =
+        event_of(record->context_switch.is_out ? EVENT_SWITCH_OUT : EVENT_SWITCH_IN, record);
+    event.is_preempted = record->context_switch.is_preempted;
+    if (event.tid <= 0) {
+        event.pid = event.pid <= 0 ? translator->pid : event.pid;
+        event.tid = running_tid(translator, record->cpu);
+    }
+    if (event.tid <= 0) {
+        return 0;
+    }
+    set_running(translator, record->cpu, record->context_switch.is_out ? 0 : event.tid);
+    return event_batch_add(batch, &event);
+}
+
+static int translate_lost(const struct perf_record *record, struct event_batch *batch)
+{
+    struct event event = event_of(EVENT_LOST, record);
+    bool is_throttle = record->type == PERF_ABI_RECORD_THROTTLE;
+    event.lost.cause = is_throttle ? EVENT_LOST_THROTTLED : EVENT_LOST_RING_FULL;
+    event.lost.count = is_throttle ? 1 : record->lost.count;
+    return event_batch_add(batch, &event);
+}
+
+int perf_events_translate(struct perf_translator *translator, const struct perf_record *record,
+                          struct event_batch *batch)
+{
+    switch (record->type) {
+    case PERF_ABI_RECORD_SAMPLE:
+        return translate_sample(translator, record, batch);
+    case PERF_ABI_RECORD_MMAP:
+    case PERF_ABI_RECORD_MMAP2:
+        return translate_mmap(translator, record, batch);
+    case PERF_ABI_RECORD_COMM:
+        return translate_comm(translator, record, batch);
+    case PERF_ABI_RECORD_FORK:
+        return translate_fork(translator, record, batch);
+    case PERF_ABI_RECORD_EXIT:
+        return translate_exit(translator, record, batch);
+    case PERF_ABI_RECORD_SWITCH:
+        return translate_switch(translator, record, batch);
+    case PERF_ABI_RECORD_LOST:
+    case PERF_ABI_RECORD_LOST_SAMPLES:
+    case PERF_ABI_RECORD_THROTTLE:
+        return translate_lost(record, batch);
+    default:
+        return 0;
+    }
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "decode/perf_record.h"
+
+#include <errno.h>
+
+#include "base/bytes.h"
+#include "decode/perf_abi.h"
+
+#define HEADER_BYTES 8u
+/* sample_id_all with our base format: pid, tid, time, cpu, reserved, identifier. */
+#define TRAILER_BYTES 32u
+
+
+static void take_trailer(struct bytes *trailer, struct perf_record *record)
+{
+    record->pid = (int32_t)bytes_take_u32(trailer);
+    record->tid = (int32_t)bytes_take_u32(trailer);
+    record->time_ns = bytes_take_u64(trailer);
+    record->cpu = bytes_take_u32(trailer);
+    bytes_skip(trailer, 4);
+    record->identifier = bytes_take_u64(trailer);
+}
+
+static void take_stack(struct bytes *body, struct perf_record *record)
+{
+    record->sample.period_ns = bytes_take_u64(body);
+    uint64_t n_ips = bytes_take_u64(body);
+    if (n_ips > bytes_left(body) / sizeof(uint64_t)) {
+        body->failed = true;
+        return;
+    }
+    record->sample.n_ips = (size_t)n_ips;
+    record->sample.ips = bytes_take(body, (size_t)n_ips * sizeof(uint64_t));
+}
+
+static void take_sched(struct bytes *body, struct perf_record *record)
+{
+    uint32_t raw_bytes = bytes_take_u32(body);
+    if (raw_bytes < sizeof(struct sched_payload)) {
+        body->failed = true;
+        return;
+    }
+    record->sched.flags = bytes_take_u32(body);
+    record->sched.prev_tid = bytes_take_u32(body);
+    record->sched.next_tid = bytes_take_u32(body);
+    record->sched.prev_state = bytes_take_u32(body);
+    record->sched.prev_cpu_time_ns = bytes_take_u64(body);
+}
+
+static int parse_sample(struct bytes *body, const struct perf_formats *formats,
+                        struct perf_record *record)
+{
+    record->identifier = bytes_take_u64(body);
+    record->pid = (int32_t)bytes_take_u32(body);
+    record->tid = (int32_t)bytes_take_u32(body);
+    record->time_ns = bytes_take_u64(body);
+    record->cpu = bytes_take_u32(body);
+    bytes_skip(body, 4);
+    record->format = formats->of(formats->userdata, record->identifier);
+    switch (record->format) {
+    case PERF_FORMAT_STACK:
+        take_stack(body, record);
+        return 0;
+    case PERF_FORMAT_SCHED:
+        take_sched(body, record);
+        return 0;
+    case PERF_FORMAT_NONE:
+        break;
+    }
+    return -EBADMSG;
+}
+
+static void take_build_id(struct bytes *body, struct event_image *image)
+{
+    uint8_t size_bytes = bytes_take_u8(body);
+    bytes_skip(body, 3);
+    uint8_t id[LIMIT_BUILD_ID_BYTES];
+    bytes_take_into(body, id, sizeof(id));
+    if (size_bytes > sizeof(id)) {
+        body->failed = true;
+        return;
+    }
+    image->build_id_bytes = size_bytes;
+    memcpy(image->build_id, id, size_bytes);
+}
+
+static void take_mmap(struct bytes *body, struct perf_record *record, bool is_mmap2)
+{
+    struct event_image *image = &record->mmap.image;
+    record->mmap.pid = (int32_t)bytes_take_u32(body);
+    record->mmap.tid = (int32_t)bytes_take_u32(body);
+    image->change = EVENT_IMAGE_MAPPED;
+    image->start_ip = bytes_take_u64(body);
+    uint64_t length_bytes = bytes_take_u64(body);
+    image->file_offset = bytes_take_u64(body);
+    if (__builtin_add_overflow(image->start_ip, length_bytes, &image->end_ip)) {
+        body->failed = true;
+        return;
+    }
+    record->mmap.is_executable = true;
+    if (is_mmap2) {
+        if (record->misc & PERF_ABI_MISC_MMAP_BUILD_ID) {
+            take_build_id(body, image);
+        } else {
+            image->device_major = bytes_take_u32(body);
+            image->device_minor = bytes_take_u32(body);
+            image->inode = bytes_take_u64(body);
+            bytes_skip(body, 8); /* inode generation */
+        }
+        record->mmap.is_executable = (bytes_take_u32(body) & PERF_ABI_PROT_EXEC) != 0;
+        bytes_skip(body, 4); /* flags */
+    }
+    image->path = bytes_take_string(body);
+}
+
+static void take_task(struct bytes *body, struct perf_record *record)
+{
+    record->task.pid = (int32_t)bytes_take_u32(body);
+    record->task.parent_pid = (int32_t)bytes_take_u32(body);
+    record->task.tid = (int32_t)bytes_take_u32(body);
+    record->task.parent_tid = (int32_t)bytes_take_u32(body);
+}
+
+/* Every record but samples. Returns 1 for types that we do not read. */
+static int parse_side_band(struct bytes *body, struct perf_record *record)
+{
+    switch (record->type) {
+    case PERF_ABI_RECORD_MMAP:
+    case PERF_ABI_RECORD_MMAP2:
+        take_mmap(body, record, record->type == PERF_ABI_RECORD_MMAP2);
+        return 0;
+    case PERF_ABI_RECORD_COMM:
+        record->comm.pid = (int32_t)bytes_take_u32(body);
+        record->comm.tid = (int32_t)bytes_take_u32(body);
+        record->comm.name = bytes_take_string(body);
+        record->comm.is_exec = (record->misc & PERF_ABI_MISC_COMM_EXEC) != 0;
+        return 0;
+    case PERF_ABI_RECORD_FORK:
+    case PERF_ABI_RECORD_EXIT:
+        take_task(body, record);
+        return 0;
+    case PERF_ABI_RECORD_LOST:
+        bytes_skip(body, 8); /* identifier of the event that lost them */
+        record->lost.count = bytes_take_u64(body);
+        return 0;
+    case PERF_ABI_RECORD_LOST_SAMPLES:
+        record->lost.count = bytes_take_u64(body);
+        return 0;
+    case PERF_ABI_RECORD_SWITCH:
+        record->context_switch.is_out = (record->misc & PERF_ABI_MISC_SWITCH_OUT) != 0;
+        record->context_switch.is_preempted =
+            (record->misc & PERF_ABI_MISC_SWITCH_OUT_PREEMPT) != 0;
+        return 0;
+    case PERF_ABI_RECORD_THROTTLE:
+    case PERF_ABI_RECORD_UNTHROTTLE:
+        return 0;
+    default:
+        return 1;
+    }
+}
+
+int perf_record_parse(const void *data, size_t n_bytes, const struct perf_formats *formats,
+                      struct perf_record *ret_record)
+{
+    struct perf_record record;
+    memset(&record, 0, sizeof(record));
+    struct bytes body = bytes_of(data, n_bytes);
+    record.type = bytes_take_u32(&body);
+    record.misc = bytes_take_u16(&body);
+    size_t size_bytes = bytes_take_u16(&body);
+    if (bytes_has_failed(&body) || size_bytes < HEADER_BYTES || size_bytes > n_bytes) {
+        return -EBADMSG;
+    }
+    body = bytes_of((const uint8_t *)data + HEADER_BYTES, size_bytes - HEADER_BYTES);
+
+    int r;
+    if (record.type == PERF_ABI_RECORD_SAMPLE) {
+        r = parse_sample(&body, formats, &record);
+    } else {
+        if (bytes_left(&body) < TRAILER_BYTES) {
+            return -EBADMSG;
+        }
+        body.end -= TRAILER_BYTES;
+        struct bytes trailer = bytes_of(body.end, TRAILER_BYTES);
+        r = parse_side_band(&body, &record);
+        take_trailer(&trailer, &record);
+    }
+    if (r != 0) {
+        return r;
+    }
+    if (bytes_has_failed(&body)) {
+        return -EBADMSG;
+    }
+    *ret_record = record;
+    return 0;
+}
+
+bool perf_record_is_fork(const struct perf_record *record)
+{
+    return record->type == PERF_ABI_RECORD_FORK;
+}

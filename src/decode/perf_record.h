@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * perf_record - one record of a perf ring, checked and typed
+ *
+ * Pure: bytes in, struct out. The layout of a sample depends on the event that
+ * produced it; the caller says which of our formats an identifier stands for.
+ *
+ * Shape:   strings and ips are borrowed from the record's bytes (ips may be
+ *          unaligned there: read them with perf_record_ip()).
+ * Owner:   nothing to free. Threads: any.
+ * Source:  perf_event_open(2), section "MMAP layout".
+ * Tests:   perf_record_test.c, tests/fuzz/fuzz_perf_record.c
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "model/event.h"
+
+enum perf_format {
+    PERF_FORMAT_NONE,  /* an identifier that nobody knows */
+    PERF_FORMAT_STACK, /* PERF_ABI_FORMAT_STACK */
+    PERF_FORMAT_SCHED, /* PERF_ABI_FORMAT_SCHED: raw data is a struct sched_payload */
+};
+
+/* What our in-kernel filter writes at each switch that concerns the target. */
+#define SCHED_PAYLOAD_PREV_OURS 1u
+#define SCHED_PAYLOAD_NEXT_OURS 2u
+
+struct sched_payload {
+    uint32_t flags;
+    uint32_t prev_tid, next_tid; /* 0 where it is not the target's */
+    uint32_t prev_state;         /* 0: it still wanted to run */
+    uint64_t prev_cpu_time_ns;   /* the scheduler's own total for prev */
+};
+
+/* Answers which format the events with this identifier use. */
+struct perf_formats {
+    const void *userdata;
+    enum perf_format (*of)(const void *userdata, uint64_t identifier);
+};
+
+struct perf_record {
+    uint32_t type;
+    uint16_t misc;
+    uint64_t identifier;
+    uint64_t time_ns;
+    uint32_t cpu;
+    int32_t pid, tid; /* of the thread that was running */
+    enum perf_format format;
+    union {
+        struct {
+            const uint8_t *ips; /* n_ips × 8 bytes, with context markers */
+            size_t n_ips;
+            uint64_t period_ns;
+        } sample;
+        struct sched_payload sched;
+        struct {
+            int32_t pid, tid;
+            bool is_executable;
+            struct event_image image;
+        } mmap;
+        struct {
+            int32_t pid, tid;
+            const char *name;
+            bool is_exec;
+        } comm;
+        struct {
+            int32_t pid, parent_pid, tid, parent_tid;
+        } task;
+        struct {
+            uint64_t count;
+        } lost;
+        struct {
+            bool is_out, is_preempted;
+        } context_switch;
+    };
+};
+
+/* 0; 1 for a type that we do not read; -EBADMSG for bytes that make no sense. */
+int perf_record_parse(const void *data, size_t n_bytes, const struct perf_formats *formats,
+                      struct perf_record *ret_record);
+
+static inline uint64_t perf_record_ip(const struct perf_record *record, size_t index)
+{
+    uint64_t ip;
+    memcpy(&ip, record->sample.ips + index * sizeof(ip), sizeof(ip));
+    return ip;
+}
+
+/* Does the record tell the birth of a thread or process? */
+bool perf_record_is_fork(const struct perf_record *record);
