@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * capture - the door between stax and an operating system
+ *
+ * A backend is a constant table of functions; its only output is the neutral
+ * event stream (model/event.h). Nothing above this header knows which one is
+ * at work.
+ *
+ * Owner:   open() makes it, free() ends it; the config's strings are borrowed
+ *          during open() only.
+ * Threads: open, start, drain, stop and free are called by one thread (the
+ *          run's drain thread); stats() by any.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "model/capability.h"
+#include "model/event_sink.h"
+
+struct capture;
+
+struct capture_config {
+    int64_t pid;
+    int pidfd; /* borrowed; -1 where the host has none */
+    bool is_launched; /* suspended before its exec: nothing before the exec is recorded */
+    bool follow_children;
+    bool no_kernel;
+    bool no_off_cpu;
+    uint32_t frequency_hz;
+    const char *script; /* capture/fake only */
+};
+
+enum capture_state {
+    CAPTURE_RUNNING,
+    CAPTURE_TARGET_GONE, /* every event of it has been delivered or can be by stop() */
+};
+
+/* Counters only grow; read while the drain thread writes them. */
+struct capture_stats {
+    uint64_t records_read, bytes_read;
+    uint64_t records_foreign; /* of other processes, dropped unread */
+    uint64_t records_undecodable;
+    uint64_t records_lost;    /* the kernel's own count */
+    uint64_t throttles;
+    uint64_t events_delivered;
+    uint64_t drain_rounds;
+    uint64_t drain_cpu_ns;    /* CPU time of the drain thread */
+    uint64_t ring_bytes;      /* per CPU */
+    uint64_t ring_fill_max_bytes;
+    uint64_t n_rings, n_events_open;
+    uint64_t merge_late;      /* records that came too late for their place in time */
+    uint64_t samples_truncated;
+};
+
+struct capture_ops {
+    const char *name;
+    /* What this host allows; never fails. Any thread. */
+    void (*probe)(struct capability_set *ret_abilities);
+    int (*open)(const struct capture_config *config, struct event_sink sink,
+                struct capture **ret_capture, struct error *reterr_error);
+    /* After 0 no event of the target is missed. A launched target is still suspended. */
+    int (*start)(struct capture *capture);
+    /* Waits at most timeout_ms for something to do, delivers, and says how the target is. */
+    int (*drain)(struct capture *capture, int timeout_ms, enum capture_state *ret_state);
+    /* Disables the sources and delivers everything up to now. Idempotent. */
+    int (*stop)(struct capture *capture);
+    void (*stats)(const struct capture *capture, struct capture_stats *ret_stats);
+    /* One line each on what could not be captured in this run and the fix; returns how many. */
+    size_t (*notes)(const struct capture *capture, char (*ret_notes)[400], size_t max_notes);
+    /* How this run is captured, for people: "per-CPU events, filtered in the kernel". */
+    const char *(*describe)(const struct capture *capture);
+    struct capture *(*free)(struct capture *capture);
+};
+
+/* The backends; the server picks in one file. */
+extern const struct capture_ops capture_linux_ops;
+extern const struct capture_ops capture_fake_ops;

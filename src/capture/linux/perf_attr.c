@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "capture/linux/perf_attr.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "decode/perf_abi.h"
+
+static void base(const struct perf_attr_config *config, struct perf_event_attr *attr)
+{
+    memset(attr, 0, sizeof(*attr));
+    attr->size = sizeof(*attr);
+    attr->type = PERF_TYPE_SOFTWARE;
+    attr->sample_type = PERF_ABI_FORMAT_BASE;
+    attr->sample_id_all = 1;
+    attr->use_clockid = 1;
+    attr->clockid = CLOCK_MONOTONIC;
+    attr->exclude_hv = 1;
+    attr->exclude_kernel = config->exclude_kernel;
+    attr->inherit = config->inherit_threads;
+    attr->inherit_thread = config->inherit_threads && !config->inherit_children;
+    attr->watermark = 1;
+    attr->wakeup_watermark = config->wakeup_bytes;
+    attr->disabled = 1;
+}
+
+static void add_side_band(struct perf_event_attr *attr)
+{
+    attr->mmap = 1;
+    attr->mmap2 = 1;
+    attr->comm = 1;
+    attr->comm_exec = 1;
+    attr->task = 1;
+}
+
+void perf_attr_samples(const struct perf_attr_config *config, bool with_side_band,
+                       struct perf_event_attr *ret_attr)
+{
+    base(config, ret_attr);
+    ret_attr->config = PERF_COUNT_SW_CPU_CLOCK;
+    ret_attr->sample_period = config->period_ns;
+    ret_attr->sample_type = PERF_ABI_FORMAT_STACK;
+    ret_attr->exclude_callchain_kernel = config->no_kernel_frames;
+    if (with_side_band) {
+        add_side_band(ret_attr);
+        ret_attr->context_switch = config->with_switches;
+    }
+}
+
+void perf_attr_side_band(const struct perf_attr_config *config, struct perf_event_attr *ret_attr)
+{
+    base(config, ret_attr);
+    ret_attr->config = PERF_COUNT_SW_DUMMY;
+    add_side_band(ret_attr);
+}
+
+void perf_attr_sched(const struct perf_attr_config *config, struct perf_event_attr *ret_attr)
+{
+    base(config, ret_attr);
+    ret_attr->config = PERF_COUNT_SW_BPF_OUTPUT;
+    ret_attr->sample_period = 1;
+    ret_attr->sample_type = PERF_ABI_FORMAT_SCHED;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * perf_attr - the event attributes that stax opens, each built here
+ *
+ * Owner:   the caller's memory. Threads: any.
+ * Source:  perf_event_open(2); docs/design/0002-opening-events.md
+ * Tests:   perf_attr_test.c
+ */
+
+#include <linux/perf_event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct perf_attr_config {
+    uint64_t period_ns;
+    bool exclude_kernel; /* the host refuses anything else */
+    bool no_kernel_frames;
+    bool inherit_threads;  /* per-task events: threads born later */
+    bool inherit_children; /* … and processes */
+    bool with_switches;    /* PERF_RECORD_SWITCH */
+    uint32_t wakeup_bytes; /* of ring fill */
+};
+
+/* Timer samples with callchain; per-task ones carry the side band (images, names, births) too. */
+void perf_attr_samples(const struct perf_attr_config *config, bool with_side_band,
+                       struct perf_event_attr *ret_attr);
+
+/* Images, names, births and deaths alone. */
+void perf_attr_side_band(const struct perf_attr_config *config, struct perf_event_attr *ret_attr);
+
+/* What our scheduler program writes (struct sched_payload). */
+void perf_attr_sched(const struct perf_attr_config *config, struct perf_event_attr *ret_attr);

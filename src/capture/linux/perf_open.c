@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#include "capture/linux/perf_open.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int perf_open(const struct perf_event_attr *attr, pid_t pid, int cpu)
+{
+    /* The kernel writes to attr only to tell the size it knows, and only on E2BIG. */
+    long fd = syscall(SYS_perf_event_open, attr, pid, cpu, -1, (unsigned long)PERF_FLAG_FD_CLOEXEC);
+    return fd < 0 ? -errno : (int)fd;
+}
+
+int perf_open_identifier(int fd, uint64_t *ret_identifier)
+{
+    return ioctl(fd, PERF_EVENT_IOC_ID, ret_identifier) < 0 ? -errno : 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * perf_open - the perf_event_open(2) call and the identifiers of its events
+ *
+ * Owner:   descriptors are the caller's. Threads: any.
+ */
+
+#include <linux/perf_event.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A descriptor (close-on-exec), or a negative errno. */
+int perf_open(const struct perf_event_attr *attr, pid_t pid, int cpu);
+
+/* The identifier that the event's records carry. */
+int perf_open_identifier(int fd, uint64_t *ret_identifier);

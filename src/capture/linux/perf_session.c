@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "capture/explain.h"
+#include "capture/linux/perf_session_internal.h"
+#include "capture/linux/target_state.h"
+#include "decode/perf_abi.h"
+
+/* Ring per CPU: what a privileged recording asks for, and what the default mlock allowance holds. */
+#define RING_PRIVILEGED_BYTES (4u << 20)
+#define RING_ORDINARY_BYTES (512u << 10)
+
+/*
+ * A record is in its ring within microseconds of its time stamp (both are
+ * taken with interrupts off or in one), so events this old have no older ones
+ * still to come.
+ */
+#define SETTLE_NS (1 * NS_PER_MS)
+
+void perf_session_explain(const struct capture *capture, int negative_errno, bool is_ring_trouble,
+                          struct error *reterr_error)
+{
+    const struct explain_facts facts = {
+        .pid = capture->config.pid,
+        .event_paranoid = capture->host.perf_event_paranoid,
+        .mlock_kb = capture->host.mlock_kb,
+        .is_privileged = capture->host.is_privileged,
+    };
+    explain_refusal(negative_errno, is_ring_trouble ? EXPLAIN_MAP_RING : EXPLAIN_OPEN_EVENT, &facts,
+                    reterr_error);
+}
+
+static void add_note(struct capture *capture, const char *note)
+{
+    if (capture->n_notes < PERF_SESSION_NOTES_MAX) {
+        (void)snprintf(capture->notes[capture->n_notes++], sizeof(capture->notes[0]), "%s", note);
+    }
+}
+
+/* The exec of a launched target: from here on it is the target and not stax that runs. */
+static bool is_own_exec(const struct capture *capture, const struct event *event)
+{
+    return event->kind == EVENT_IMAGE && event->image->change == EVENT_IMAGE_EXEC &&
+           event->pid == capture->config.pid;
+}
+
+static int pass_on(struct capture *capture, const struct event *events, size_t n_events)
+{
+    return n_events ? capture->sink.on_events(capture->sink.userdata, events, n_events) : 0;
+}
+
+/* What the merge delivers; drops everything before the exec of a launched target. */
+static int on_merged(void *userdata, const struct event *events, size_t n_events)
+{
+    struct capture *capture = userdata;
+    size_t first = 0;
+    if (capture->awaits_exec) {
+        while (first < n_events && !is_own_exec(capture, &events[first])) {
+            first++;
+        }
+        if (first == n_events) {
+            return 0;
+        }
+        capture->awaits_exec = false;
+        struct event opening[2] = {
+            {.kind = EVENT_THREAD, .thread = {.change = EVENT_THREAD_PRESENT}},
+            {.kind = EVENT_SWITCH_IN, .cpu = events[first].cpu},
+        };
+        for (size_t i = 0; i < 2; i++) {
+            opening[i].time_ns = events[first].time_ns;
+            opening[i].pid = opening[i].tid = capture->config.pid;
+        }
+        int r = pass_on(capture, opening, capture->config.no_off_cpu ? 1 : 2);
+        if (r != 0) {
+            return r;
+        }
+    }
+    return pass_on(capture, events + first, n_events - first);
+}
+
+/* Returns the time up to which this ring was read completely. */
+static uint64_t read_ring(struct capture *capture, size_t index, uint64_t read_at_ns)
+{
+    struct perf_ring *ring = &capture->sources.rings[index];
+    struct event_batch *batch = event_merge_batch(capture->merge, index);
+    const struct perf_formats formats = perf_sources_formats(&capture->sources);
+    uint64_t n_records = 0, complete_until_ns = read_at_ns;
+    const void *data;
+    size_t n_bytes;
+    bool is_corrupt = false;
+    perf_ring_begin(ring);
+    uint64_t first_tail = ring->tail;
+    while (event_batch_has_room(batch) &&
+           (data = perf_ring_next(ring, &n_bytes, &is_corrupt))) {
+        struct perf_record record;
+        n_records++;
+        int r = perf_record_parse(data, n_bytes, &formats, &record);
+        if (r < 0) {
+            capture->counters.undecodable++;
+            continue;
+        }
+        if (r > 0) {
+            continue;
+        }
+        if (record.type == PERF_ABI_RECORD_LOST) {
+            capture->counters.lost += record.lost.count;
+        } else if (record.type == PERF_ABI_RECORD_THROTTLE) {
+            capture->counters.throttles++;
+        }
+        perf_events_translate(&capture->translator, &record, batch);
+    }
+    if (ring->tail != ring->head && event_batch_count(batch) > 0) {
+        complete_until_ns = event_batch_get(batch, event_batch_count(batch) - 1)->time_ns;
+    }
+    capture->counters.undecodable += is_corrupt;
+    capture->counters.records_read += n_records;
+    capture->counters.bytes_read += ring->tail - first_tail;
+    if (ring->fill_max_bytes > capture->counters.fill_max_bytes) {
+        capture->counters.fill_max_bytes = ring->fill_max_bytes;
+    }
+    perf_ring_end(ring);
+    return complete_until_ns;
+}
+
+/* One pass over all rings. *ret_is_partial: some ring held more than a batch takes. */
+static int pass(struct capture *capture, bool is_final, bool *ret_is_partial)
+{
+    const struct event_sink merged = {.userdata = capture, .on_events = on_merged};
+    uint64_t now_ns = clock_now_ns();
+    uint64_t until_ns = now_ns;
+    for (size_t i = 0; i < capture->sources.n_cpus; i++) {
+        if (capture->sources.ring_fds[i] >= 0) {
+            uint64_t complete_until_ns = read_ring(capture, i, now_ns);
+            until_ns = complete_until_ns < until_ns ? complete_until_ns : until_ns;
+        }
+    }
+    *ret_is_partial = until_ns < now_ns;
+    if (is_final && !*ret_is_partial) {
+        until_ns = UINT64_MAX;
+    } else if (!*ret_is_partial) {
+        until_ns -= SETTLE_NS;
+    }
+    return event_merge_deliver(capture->merge, until_ns, &merged);
+}
+
+int perf_session_round(struct capture *capture, bool is_final)
+{
+    uint64_t began_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
+    int first_error = 0;
+    bool is_partial = true;
+    while (is_partial) {
+        int r = pass(capture, is_final, &is_partial);
+        first_error = first_error ? first_error : r;
+    }
+    capture->counters.rounds++;
+    capture->counters.foreign = capture->translator.n_foreign;
+    capture->counters.truncated = capture->translator.n_truncated_stacks;
+    capture->counters.delivered = event_merge_delivered(capture->merge);
+    capture->counters.late = event_merge_late(capture->merge);
+    capture->counters.cpu_ns += clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
+    return first_error;
+}
+
+static void session_probe(struct capability_set *ret_abilities)
+{
+    struct host host;
+    host_read(&host);
+    memset(ret_abilities, 0, sizeof(*ret_abilities));
+    struct capability *items = ret_abilities->items;
+    const struct capture_config plain = {0};
+    bool is_wide = wide_session_is_possible(&host, &plain);
+    (void)snprintf(ret_abilities->backend, sizeof(ret_abilities->backend), "%s",
+                   is_wide ? "perf: per-CPU events, filtered in the kernel"
+                           : "perf: per-thread events");
+    bool may_open = host.is_privileged || host.perf_event_paranoid <= 2;
+    for (int i = CAPABILITY_ON_CPU; i <= CAPABILITY_OFF_CPU; i++) {
+        items[i].is_available = may_open;
+        if (!may_open) {
+            (void)snprintf(items[i].reason, sizeof(items[i].reason), "perf_event_paranoid=%d",
+                           host.perf_event_paranoid);
+            (void)snprintf(items[i].fix, sizeof(items[i].fix),
+                           "sudo sysctl kernel.perf_event_paranoid=2, or run stax-server as root");
+        }
+    }
+    struct capability *kernel = &items[CAPABILITY_KERNEL_STACKS];
+    kernel->is_available = host_allows_kernel(&host) && may_open;
+    if (!kernel->is_available) {
+        (void)snprintf(kernel->reason, sizeof(kernel->reason), "perf_event_paranoid=%d",
+                       host.perf_event_paranoid);
+        (void)snprintf(kernel->fix, sizeof(kernel->fix),
+                       "sudo sysctl kernel.perf_event_paranoid=1, or run stax-server as root");
+    } else if (host.hides_kernel_symbols) {
+        (void)snprintf(kernel->reason, sizeof(kernel->reason),
+                       "without names: kptr_restrict hides them");
+        (void)snprintf(kernel->fix, sizeof(kernel->fix), "sudo sysctl kernel.kptr_restrict=0");
+    }
+    for (int i = CAPABILITY_WAIT_STACKS; i < CAPABILITY_KIND_N; i++) {
+        (void)snprintf(items[i].reason, sizeof(items[i].reason), "not recorded by this version");
+    }
+}
+
+static void describe_limits(struct capture *capture)
+{
+    if (capture->excludes_kernel && !capture->config.no_kernel) {
+        char note[400];
+        (void)snprintf(note, sizeof(note),
+                       "kernel frames are not recorded (perf_event_paranoid=%d); "
+                       "to see them: `sudo sysctl kernel.perf_event_paranoid=1`, or record as root",
+                       capture->host.perf_event_paranoid);
+        add_note(capture, note);
+    }
+}
+
+/* Forgets a wide attempt that did not work out, so that the task way starts clean. */
+static int reopen_sources(struct capture *capture, size_t ring_bytes)
+{
+    wide_session_release(capture);
+    perf_sources_release(&capture->sources);
+    return perf_sources_init(&capture->sources, ring_bytes);
+}
+
+static int open_events(struct capture *capture, struct error *reterr_error)
+{
+    size_t ring_bytes = capture->host.is_privileged ? RING_PRIVILEGED_BYTES : RING_ORDINARY_BYTES;
+    int r = perf_sources_init(&capture->sources, ring_bytes);
+    if (r != 0) {
+        error_set_errno(reterr_error, r, "counting the CPUs");
+        return r;
+    }
+    capture->attrs = (struct perf_attr_config){
+        .period_ns = NS_PER_S / capture->config.frequency_hz,
+        .no_kernel_frames = capture->config.no_kernel,
+        .wakeup_bytes = (uint32_t)(ring_bytes / 4),
+    };
+    if (wide_session_is_possible(&capture->host, &capture->config)) {
+        r = wide_session_open(capture);
+        if (r == 0) {
+            capture->is_wide = true;
+            return 0;
+        }
+        log_debug("per-CPU events with filters are not to be had (%s), trying per-thread ones",
+                  strerror(-r));
+        r = reopen_sources(capture, ring_bytes);
+        if (r != 0) {
+            error_set_errno(reterr_error, r, "counting the CPUs");
+            return r;
+        }
+    }
+    capture->excludes_kernel = !host_allows_kernel(&capture->host);
+    return task_session_open(capture, reterr_error);
+}
+
+static struct capture *session_free(struct capture *capture)
+{
+    if (capture) {
+        wide_session_release(capture);
+        perf_sources_release(&capture->sources);
+        event_merge_free(capture->merge);
+        free(capture->poll_fds);
+        free(capture->running_tids);
+        free(capture);
+    }
+    return NULL;
+}
+
+static void session_freep(struct capture **capture)
+{
+    *capture = session_free(*capture);
+}
+
+static int session_open(const struct capture_config *config, struct event_sink sink,
+                        struct capture **ret_capture, struct error *reterr_error)
+{
+    _cleanup_(session_freep) struct capture *capture = calloc(1, sizeof(*capture));
+    if (!capture) {
+        error_set_errno(reterr_error, -ENOMEM, "starting to record");
+        return -ENOMEM;
+    }
+    capture->config = *config;
+    capture->config.script = NULL;
+    capture->sink = sink;
+    capture->awaits_exec = config->is_launched;
+    capture->sample_filter_fd = capture->outputs_fd = -1;
+    capture->sched_program_fd = capture->sched_link_fd = -1;
+    capture->jitter_state = (uint32_t)clock_now_ns() | 1u;
+    host_read(&capture->host);
+    /* Task events record from the moment they are opened, so the first instant is before that. */
+    capture->first_ns = clock_now_ns();
+    int r = open_events(capture, reterr_error);
+    if (r != 0) {
+        return r;
+    }
+    size_t n_cpu_numbers = (size_t)capture->sources.cpus[capture->sources.n_cpus - 1] + 1;
+    capture->running_tids = calloc(n_cpu_numbers, sizeof(*capture->running_tids));
+    capture->translator = (struct perf_translator){
+        .pid = config->pid,
+        .is_wide = capture->is_wide,
+        .follow_children = config->follow_children,
+        .running_tids = capture->running_tids,
+        .n_running_tids = capture->running_tids ? n_cpu_numbers : 0,
+    };
+    r = event_merge_new(capture->sources.n_cpus, &capture->merge);
+    if (r == 0) {
+        capture->poll_fds = calloc(capture->sources.n_cpus + 1, sizeof(*capture->poll_fds));
+        r = capture->poll_fds ? 0 : -ENOMEM;
+    }
+    if (r != 0) {
+        error_set_errno(reterr_error, r, "starting to record");
+        return r;
+    }
+    (void)snprintf(capture->description, sizeof(capture->description), "%s, %s",
+                   capture->is_wide ? "per-CPU events filtered in the kernel" : "per-thread events",
+                   capture->excludes_kernel || config->no_kernel ? "user frames only"
+                                                                 : "user and kernel frames");
+    describe_limits(capture);
+    *ret_capture = TAKE_PTR(capture);
+    return 0;
+}
+
+static int session_start(struct capture *capture)
+{
+    int r = 0;
+    if (capture->is_wide) {
+        capture->first_ns = clock_now_ns();
+        r = wide_session_start(capture);
+        if (r == 0) {
+            r = perf_sources_enable(&capture->sources, 0);
+        }
+    }
+    if (r == 0 && !capture->config.is_launched) {
+        r = target_state_emit(capture->config.pid, capture->first_ns, &capture->sink);
+    }
+    return r;
+}
+
+static int session_drain(struct capture *capture, int timeout_ms, enum capture_state *ret_state)
+{
+    nfds_t n_fds = 0;
+    if (capture->config.pidfd >= 0 && !capture->target_is_gone) {
+        capture->poll_fds[n_fds++] =
+            (struct pollfd){.fd = capture->config.pidfd, .events = POLLIN};
+    }
+    nfds_t n_first_ring = n_fds;
+    for (size_t i = 0; i < capture->sources.n_cpus; i++) {
+        if (capture->sources.ring_fds[i] >= 0) {
+            capture->poll_fds[n_fds++] =
+                (struct pollfd){.fd = capture->sources.ring_fds[i], .events = POLLIN};
+        }
+    }
+    int n_ready = poll(capture->poll_fds, n_fds, timeout_ms);
+    if (n_ready < 0 && errno != EINTR) {
+        return -errno;
+    }
+    if (n_ready > 0 && n_first_ring == 1 && capture->poll_fds[0].revents) {
+        capture->target_is_gone = true;
+    }
+    if (!capture->is_wide) {
+        task_session_tend(capture);
+    }
+    *ret_state = capture->target_is_gone ? CAPTURE_TARGET_GONE : CAPTURE_RUNNING;
+    return perf_session_round(capture, false);
+}
+
+static int session_stop(struct capture *capture)
+{
+    if (capture->has_stopped) {
+        return 0;
+    }
+    capture->has_stopped = true;
+    perf_sources_disable(&capture->sources);
+    wide_session_release(capture);
+    return perf_session_round(capture, true);
+}
+
+static void session_stats(const struct capture *capture, struct capture_stats *ret_stats)
+{
+    *ret_stats = (struct capture_stats){
+        .records_read = capture->counters.records_read,
+        .bytes_read = capture->counters.bytes_read,
+        .records_foreign = capture->counters.foreign,
+        .records_undecodable = capture->counters.undecodable,
+        .records_lost = capture->counters.lost,
+        .throttles = capture->counters.throttles,
+        .events_delivered = capture->counters.delivered,
+        .drain_rounds = capture->counters.rounds,
+        .drain_cpu_ns = capture->counters.cpu_ns,
+        .ring_bytes = capture->sources.ring_bytes,
+        .ring_fill_max_bytes = capture->counters.fill_max_bytes,
+        .n_rings = capture->sources.n_cpus,
+        .n_events_open = capture->sources.n_fds,
+        .merge_late = capture->counters.late,
+        .samples_truncated = capture->counters.truncated,
+    };
+}
+
+static size_t session_notes(const struct capture *capture, char (*ret_notes)[400], size_t max_notes)
+{
+    size_t n_notes = capture->n_notes < max_notes ? capture->n_notes : max_notes;
+    memcpy(ret_notes, capture->notes, n_notes * sizeof(*ret_notes));
+    return n_notes;
+}
+
+static const char *session_describe(const struct capture *capture)
+{
+    return capture->description;
+}
+
+const struct capture_ops capture_linux_ops = {
+    .name = "perf",
+    .probe = session_probe,
+    .open = session_open,
+    .start = session_start,
+    .drain = session_drain,
+    .stop = session_stop,
+    .stats = session_stats,
+    .notes = session_notes,
+    .describe = session_describe,
+    .free = session_free,
+};

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * perf_session - one recording through perf events; state shared by its files
+ *
+ * Two ways to open, chosen by what the host allows:
+ *   wide  per-CPU events whose samples and switches are filtered to the target
+ *         by programs in the kernel: no cost at a context switch, no bias
+ *         against short threads. Needs CAP_PERFMON and CAP_BPF.
+ *   task  events bound to the target's threads and inherited: works for an
+ *         ordinary user.
+ *
+ * Owner, Threads: see capture/capture.h.
+ * Source:  docs/design/0002-opening-events.md, with the figures.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "capture/capture.h"
+#include "capture/event_merge.h"
+#include "capture/linux/host.h"
+#include "capture/linux/perf_attr.h"
+#include "capture/linux/perf_sources.h"
+#include "decode/perf_events.h"
+
+#define PERF_SESSION_NOTES_MAX 8u
+
+struct capture {
+    struct capture_config config;
+    struct event_sink sink;
+    struct host host;
+    bool is_wide;
+    bool excludes_kernel;
+    bool awaits_exec; /* launched: nothing is delivered before the target's own exec */
+    bool has_stopped;
+    bool target_is_gone;
+    uint64_t first_ns; /* the recording's first instant */
+    struct perf_sources sources;
+    struct event_merge *merge;
+    struct perf_translator translator;
+    int32_t *running_tids; /* by CPU number */
+    struct perf_attr_config attrs;
+    int sample_filter_fd, outputs_fd, sched_program_fd, sched_link_fd; /* wide */
+    uint32_t jitter_state;                                             /* task */
+    struct pollfd *poll_fds;
+    char description[128];
+    char notes[PERF_SESSION_NOTES_MAX][400];
+    size_t n_notes;
+    struct {
+        _Atomic uint64_t records_read, bytes_read, undecodable, lost, throttles, rounds, cpu_ns,
+            fill_max_bytes, foreign, truncated, delivered, late;
+    } counters;
+};
+
+/* Opens everything disabled. The reason of a refusal is for the log; the task way remains. */
+int wide_session_open(struct capture *capture);
+/* Attaches the scheduler program; call before enabling. */
+int wide_session_start(struct capture *capture);
+void wide_session_release(struct capture *capture);
+/* Would wide_session_open() work here? Cheap facts only. */
+bool wide_session_is_possible(const struct host *host, const struct capture_config *config);
+
+/* Opens (and for an attached target enables) events on every thread, with no gap. */
+int task_session_open(struct capture *capture, struct error *reterr_error);
+/* Once per drain round. */
+void task_session_tend(struct capture *capture);
+
+/* Reads every ring into the merge and delivers what is old enough; everything when is_final. */
+int perf_session_round(struct capture *capture, bool is_final);
+
+void perf_session_explain(const struct capture *capture, int negative_errno, bool is_ring_trouble,
+                          struct error *reterr_error);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "capture/linux/perf_session_internal.h"
+#include "capture/linux/target_state.h"
+
+/*
+ * Attaching without a gap: threads are listed and opened until a listing brings
+ * none that is new. A thread that a covered one gave birth to inherited its
+ * events; the FORK record that says so is in a ring before the thread can be
+ * seen in /proc for long, and such threads are not opened again.
+ */
+#define PASSES_MAX 1000
+#define FORK_RECORD_DELAY_NS (200 * 1000)
+
+struct opening {
+    struct capture *capture;
+    struct hash_table covered; /* tid → 1 */
+    size_t n_new;
+    bool is_ring_trouble;
+};
+
+static int open_thread(void *userdata, int64_t tid)
+{
+    struct opening *opening = userdata;
+    struct capture *capture = opening->capture;
+    if (hash_table_find(&opening->covered, (uint64_t)tid) != HASH_TABLE_NONE) {
+        return 0;
+    }
+    struct perf_event_attr attr;
+    perf_attr_samples(&capture->attrs, true, &attr);
+    attr.disabled = 0;
+    for (size_t i = 0; i < capture->sources.n_cpus; i++) {
+        int r = perf_sources_add(&capture->sources, &attr, (pid_t)tid, i, PERF_FORMAT_STACK, NULL,
+                                 &opening->is_ring_trouble);
+        if (r == -ESRCH && tid != capture->config.pid) {
+            return 0; /* the thread ended between listing and opening */
+        }
+        if (r == -ENODEV) {
+            continue;
+        }
+        if (r != 0) {
+            return r;
+        }
+    }
+    opening->n_new++;
+    return hash_table_set(&opening->covered, (uint64_t)tid, 1);
+}
+
+/* Reads the FORK records that are in the rings by now, without consuming anything. */
+static int note_inherited(struct opening *opening)
+{
+    const struct timespec delay = {.tv_nsec = FORK_RECORD_DELAY_NS};
+    (void)nanosleep(&delay, NULL);
+    struct perf_sources *sources = &opening->capture->sources;
+    const struct perf_formats formats = perf_sources_formats(sources);
+    for (size_t i = 0; i < sources->n_cpus; i++) {
+        if (sources->ring_fds[i] < 0) {
+            continue;
+        }
+        const void *data;
+        size_t n_bytes;
+        bool is_corrupt;
+        struct perf_record record;
+        perf_ring_begin(&sources->rings[i]);
+        while ((data = perf_ring_next(&sources->rings[i], &n_bytes, &is_corrupt))) {
+            if (perf_record_parse(data, n_bytes, &formats, &record) == 0 &&
+                perf_record_is_fork(&record)) {
+                int r = hash_table_set(&opening->covered, (uint64_t)record.task.tid, 1);
+                if (r != 0) {
+                    return r;
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+static int open_all(struct opening *opening)
+{
+    struct capture *capture = opening->capture;
+    for (int pass = 0; pass < PASSES_MAX; pass++) {
+        opening->n_new = 0;
+        int r = target_state_each_thread(capture->config.pid, open_thread, opening);
+        if (r != 0) {
+            return r;
+        }
+        if (opening->n_new == 0) {
+            return 0;
+        }
+        r = note_inherited(opening);
+        if (r != 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+int task_session_open(struct capture *capture, struct error *reterr_error)
+{
+    struct opening opening = {.capture = capture};
+    hash_table_init(&opening.covered);
+    capture->attrs.inherit_threads = true;
+    capture->attrs.inherit_children = capture->config.follow_children;
+    capture->attrs.exclude_kernel = capture->excludes_kernel;
+    capture->attrs.with_switches = !capture->config.no_off_cpu;
+    int r = open_all(&opening);
+    if (r != 0) {
+        perf_session_explain(capture, r, opening.is_ring_trouble, reterr_error);
+    }
+    hash_table_release(&opening.covered);
+    return r;
+}
+
+void task_session_tend(struct capture *capture)
+{
+    (void)capture;
+}
