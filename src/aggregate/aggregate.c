@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+#include "aggregate/aggregate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aggregate/aggregate_internal.h"
+#include "aggregate/stack_resolve.h"
+
+#define SAMPLES_MAX (UINT64_C(1) << 32)
+#define SLICES_MAX (UINT64_C(1) << 32)
+#define PAIRS_MAX (UINT64_C(1) << 28)
+#define CHECKPOINT_EVERY_NS (STORED_SLICE_MAX_NS / 4)
+
+static void store_slice(void *userdata, const struct stored_slice *slice)
+{
+    struct aggregate *aggregate = userdata;
+    struct stored_slice *slot = chunked_add(&aggregate->slices);
+    if (slot) {
+        *slot = *slice;
+    } else {
+        aggregate->n_not_stored++;
+    }
+}
+
+static int init(struct aggregate *aggregate)
+{
+    const struct slice_sink sink = {.userdata = aggregate, .on_slice = store_slice};
+    int r = image_table_new(&aggregate->images);
+    r = r ? r : image_map_new(&aggregate->map);
+    r = r ? r : frame_table_new(&aggregate->frames);
+    r = r ? r : stack_table_new(&aggregate->stacks);
+    r = r ? r : thread_table_new(sink, &aggregate->threads);
+    r = r ? r : chunked_init(&aggregate->samples, sizeof(struct stored_sample), SAMPLES_MAX);
+    r = r ? r : chunked_init(&aggregate->slices, sizeof(struct stored_slice), SLICES_MAX);
+    r = r ? r : chunked_init(&aggregate->pairs, sizeof(struct sample_pair), PAIRS_MAX);
+    if (r != 0) {
+        return r;
+    }
+    aggregate->stack_cache = calloc(STACK_CACHE_ENTRIES, sizeof(*aggregate->stack_cache));
+    return aggregate->stack_cache ? 0 : -ENOMEM;
+}
+
+int aggregate_new(const struct aggregate_config *config, struct aggregate **ret_aggregate)
+{
+    _cleanup_(aggregate_freep) struct aggregate *aggregate = calloc(1, sizeof(*aggregate));
+    if (!aggregate) {
+        return -ENOMEM;
+    }
+    aggregate->config = *config;
+    arena_init(&aggregate->names, 0);
+    hash_table_init(&aggregate->pair_ids);
+    int r = init(aggregate);
+    if (r != 0) {
+        return r;
+    }
+    const struct aggregate_listener *listener = &config->listener;
+    for (image_id id = 0; listener->on_image && id < image_table_count(aggregate->images); id++) {
+        listener->on_image(listener->userdata, image_table_get(aggregate->images, id));
+    }
+    *ret_aggregate = TAKE_PTR(aggregate);
+    return 0;
+}
+
+static void free_snapshots(struct aggregate *aggregate)
+{
+    while (aggregate->snapshots) {
+        struct held_snapshot *held = aggregate->snapshots;
+        aggregate->snapshots = held->next;
+        free(held->memory);
+        free(held);
+    }
+    while (aggregate->dropped) {
+        struct dropped_chunk *dropped = aggregate->dropped;
+        aggregate->dropped = dropped->next;
+        free(dropped->chunk);
+        free(dropped);
+    }
+}
+
+struct aggregate *aggregate_free(struct aggregate *aggregate)
+{
+    if (aggregate) {
+        free_snapshots(aggregate);
+        image_table_free(aggregate->images);
+        image_map_free(aggregate->map);
+        frame_table_free(aggregate->frames);
+        stack_table_free(aggregate->stacks);
+        thread_table_free(aggregate->threads);
+        chunked_release(&aggregate->samples);
+        chunked_release(&aggregate->slices);
+        chunked_release(&aggregate->pairs);
+        hash_table_release(&aggregate->pair_ids);
+        arena_release(&aggregate->names);
+        free(aggregate->pair_counts);
+        free(aggregate->image_is_seen);
+        free(aggregate->stack_cache);
+        free(aggregate);
+    }
+    return NULL;
+}
+
+void aggregate_begin(struct aggregate *aggregate, uint64_t start_ns)
+{
+    aggregate->start_ns = start_ns;
+    aggregate->newest_ns = start_ns;
+}
+
+static int count_pair(struct aggregate *aggregate, thread_id thread, stack_id stack)
+{
+    uint64_t key = (uint64_t)thread << 32 | stack;
+    uint32_t id = hash_table_find(&aggregate->pair_ids, key);
+    if (id != HASH_TABLE_NONE) {
+        aggregate->pair_counts[id]++;
+        return 0;
+    }
+    if (aggregate->pairs.n_items == aggregate->pair_counts_capacity) {
+        size_t capacity = aggregate->pair_counts_capacity ? 2 * aggregate->pair_counts_capacity : 1024;
+        uint32_t *counts = realloc(aggregate->pair_counts, capacity * sizeof(*counts));
+        if (!counts) {
+            return -ENOMEM;
+        }
+        aggregate->pair_counts = counts;
+        aggregate->pair_counts_capacity = capacity;
+    }
+    id = (uint32_t)aggregate->pairs.n_items;
+    struct sample_pair *pair = chunked_add(&aggregate->pairs);
+    if (!pair) {
+        return -ENOSPC;
+    }
+    *pair = (struct sample_pair){.thread = thread, .stack = stack};
+    aggregate->pair_counts[id] = 1;
+    return hash_table_add(&aggregate->pair_ids, key, id);
+}
+
+static int apply_sample(struct aggregate *aggregate, const struct event *event)
+{
+    thread_id id;
+    struct thread *thread = thread_table_get(aggregate->threads, event->pid, event->tid,
+                                             event->time_ns, &id);
+    if (!thread) {
+        return -ENOMEM;
+    }
+    if (aggregate->config.has_no_switches) {
+        thread->has_events = true;
+        thread->totals.cpu_ns += event->sample.period_ns;
+    } else {
+        thread_table_seen_running(aggregate->threads, id, event->time_ns);
+    }
+    stack_id stack;
+    int r = stack_resolve(aggregate, event, &stack);
+    if (r != 0) {
+        return r;
+    }
+    r = count_pair(aggregate, id, stack);
+    if (r != 0) {
+        return r;
+    }
+    struct stored_sample *slot = chunked_add(&aggregate->samples);
+    if (!slot) {
+        return -ENOSPC;
+    }
+    *slot = (struct stored_sample){
+        .time_ns = event->time_ns,
+        .stack = stack,
+        .thread = id,
+        .cpu = event->cpu,
+        .period_ns = event->sample.period_ns > UINT32_MAX ? 0 : (uint32_t)event->sample.period_ns,
+    };
+    thread->totals.n_samples++;
+    thread->totals.period_ns = event->sample.period_ns;
+    aggregate->n_stacks_truncated += event->is_truncated;
+    aggregate->n_stacks_empty += event->sample.n_ips == 0;
+    return 0;
+}
+
+static int set_name(struct aggregate *aggregate, struct thread *thread, const char *name)
+{
+    if (!name || strcmp(thread->totals.name, name) == 0) {
+        return 0;
+    }
+    const char *copy = arena_strndup(&aggregate->names, name, LIMIT_NAME_BYTES - 1);
+    if (!copy) {
+        return -ENOMEM;
+    }
+    thread->totals.name = copy;
+    return 0;
+}
+
+static int apply_thread(struct aggregate *aggregate, const struct event *event)
+{
+    thread_id id, leader_id;
+    if (event->thread.change == EVENT_THREAD_BORN) {
+        int r = thread_table_born(aggregate->threads, event->pid, event->tid, event->time_ns);
+        if (r != 0) {
+            return r;
+        }
+    }
+    struct thread *thread = thread_table_get(aggregate->threads, event->pid, event->tid,
+                                             event->time_ns, &id);
+    if (!thread) {
+        return -ENOMEM;
+    }
+    switch (event->thread.change) {
+    case EVENT_THREAD_PRESENT:
+    case EVENT_THREAD_NAMED:
+        return set_name(aggregate, thread, event->thread.name);
+    case EVENT_THREAD_BORN: {
+        /* Until it is given one of its own, a thread has the name of its process. */
+        const struct thread *leader = thread_table_get(aggregate->threads, event->pid, event->pid,
+                                                       event->time_ns, &leader_id);
+        thread = thread_table_at(aggregate->threads, id);
+        if (leader && leader != thread) {
+            thread->totals.name = leader->totals.name;
+        }
+        return 0;
+    }
+    case EVENT_THREAD_GONE:
+        thread_table_gone(aggregate->threads, id, event->time_ns);
+        return 0;
+    }
+    return 0;
+}
+
+static int apply_switch(struct aggregate *aggregate, const struct event *event)
+{
+    thread_id id;
+    struct thread *thread = thread_table_get(aggregate->threads, event->pid, event->tid,
+                                             event->time_ns, &id);
+    if (!thread) {
+        return -ENOMEM;
+    }
+    if (event->kind == EVENT_SWITCH_IN) {
+        thread_table_switch_in(aggregate->threads, id, event->time_ns);
+    } else {
+        thread_table_switch_out(aggregate->threads, id, event->time_ns, event->cpu,
+                                event->is_preempted, event->sched.cpu_time_ns);
+    }
+    return 0;
+}
+
+static int apply_mapping(struct aggregate *aggregate, const struct event *event)
+{
+    image_id id;
+    bool is_new;
+    int r = image_table_intern(aggregate->images, event->pid, event->image, &id, &is_new);
+    if (r != 0) {
+        return r;
+    }
+    const struct image *image = image_table_get(aggregate->images, id);
+    if (is_new && aggregate->config.listener.on_image) {
+        aggregate->config.listener.on_image(aggregate->config.listener.userdata, image);
+    }
+    bool keeps_ip = image->kind == IMAGE_KIND_ANONYMOUS || image->kind == IMAGE_KIND_UNKNOWN ||
+                    image->kind == IMAGE_KIND_KERNEL;
+    return image_map_add(aggregate->map, event->pid, event->image->start_ip, event->image->end_ip,
+                         event->image->file_offset, id, keeps_ip);
+}
+
+static int apply_image(struct aggregate *aggregate, const struct event *event)
+{
+    switch (event->image->change) {
+    case EVENT_IMAGE_MAPPED:
+        return apply_mapping(aggregate, event);
+    case EVENT_IMAGE_UNMAPPED:
+        return image_map_remove(aggregate->map, event->pid, event->image->start_ip,
+                                event->image->end_ip);
+    case EVENT_IMAGE_EXEC:
+        image_map_exec(aggregate->map, event->pid);
+        return 0;
+    case EVENT_IMAGE_FORKED:
+        return image_map_fork(aggregate->map, event->pid, event->image->parent_pid);
+    }
+    return 0;
+}
+
+static int apply_one(struct aggregate *aggregate, const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_SAMPLE:
+        return apply_sample(aggregate, event);
+    case EVENT_SWITCH_IN:
+    case EVENT_SWITCH_OUT:
+        return apply_switch(aggregate, event);
+    case EVENT_THREAD:
+        return apply_thread(aggregate, event);
+    case EVENT_IMAGE:
+        return apply_image(aggregate, event);
+    case EVENT_WAKEUP:
+        aggregate->n_wakeups++;
+        return 0;
+    case EVENT_LOST:
+        aggregate->lost[event->lost.cause] += event->lost.count;
+        return 0;
+    case EVENT_NONE:
+    case EVENT_KIND_N:
+        break;
+    }
+    return 0;
+}
+
+size_t aggregate_apply(struct aggregate *aggregate, const struct event *events, size_t n_events)
+{
+    size_t n_failed = 0;
+    if (aggregate->sequence == 0 && n_events > 0) {
+        aggregate_begin(aggregate, events[0].time_ns);
+    }
+    for (size_t i = 0; i < n_events; i++) {
+        n_failed += apply_one(aggregate, &events[i]) != 0;
+        aggregate->sequence++;
+        if (events[i].time_ns > aggregate->newest_ns) {
+            aggregate->newest_ns = events[i].time_ns;
+        }
+        if (aggregate->newest_ns > aggregate->checkpoint_at_ns) {
+            aggregate->checkpoint_at_ns = aggregate->newest_ns + CHECKPOINT_EVERY_NS;
+            thread_table_checkpoint(aggregate->threads, aggregate->newest_ns);
+        }
+    }
+    aggregate->lost[EVENT_LOST_QUEUE_FULL] += n_failed;
+    aggregate_fold(aggregate);
+    return n_failed;
+}
+
+void aggregate_end(struct aggregate *aggregate, uint64_t end_ns)
+{
+    if (aggregate->has_ended) {
+        return;
+    }
+    aggregate->has_ended = true;
+    aggregate->end_ns = end_ns > aggregate->newest_ns ? end_ns : aggregate->newest_ns;
+    if (!aggregate->config.has_no_switches) {
+        thread_table_end(aggregate->threads, aggregate->end_ns);
+    }
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * aggregate - the state behind aggregate.h, shared by the files of the room
+ *
+ * Owner:   struct aggregate. Threads: the aggregator's, but for the tables
+ *          that snapshots let readers follow.
+ */
+
+#include <stdatomic.h>
+
+#include "aggregate/aggregate.h"
+#include "aggregate/chunked.h"
+#include "aggregate/frame_table.h"
+#include "aggregate/stack_table.h"
+#include "aggregate/thread_table.h"
+#include "base/arena.h"
+#include "base/hash_table.h"
+#include "images/image_map.h"
+
+/* A snapshot with its count; linked so that the aggregator can free what nobody reads any more. */
+struct held_snapshot {
+    struct snapshot snapshot; /* first: the public part is the same address */
+    _Atomic uint32_t n_references;
+    uint64_t number;
+    struct held_snapshot *next;
+    void *memory; /* threads and counts */
+};
+
+/* A chunk that was dropped while snapshots up to `number` could still see it. */
+struct dropped_chunk {
+    void *chunk;
+    uint64_t number;
+    struct dropped_chunk *next;
+};
+
+/* Stacks by the hash of their raw addresses: most samples repeat a recent one. */
+#define STACK_CACHE_ENTRIES (1u << 15)
+
+struct stack_cache_entry {
+    uint64_t hash;
+    stack_id stack;
+};
+
+struct aggregate {
+    struct aggregate_config config;
+    uint64_t sequence;
+    uint64_t start_ns, newest_ns, end_ns;
+    uint64_t checkpoint_at_ns;
+    bool has_ended;
+
+    struct image_table *images;
+    struct image_map *map;
+    bool *image_is_seen; /* a frame in it was interned */
+    size_t image_is_seen_capacity;
+
+    struct frame_table *frames;
+    struct stack_table *stacks;
+    struct stack_cache_entry *stack_cache;
+
+    struct thread_table *threads;
+    struct arena names;
+
+    struct chunked samples; /* struct stored_sample */
+    struct chunked slices;  /* struct stored_slice */
+    struct chunked pairs;   /* struct sample_pair */
+    struct hash_table pair_ids;
+    uint32_t *pair_counts;
+    size_t pair_counts_capacity;
+
+    uint64_t lost[EVENT_LOST_CAUSE_N];
+    uint64_t n_wakeups, n_stacks_truncated, n_stacks_empty, n_not_stored;
+    uint64_t folded_until_ns;
+
+    struct held_snapshot *snapshots;
+    uint64_t n_snapshots;
+    struct dropped_chunk *dropped;
+};
+
+/* Drops the oldest stored samples and slices while the run holds more than it may. */
+void aggregate_fold(struct aggregate *aggregate);
+uint64_t aggregate_memory_bytes(const struct aggregate *aggregate);
+
+/* Frees snapshots that nobody holds and the chunks that only they could see. */
+void aggregate_sweep(struct aggregate *aggregate);

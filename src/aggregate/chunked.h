@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * chunked - an append-only array that never moves
+ *
+ * Readers on other threads index it freely up to a count that the writer has
+ * handed to them; growing adds chunks and touches nothing that they can see.
+ *
+ * Owner:   the caller's memory; chunked_release() frees the chunks.
+ * Threads: one writer; readers below a published count.
+ * Limits:  max_items of chunked_init(), then NULL.
+ * Tests:   chunked_test.c
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CHUNKED_ITEMS_SHIFT 12u
+#define CHUNKED_ITEMS (UINT64_C(1) << CHUNKED_ITEMS_SHIFT) /* per chunk */
+
+struct chunked {
+    uint8_t **chunks; /* NULL: not there yet */
+    size_t item_bytes;
+    uint64_t n_items, max_items;
+    uint64_t first_item; /* items before it were dropped, in whole chunks */
+};
+
+/* 0 or -ENOMEM. The directory of max_items is reserved at once (and paged in as it is used). */
+int chunked_init(struct chunked *array, size_t item_bytes, uint64_t max_items);
+void chunked_release(struct chunked *array);
+
+/* A zeroed slot at the end, or NULL (full, or no memory). */
+void *chunked_add(struct chunked *array);
+
+/* Takes the oldest chunk out; NULL when only the newest is left. The caller frees it when no reader can see it. */
+void *chunked_drop_oldest(struct chunked *array);
+
+static inline void *chunked_get(const struct chunked *array, uint64_t index)
+{
+    return array->chunks[index >> CHUNKED_ITEMS_SHIFT] +
+           (index & (CHUNKED_ITEMS - 1)) * array->item_bytes;
+}
+
+size_t chunked_memory_bytes(const struct chunked *array);

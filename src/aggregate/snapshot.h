@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * snapshot - one instant of a run, for a query to read at leisure
+ *
+ * The aggregator thread makes it between two batches: it copies what changes
+ * (a few counters per thread and per distinct stack) and says how far the
+ * append-only tables were filled. Readers then need no lock, see one moment
+ * and cannot slow the aggregator. All views made from one snapshot agree.
+ *
+ * Owner:   counted: snapshot_ref(), snapshot_unref(). Tables behind it belong
+ *          to the aggregate, which outlives its snapshots.
+ * Threads: any number of readers.
+ * Source:  docs/design/0003-stacks-and-time.md
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "aggregate/stack_table.h"
+#include "base/cleanup.h"
+#include "images/image_table.h"
+#include "model/event.h"
+#include "model/ids.h"
+
+/* A place in the code. */
+struct frame {
+    image_id image;
+    uint64_t offset; /* image_place.offset; of callers one byte before the return address */
+};
+
+/* One sample, as stored. */
+struct stored_sample {
+    uint64_t time_ns;
+    stack_id stack;
+    thread_id thread;
+    uint16_t cpu;
+    uint16_t unused;
+    uint32_t period_ns; /* 0: unknown */
+};
+
+enum gap_kind { GAP_NONE, GAP_BLOCKED, GAP_RUNNABLE };
+
+/* One stretch on a CPU; stretches longer than a second are stored in pieces. */
+struct stored_slice {
+    uint64_t start_ns, end_ns;
+    thread_id thread;
+    uint16_t cpu;
+    uint8_t before; /* enum gap_kind: what the thread did until start_ns */
+    uint8_t after;
+};
+
+/* The most that a stored_slice may last: bounds how far a range query looks past its end. */
+#define STORED_SLICE_MAX_NS UINT64_C(1000000000)
+
+enum thread_phase { THREAD_PHASE_UNKNOWN, THREAD_PHASE_RUNNING, THREAD_PHASE_BLOCKED, THREAD_PHASE_RUNNABLE, THREAD_PHASE_GONE };
+
+struct thread_totals {
+    int64_t pid, tid;
+    const char *name; /* "" where unknown; lives as long as the aggregate */
+    enum thread_phase phase;
+    uint64_t start_ns, end_ns; /* absolute; end_ns 0 while alive */
+    uint64_t phase_since_ns;
+    /* Closed time plus the phase that is open at snapshot.now_ns: */
+    uint64_t cpu_ns, blocked_ns, runnable_ns;
+    uint64_t n_samples;
+    uint64_t n_voluntary, n_involuntary;
+    uint64_t period_ns; /* of its last sample */
+};
+
+/* How often `thread` was sampled in `stack`, over the whole run. */
+struct sample_pair {
+    thread_id thread;
+    stack_id stack;
+};
+
+struct aggregate;
+
+struct snapshot {
+    struct aggregate *aggregate;
+    uint64_t sequence;            /* number of the last event applied */
+    uint64_t start_ns, now_ns;    /* the run's first instant; its last event or, live, the present */
+    uint64_t folded_until_ns;     /* stored samples and slices before this are gone; 0: none are */
+    uint64_t n_samples, n_slices; /* stored so far; the first ones may have been folded away */
+    uint64_t first_sample, first_slice;
+    uint32_t n_frames, n_stacks, n_images;
+    size_t n_threads;
+    const struct thread_totals *threads; /* by thread_id */
+    size_t n_pairs;
+    const uint32_t *pair_counts;
+    uint64_t lost[EVENT_LOST_CAUSE_N];
+    uint64_t n_wakeups;
+    uint64_t n_stacks_truncated, n_stacks_empty;
+    bool has_no_switches; /* CPU time is an estimate from samples, other times are unknown */
+    uint64_t memory_bytes;
+};
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+struct snapshot *snapshot_unref(struct snapshot *snapshot); /* accepts NULL, returns NULL */
+
+static inline void snapshot_unrefp(struct snapshot **snapshot)
+{
+    *snapshot = snapshot_unref(*snapshot);
+}
+
+struct frame snapshot_frame(const struct snapshot *snapshot, frame_id id);
+struct stack_node snapshot_stack(const struct snapshot *snapshot, stack_id id);
+const struct image *snapshot_image(const struct snapshot *snapshot, image_id id);
+struct sample_pair snapshot_pair(const struct snapshot *snapshot, size_t index);
+const struct stored_sample *snapshot_sample(const struct snapshot *snapshot, uint64_t index);
+const struct stored_slice *snapshot_slice(const struct snapshot *snapshot, uint64_t index);

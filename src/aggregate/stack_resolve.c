@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An address means something only in the address space of its moment: it is
+ * turned into (image, offset) here, once, and never looked at again. Samples
+ * whose raw addresses were seen before in the same state of the address space
+ * take a short cut by hash; 64 bits of it make a mix-up less likely than a bit
+ * flip in memory.
+ */
+#include "aggregate/stack_resolve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int note_seen(struct aggregate *aggregate, image_id image)
+{
+    if (image >= aggregate->image_is_seen_capacity) {
+        size_t capacity = 2 * (size_t)image + 64;
+        bool *seen = realloc(aggregate->image_is_seen, capacity * sizeof(*seen));
+        if (!seen) {
+            return -ENOMEM;
+        }
+        memset(seen + aggregate->image_is_seen_capacity, 0,
+               (capacity - aggregate->image_is_seen_capacity) * sizeof(*seen));
+        aggregate->image_is_seen = seen;
+        aggregate->image_is_seen_capacity = capacity;
+    }
+    if (!aggregate->image_is_seen[image]) {
+        aggregate->image_is_seen[image] = true;
+        if (aggregate->config.listener.on_image_seen) {
+            aggregate->config.listener.on_image_seen(aggregate->config.listener.userdata, image);
+        }
+    }
+    return 0;
+}
+
+static int resolve_ip(struct aggregate *aggregate, int64_t pid, uint64_t ip, bool is_kernel,
+                      frame_id *ret_frame)
+{
+    struct frame frame = {.image = IMAGE_ID_KERNEL, .offset = ip};
+    if (!is_kernel) {
+        struct image_place place = image_map_find(aggregate->map, pid, ip);
+        frame = (struct frame){.image = place.image, .offset = place.offset};
+    }
+    int r = note_seen(aggregate, frame.image);
+    return r != 0 ? r : frame_table_intern(aggregate->frames, frame, ret_frame);
+}
+
+int stack_resolve(struct aggregate *aggregate, const struct event *sample, stack_id *ret_stack)
+{
+    uint32_t n_ips = sample->sample.n_ips, n_kernel_ips = sample->sample.n_kernel_ips;
+    if (n_ips == 0) {
+        *ret_stack = STACK_ID_EMPTY;
+        return 0;
+    }
+    uint64_t generation = image_map_generation(aggregate->map, sample->pid);
+    uint64_t hash = hash_bytes(sample->sample.ips, n_ips * sizeof(uint64_t)) ^
+                    hash_u64(generation ^ hash_u64((uint64_t)sample->pid << 16 ^ n_kernel_ips));
+    struct stack_cache_entry *entry = &aggregate->stack_cache[hash % STACK_CACHE_ENTRIES];
+    if (entry->hash == hash && entry->stack != STACK_ID_EMPTY) {
+        *ret_stack = entry->stack;
+        return 0;
+    }
+    frame_id frames[LIMIT_STACK_IPS];
+    if (n_ips > LIMIT_STACK_IPS) {
+        n_ips = LIMIT_STACK_IPS;
+    }
+    for (uint32_t i = 0; i < n_ips; i++) {
+        /*
+         * A return address lies behind its call, which can be the last
+         * instruction of the caller; one byte before it is inside for sure.
+         */
+        bool is_innermost = i == 0 || i == n_kernel_ips;
+        uint64_t ip = sample->sample.ips[i] - (is_innermost ? 0 : 1);
+        int r = resolve_ip(aggregate, sample->pid, ip, i < n_kernel_ips, &frames[i]);
+        if (r != 0) {
+            return r;
+        }
+    }
+    int r = stack_table_intern(aggregate->stacks, frames, n_ips, ret_stack);
+    if (r == 0) {
+        *entry = (struct stack_cache_entry){.hash = hash, .stack = *ret_stack};
+    }
+    return r;
+}

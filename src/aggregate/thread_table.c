@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "aggregate/thread_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/hash_table.h"
+
+struct thread_table {
+    struct thread *threads;
+    size_t n_threads, capacity;
+    struct hash_table newest; /* tid → the id of its latest life */
+    struct slice_sink sink;
+};
+
+int thread_table_new(struct slice_sink sink, struct thread_table **ret_table)
+{
+    struct thread_table *table = calloc(1, sizeof(*table));
+    if (!table) {
+        return -ENOMEM;
+    }
+    hash_table_init(&table->newest);
+    table->sink = sink;
+    *ret_table = table;
+    return 0;
+}
+
+struct thread_table *thread_table_free(struct thread_table *table)
+{
+    if (table) {
+        free(table->threads);
+        hash_table_release(&table->newest);
+        free(table);
+    }
+    return NULL;
+}
+
+struct thread *thread_table_at(struct thread_table *table, thread_id id)
+{
+    return &table->threads[id];
+}
+
+size_t thread_table_count(const struct thread_table *table)
+{
+    return table->n_threads;
+}
+
+size_t thread_table_memory_bytes(const struct thread_table *table)
+{
+    return table->capacity * sizeof(*table->threads) + hash_table_memory_bytes(&table->newest);
+}
+
+static struct thread *add(struct thread_table *table, int64_t pid, int64_t tid, uint64_t start_ns,
+                          thread_id *ret_id)
+{
+    if (table->n_threads == table->capacity) {
+        size_t capacity = table->capacity ? 2 * table->capacity : 64;
+        struct thread *threads = realloc(table->threads, capacity * sizeof(*threads));
+        if (!threads) {
+            return NULL;
+        }
+        table->threads = threads;
+        table->capacity = capacity;
+    }
+    thread_id id = (thread_id)table->n_threads;
+    if (hash_table_set(&table->newest, (uint64_t)tid, id) != 0) {
+        return NULL;
+    }
+    struct thread *thread = &table->threads[table->n_threads++];
+    *thread = (struct thread){
+        .totals = {.pid = pid,
+                   .tid = tid,
+                   .name = "",
+                   .phase = THREAD_PHASE_UNKNOWN,
+                   .start_ns = start_ns,
+                   .phase_since_ns = start_ns},
+    };
+    *ret_id = id;
+    return thread;
+}
+
+struct thread *thread_table_get(struct thread_table *table, int64_t pid, int64_t tid,
+                                uint64_t start_ns, thread_id *ret_id)
+{
+    uint32_t id = hash_table_find(&table->newest, (uint64_t)tid);
+    if (id == HASH_TABLE_NONE) {
+        return add(table, pid, tid, start_ns, ret_id);
+    }
+    *ret_id = id;
+    return &table->threads[id];
+}
+
+/* Ends the phase at time_ns and books its length. */
+static void close_phase(struct thread_table *table, thread_id id, uint64_t time_ns, uint16_t cpu,
+                        enum gap_kind after)
+{
+    struct thread *thread = &table->threads[id];
+    struct thread_totals *totals = &thread->totals;
+    uint64_t since_ns = totals->phase_since_ns;
+    uint64_t length_ns = time_ns > since_ns ? time_ns - since_ns : 0;
+    switch (totals->phase) {
+    case THREAD_PHASE_RUNNING: {
+        const struct stored_slice slice = {
+            .start_ns = since_ns,
+            .end_ns = since_ns + length_ns,
+            .thread = id,
+            .cpu = cpu,
+            .before = (uint8_t)thread->gap_before,
+            .after = (uint8_t)after,
+        };
+        totals->cpu_ns += length_ns;
+        thread->stored_ns += length_ns;
+        thread->gap_before = GAP_NONE;
+        table->sink.on_slice(table->sink.userdata, &slice);
+        break;
+    }
+    case THREAD_PHASE_BLOCKED:
+        totals->blocked_ns += length_ns;
+        break;
+    case THREAD_PHASE_RUNNABLE:
+        totals->runnable_ns += length_ns;
+        break;
+    case THREAD_PHASE_UNKNOWN:
+    case THREAD_PHASE_GONE:
+        break;
+    }
+    totals->phase_since_ns = time_ns;
+}
+
+static enum gap_kind gap_of(enum thread_phase phase)
+{
+    switch (phase) {
+    case THREAD_PHASE_BLOCKED:
+        return GAP_BLOCKED;
+    case THREAD_PHASE_RUNNABLE:
+        return GAP_RUNNABLE;
+    default:
+        return GAP_NONE;
+    }
+}
+
+int thread_table_born(struct thread_table *table, int64_t pid, int64_t tid, uint64_t time_ns)
+{
+    uint32_t known = hash_table_find(&table->newest, (uint64_t)tid);
+    thread_id id = known;
+    if (known != HASH_TABLE_NONE && !table->threads[known].has_events) {
+        /* Listed at attach an instant before the record of its birth was read. */
+        table->threads[known].totals.start_ns = time_ns;
+        table->threads[known].totals.phase_since_ns = time_ns;
+    } else {
+        if (known != HASH_TABLE_NONE && table->threads[known].totals.end_ns == 0) {
+            thread_table_gone(table, known, time_ns);
+        }
+        if (!add(table, pid, tid, time_ns, &id)) {
+            return -ENOMEM;
+        }
+    }
+    struct thread *thread = &table->threads[id];
+    thread->has_events = true;
+    thread->has_cpu_time = true;
+    /* A newborn waits for its first turn on a CPU. */
+    thread->totals.phase = THREAD_PHASE_RUNNABLE;
+    return 0;
+}
+
+void thread_table_gone(struct thread_table *table, thread_id id, uint64_t time_ns)
+{
+    struct thread *thread = &table->threads[id];
+    if (thread->totals.phase == THREAD_PHASE_UNKNOWN && thread->has_events) {
+        thread->totals.phase = THREAD_PHASE_RUNNING; /* it takes a running thread to exit */
+    }
+    close_phase(table, id, time_ns, 0, GAP_NONE);
+    thread->is_exiting = true;
+    thread->totals.phase = THREAD_PHASE_GONE;
+    thread->totals.end_ns = time_ns;
+}
+
+void thread_table_switch_in(struct thread_table *table, thread_id id, uint64_t time_ns)
+{
+    struct thread *thread = &table->threads[id];
+    struct thread_totals *totals = &thread->totals;
+    thread->has_events = true;
+    if (totals->phase == THREAD_PHASE_RUNNING) {
+        return; /* the switch-out was lost, or the first instant was announced twice */
+    }
+    if (totals->phase == THREAD_PHASE_UNKNOWN) {
+        totals->phase = THREAD_PHASE_BLOCKED; /* not on a CPU since the recording began */
+    }
+    thread->gap_before = gap_of(totals->phase);
+    thread->gap_start_ns = totals->phase_since_ns;
+    thread->gap_end_ns = time_ns;
+    thread->stored_ns = 0;
+    close_phase(table, id, time_ns, 0, GAP_NONE);
+    totals->phase = THREAD_PHASE_RUNNING;
+}
+
+/* Moves the start of the slice that is open so that it is as long as the kernel says. */
+static void adjust_start(struct thread *thread, uint64_t end_ns, uint64_t length_ns)
+{
+    struct thread_totals *totals = &thread->totals;
+    bool was_stored = thread->gap_before == GAP_NONE || totals->phase_since_ns != thread->gap_end_ns;
+    uint64_t left_ns = length_ns > thread->stored_ns ? length_ns - thread->stored_ns : 0;
+    uint64_t start_ns = end_ns > left_ns ? end_ns - left_ns : 0;
+    if (was_stored) {
+        return; /* the start has been told already; what is off by now is a few microseconds of a long slice */
+    }
+    if (start_ns < thread->gap_start_ns) {
+        start_ns = thread->gap_start_ns;
+    }
+    int64_t moved_ns = (int64_t)(start_ns - totals->phase_since_ns);
+    uint64_t *gap_ns =
+        thread->gap_before == GAP_RUNNABLE ? &totals->runnable_ns : &totals->blocked_ns;
+    *gap_ns += (uint64_t)moved_ns;
+    totals->phase_since_ns = start_ns;
+}
+
+void thread_table_switch_out(struct thread_table *table, thread_id id, uint64_t time_ns,
+                             uint16_t cpu, bool is_preempted, uint64_t cpu_time_ns)
+{
+    struct thread *thread = &table->threads[id];
+    struct thread_totals *totals = &thread->totals;
+    thread->has_events = true;
+    if (totals->phase == THREAD_PHASE_UNKNOWN || totals->phase == THREAD_PHASE_GONE) {
+        totals->phase = THREAD_PHASE_RUNNING; /* it ran since the recording began, or to its very end */
+    } else if (totals->phase == THREAD_PHASE_RUNNING && thread->has_cpu_time &&
+               cpu_time_ns > thread->cpu_time_ns) {
+        adjust_start(thread, time_ns, cpu_time_ns - thread->cpu_time_ns);
+    }
+    thread->cpu_time_ns = cpu_time_ns;
+    thread->has_cpu_time = cpu_time_ns > 0;
+    close_phase(table, id, time_ns, cpu, is_preempted ? GAP_RUNNABLE : GAP_BLOCKED);
+    if (is_preempted) {
+        totals->n_involuntary++;
+        totals->phase = THREAD_PHASE_RUNNABLE;
+    } else {
+        totals->n_voluntary++;
+        totals->phase = THREAD_PHASE_BLOCKED;
+    }
+    if (thread->is_exiting) {
+        totals->phase = THREAD_PHASE_GONE;
+        totals->end_ns = time_ns;
+    }
+}
+
+void thread_table_seen_running(struct thread_table *table, thread_id id, uint64_t time_ns)
+{
+    struct thread *thread = &table->threads[id];
+    thread->has_events = true;
+    switch (thread->totals.phase) {
+    case THREAD_PHASE_UNKNOWN:
+        thread->totals.phase = THREAD_PHASE_RUNNING;
+        break;
+    case THREAD_PHASE_BLOCKED:
+    case THREAD_PHASE_RUNNABLE:
+        /* Its switch-in was lost; it runs now at the latest. */
+        thread_table_switch_in(table, id, time_ns);
+        break;
+    case THREAD_PHASE_RUNNING:
+    case THREAD_PHASE_GONE:
+        break;
+    }
+}
+
+void thread_table_checkpoint(struct thread_table *table, uint64_t now_ns)
+{
+    for (size_t i = 0; i < table->n_threads; i++) {
+        const struct thread_totals *totals = &table->threads[i].totals;
+        if (totals->phase == THREAD_PHASE_RUNNING &&
+            now_ns > totals->phase_since_ns + STORED_SLICE_MAX_NS / 2) {
+            close_phase(table, (thread_id)i, now_ns, 0, GAP_NONE);
+        }
+    }
+}
+
+void thread_table_end(struct thread_table *table, uint64_t end_ns)
+{
+    for (size_t i = 0; i < table->n_threads; i++) {
+        struct thread_totals *totals = &table->threads[i].totals;
+        if (totals->phase == THREAD_PHASE_UNKNOWN) {
+            totals->phase = THREAD_PHASE_BLOCKED; /* never seen on a CPU */
+        }
+        if (totals->phase != THREAD_PHASE_GONE) {
+            close_phase(table, (thread_id)i, end_ns, 0, GAP_NONE);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * thread_table - the threads of a run and the phase that each of them is in
+ *
+ * Turns switches into slices of CPU time and gaps between them. A thread_id
+ * names one life of one thread; the same tid born again gets a new one.
+ *
+ * Owner:   the table. Threads: the aggregator's.
+ * Tests:   thread_table_test.c
+ */
+
+#include "aggregate/snapshot.h"
+#include "base/cleanup.h"
+
+struct thread_table;
+
+struct thread {
+    struct thread_totals totals;
+    enum gap_kind gap_before; /* what preceded the slice that is open */
+    uint64_t gap_end_ns;      /* when that slice began, as the switch-in said */
+    uint64_t gap_start_ns;    /* when what preceded it began */
+    uint64_t stored_ns;       /* of that slice, stored by checkpoints already */
+    uint64_t cpu_time_ns;     /* the kernel's own total at its last switch-out */
+    bool has_cpu_time;        /* … is known; of a newborn it is 0 */
+    bool has_events;          /* anything but its announcement */
+    bool is_exiting;          /* said goodbye; what follows are its last steps */
+};
+
+/* Where closed slices go. */
+struct slice_sink {
+    void *userdata;
+    void (*on_slice)(void *userdata, const struct stored_slice *slice);
+};
+
+int thread_table_new(struct slice_sink sink, struct thread_table **ret_table);
+struct thread_table *thread_table_free(struct thread_table *table);
+DEFINE_FREEP(thread_table);
+
+/* The living thread with this tid; created (as if present since start_ns) where it is unknown. NULL: no memory. */
+struct thread *thread_table_get(struct thread_table *table, int64_t pid, int64_t tid,
+                                uint64_t start_ns, thread_id *ret_id);
+struct thread *thread_table_at(struct thread_table *table, thread_id id);
+size_t thread_table_count(const struct thread_table *table);
+size_t thread_table_memory_bytes(const struct thread_table *table);
+
+/* Births; a living namesake is taken for gone, unless nothing has been heard of it yet. */
+int thread_table_born(struct thread_table *table, int64_t pid, int64_t tid, uint64_t time_ns);
+void thread_table_gone(struct thread_table *table, thread_id id, uint64_t time_ns);
+
+/*
+ * Scheduler events of one thread. `cpu` is where it ran. cpu_time_ns: the
+ * kernel's own total of its CPU time, 0 where it is not told. The kernel's
+ * account of a slice begins some microseconds before the switch-in can be
+ * observed; with totals of two successive switch-outs the slice is as long as
+ * the kernel says, and what it gains is taken from the gap before it, so that
+ * running and waiting still add up to wall time.
+ */
+void thread_table_switch_in(struct thread_table *table, thread_id id, uint64_t time_ns);
+void thread_table_switch_out(struct thread_table *table, thread_id id, uint64_t time_ns,
+                             uint16_t cpu, bool is_preempted, uint64_t cpu_time_ns);
+/* A sample says that the thread runs. */
+void thread_table_seen_running(struct thread_table *table, thread_id id, uint64_t time_ns);
+
+/* Stores the running threads' slices up to now, so that no stored slice gets longer than its bound. */
+void thread_table_checkpoint(struct thread_table *table, uint64_t now_ns);
+
+/* The run is over: everybody's phase ends. */
+void thread_table_end(struct thread_table *table, uint64_t end_ns);
