@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+#include "query/attribution.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "query/pattern.h"
+#include "query/query_names.h"
+#include "query/thread_range.h"
+
+/* Hands out a sum in proportion to counts, so that the parts add up to it exactly. */
+struct portion {
+    uint64_t total_ns;
+    uint64_t n_total, n_given;
+};
+
+static uint64_t share_at(const struct portion *portion)
+{
+    return (uint64_t)((unsigned __int128)portion->total_ns * portion->n_given / portion->n_total);
+}
+
+static uint64_t take_portion(struct portion *portion, uint64_t count)
+{
+    uint64_t before_ns = share_at(portion);
+    portion->n_given += count;
+    return share_at(portion) - before_ns;
+}
+
+struct work {
+    const struct query_context *context;
+    const struct snapshot *snapshot;
+    struct attribution *result;
+    struct portion *portions; /* by thread_id */
+    struct portion pool;
+    uint8_t *stack_is_kept; /* by stack_id; NULL: all are */
+};
+
+/* ---- the range ---- */
+
+static uint64_t resolve_time(const struct snapshot *snapshot, int64_t time_ns)
+{
+    uint64_t start_ns = snapshot->start_ns, end_ns = snapshot->now_ns;
+    uint64_t length_ns = end_ns - start_ns;
+    if (time_ns < 0) {
+        uint64_t back_ns = (uint64_t)0 - (uint64_t)time_ns;
+        return back_ns > length_ns ? start_ns : end_ns - back_ns;
+    }
+    return (uint64_t)time_ns > length_ns ? end_ns : start_ns + (uint64_t)time_ns;
+}
+
+static int resolve_range(struct work *work, struct error *reterr_error)
+{
+    const struct view *view = work->context->view;
+    const struct snapshot *snapshot = work->snapshot;
+    struct attribution *result = work->result;
+    result->from_ns = view->has_from ? resolve_time(snapshot, view->from_ns) : snapshot->start_ns;
+    result->to_ns = view->has_to ? resolve_time(snapshot, view->to_ns) : snapshot->now_ns;
+    if (view_has_range(view) && result->from_ns >= result->to_ns) {
+        error_set(reterr_error, "invalid_params",
+                  "the range is empty: it begins at %.3f s and ends at %.3f s of a run of %.3f s",
+                  (double)(result->from_ns - snapshot->start_ns) / NS_PER_S,
+                  (double)(result->to_ns - snapshot->start_ns) / NS_PER_S,
+                  (double)(snapshot->now_ns - snapshot->start_ns) / NS_PER_S);
+        error_hint(reterr_error, "times count from the start of the run, negative ones from its end");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* ---- which threads ---- */
+
+static bool has_tid(const struct view *view, int64_t tid)
+{
+    for (size_t i = 0; i < view->n_tids; i++) {
+        if (view->tids[i] == tid) {
+            return true;
+        }
+    }
+    return view->n_tids == 0;
+}
+
+static int choose_threads(struct work *work, struct error *reterr_error)
+{
+    const struct view *view = work->context->view;
+    size_t n_chosen = 0;
+    for (size_t i = 0; i < work->snapshot->n_threads; i++) {
+        const struct thread_totals *totals = &work->snapshot->threads[i];
+        bool overlaps = totals->start_ns < work->result->to_ns &&
+                        (totals->end_ns == 0 || totals->end_ns >= work->result->from_ns);
+        work->result->threads[i].is_in_view =
+            has_tid(view, totals->tid) && (overlaps || !view_has_range(view));
+        n_chosen += has_tid(view, totals->tid);
+    }
+    if (view->n_tids > 0 && n_chosen == 0) {
+        error_set(reterr_error, "not_found", "no thread of this run has tid %" PRId64, view->tids[0]);
+        error_hint(reterr_error, "`stax threads -n 0` lists them all");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int measure_threads(struct work *work)
+{
+    const struct snapshot *snapshot = work->snapshot;
+    struct thread_share *threads = work->result->threads;
+    if (view_has_range(work->context->view) && !snapshot->has_no_switches) {
+        return thread_range_compute(work->context, work->result->from_ns, work->result->to_ns,
+                                    threads);
+    }
+    for (size_t i = 0; i < snapshot->n_threads; i++) {
+        const struct thread_totals *totals = &snapshot->threads[i];
+        if (threads[i].is_in_view && !view_has_range(work->context->view)) {
+            threads[i].cpu_ns = totals->cpu_ns;
+            threads[i].blocked_ns = totals->blocked_ns;
+            threads[i].runnable_ns = totals->runnable_ns;
+            threads[i].n_voluntary = totals->n_voluntary;
+            threads[i].n_involuntary = totals->n_involuntary;
+        }
+    }
+    return 0;
+}
+
+/* ---- the samples, once to count them and once to weigh them ---- */
+
+typedef void (*on_samples_cb)(struct work *work, thread_id thread, stack_id stack, uint64_t count,
+                              uint64_t period_ns);
+
+/* The first stored sample at or after time_ns. */
+static uint64_t first_sample_at(const struct snapshot *snapshot, uint64_t time_ns)
+{
+    uint64_t low = snapshot->first_sample, high = snapshot->n_samples;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (snapshot_sample(snapshot, middle)->time_ns >= time_ns) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
+static void each_sample(struct work *work, on_samples_cb on_samples)
+{
+    const struct snapshot *snapshot = work->snapshot;
+    const struct thread_share *threads = work->result->threads;
+    if (!view_has_range(work->context->view)) {
+        for (size_t i = 0; i < snapshot->n_pairs; i++) {
+            struct sample_pair pair = snapshot_pair(snapshot, i);
+            if (threads[pair.thread].is_in_view) {
+                on_samples(work, pair.thread, pair.stack, snapshot->pair_counts[i], 0);
+            }
+        }
+        return;
+    }
+    for (uint64_t i = first_sample_at(snapshot, work->result->from_ns); i < snapshot->n_samples;
+         i++) {
+        const struct stored_sample *sample = snapshot_sample(snapshot, i);
+        if (sample->time_ns >= work->result->to_ns) {
+            break;
+        }
+        if (threads[sample->thread].is_in_view) {
+            on_samples(work, sample->thread, sample->stack, 1, sample->period_ns);
+        }
+    }
+}
+
+static void count_samples(struct work *work, thread_id thread, stack_id stack, uint64_t count,
+                          uint64_t period_ns)
+{
+    (void)stack;
+    work->result->threads[thread].n_samples += count;
+    if (work->snapshot->has_no_switches && view_has_range(work->context->view)) {
+        work->result->threads[thread].cpu_ns += period_ns;
+    }
+}
+
+static void weigh_samples(struct work *work, thread_id thread, stack_id stack, uint64_t count,
+                          uint64_t period_ns)
+{
+    (void)period_ns;
+    struct thread_share *share = &work->result->threads[thread];
+    struct portion *portion =
+        share->n_samples >= ATTRIBUTION_OWN_SAMPLES ? &work->portions[thread] : &work->pool;
+    uint64_t weight_ns = take_portion(portion, count);
+    if (!work->stack_is_kept || work->stack_is_kept[stack]) {
+        work->result->stack_ns[stack] += weight_ns;
+        work->result->stack_samples[stack] += count;
+        share->kept_ns += weight_ns;
+        share->kept_samples += count;
+    }
+}
+
+static void prepare_portions(struct work *work)
+{
+    for (size_t i = 0; i < work->snapshot->n_threads; i++) {
+        const struct thread_share *share = &work->result->threads[i];
+        if (!share->is_in_view) {
+            continue;
+        }
+        if (share->n_samples >= ATTRIBUTION_OWN_SAMPLES) {
+            work->portions[i] =
+                (struct portion){.total_ns = share->cpu_ns, .n_total = share->n_samples};
+        } else {
+            work->pool.total_ns += share->cpu_ns;
+            work->pool.n_total += share->n_samples;
+        }
+    }
+    if (work->pool.n_total == 0) {
+        work->result->unsampled_ns = work->pool.total_ns;
+    }
+}
+
+/* ---- exclude and focus ---- */
+
+enum { STACK_EXCLUDED = 1, STACK_FOCUSED = 2, FRAME_KNOWN = 4 };
+
+static uint8_t flags_of_frame(const struct work *work, const struct patterns *exclude,
+                              const struct patterns *focus, frame_id frame, uint8_t *frame_flags)
+{
+    if (!(frame_flags[frame] & FRAME_KNOWN)) {
+        const struct symbol *symbol =
+            query_names_find(work->context->names, work->snapshot, frame);
+        frame_flags[frame] = (uint8_t)(FRAME_KNOWN |
+                                       (patterns_match(exclude, symbol) ? STACK_EXCLUDED : 0) |
+                                       (patterns_match(focus, symbol) ? STACK_FOCUSED : 0));
+    }
+    return frame_flags[frame] & (STACK_EXCLUDED | STACK_FOCUSED);
+}
+
+/* Parents have smaller ids than their children: one forward pass hands their flags down. */
+static int mark_kept(struct work *work, const struct patterns *exclude,
+                     const struct patterns *focus)
+{
+    const struct snapshot *snapshot = work->snapshot;
+    struct arena *arena = work->context->arena;
+    uint8_t *frame_flags = arena_alloc(arena, snapshot->n_frames);
+    uint8_t *stack_flags = arena_alloc(arena, snapshot->n_stacks);
+    if (!frame_flags || !stack_flags) {
+        return -ENOMEM;
+    }
+    for (stack_id id = 1; id < snapshot->n_stacks; id++) {
+        struct stack_node node = snapshot_stack(snapshot, id);
+        stack_flags[id] = stack_flags[node.parent] |
+                          flags_of_frame(work, exclude, focus, node.frame, frame_flags);
+    }
+    for (stack_id id = 0; id < snapshot->n_stacks; id++) {
+        bool is_focused = focus->n_patterns == 0 || (stack_flags[id] & STACK_FOCUSED);
+        stack_flags[id] = is_focused && !(stack_flags[id] & STACK_EXCLUDED);
+    }
+    work->stack_is_kept = stack_flags;
+    return 0;
+}
+
+static int apply_patterns(struct work *work, struct error *reterr_error)
+{
+    const struct view *view = work->context->view;
+    work->result->is_filtered = view->n_exclude > 0 || view->n_focus > 0;
+    if (!work->result->is_filtered) {
+        return 0;
+    }
+    struct patterns *both = arena_alloc_array(work->context->arena, 2, sizeof(*both));
+    if (!both) {
+        return -ENOMEM;
+    }
+    int r = patterns_compile(view->exclude, view->n_exclude, &both[0], reterr_error);
+    if (r != 0) {
+        return r;
+    }
+    r = patterns_compile(view->focus, view->n_focus, &both[1], reterr_error);
+    if (r == 0) {
+        r = mark_kept(work, &both[0], &both[1]);
+    }
+    patterns_release(&both[0]);
+    patterns_release(&both[1]);
+    return r;
+}
+
+/* ---- sums ---- */
+
+static void sum_up(struct work *work)
+{
+    struct attribution *result = work->result;
+    struct totals *totals = &result->totals;
+    if (work->context->view->n_focus > 0) {
+        result->unsampled_ns = 0; /* nobody knows whether it was there */
+    }
+    for (size_t i = 0; i < work->snapshot->n_threads; i++) {
+        struct thread_share *share = &result->threads[i];
+        if (!share->is_in_view) {
+            continue;
+        }
+        if (result->is_filtered) {
+            share->cpu_ns = share->kept_ns;
+        }
+        totals->cpu_ns += share->cpu_ns;
+        totals->off_cpu_ns += share->blocked_ns;
+        totals->runq_ns += share->runnable_ns;
+        totals->samples += share->kept_samples;
+    }
+    if (result->is_filtered) {
+        totals->cpu_ns += result->unsampled_ns;
+    }
+    totals->active_ns = totals->cpu_ns;
+}
+
+static void echo_view(struct work *work)
+{
+    const struct view *view = work->context->view;
+    work->result->echo = (struct view_echo){
+        .n_tids = view->n_tids,
+        .tids = view->tids,
+        .from_ns = work->result->from_ns - work->snapshot->start_ns,
+        .to_ns = work->result->to_ns - work->snapshot->start_ns,
+        .n_exclude = view->n_exclude,
+        .exclude = view->exclude,
+        .n_focus = view->n_focus,
+        .focus = view->focus,
+    };
+}
+
+int attribution_compute(const struct query_context *context, struct attribution *ret_attribution,
+                        struct error *reterr_error)
+{
+    const struct snapshot *snapshot = context->snapshot;
+    struct arena *arena = context->arena;
+    *ret_attribution = (struct attribution){
+        .threads = arena_alloc_array(arena, snapshot->n_threads, sizeof(struct thread_share)),
+        .stack_ns = arena_alloc_array(arena, snapshot->n_stacks, sizeof(uint64_t)),
+        .stack_samples = arena_alloc_array(arena, snapshot->n_stacks, sizeof(uint64_t)),
+    };
+    struct work work = {
+        .context = context,
+        .snapshot = snapshot,
+        .result = ret_attribution,
+        .portions = arena_alloc_array(arena, snapshot->n_threads, sizeof(struct portion)),
+    };
+    if (!ret_attribution->threads || !ret_attribution->stack_ns ||
+        !ret_attribution->stack_samples || !work.portions) {
+        return -ENOMEM;
+    }
+    int r = resolve_range(&work, reterr_error);
+    r = r ? r : choose_threads(&work, reterr_error);
+    r = r ? r : measure_threads(&work);
+    r = r ? r : apply_patterns(&work, reterr_error);
+    if (r != 0) {
+        return r;
+    }
+    each_sample(&work, count_samples);
+    prepare_portions(&work);
+    each_sample(&work, weigh_samples);
+    sum_up(&work);
+    echo_view(&work);
+    return 0;
+}
+
+struct run_stamp attribution_stamp(const struct query_context *context)
+{
+    return (struct run_stamp){
+        .id = context->run,
+        .state = context->state,
+        .sequence = context->snapshot->sequence,
+        .duration_ns = context->snapshot->now_ns - context->snapshot->start_ns,
+    };
+}
+
+const char *attribution_hint(const struct query_context *context,
+                             const struct attribution *attribution)
+{
+    if (attribution->totals.samples > 0) {
+        return attribution->from_ns < context->snapshot->folded_until_ns &&
+                       view_has_range(context->view)
+                   ? "part of this range was folded away to stay within --max-memory; whole-run "
+                     "answers are complete"
+                   : NULL;
+    }
+    if (attribution->is_filtered && context->snapshot->n_samples > 0) {
+        return "no stack matches; `stax top` without --focus and --exclude shows what there is";
+    }
+    if (view_has_range(context->view) && context->snapshot->n_samples > 0) {
+        return "nothing ran in this range; `stax threads` shows when the threads did";
+    }
+    if (attribution->totals.cpu_ns > 0) {
+        return "too short for a sample: `stax threads` has the exact times; record longer or with "
+               "a higher -F";
+    }
+    if (attribution->totals.off_cpu_ns > 0) {
+        return "the target has only waited so far: `stax threads` shows for how long";
+    }
+    return context->state == RUN_STATE_RECORDING
+               ? "nothing yet: `stax wait --for-samples 100` waits for the first samples"
+               : "this run holds no samples";
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * attribution - exact time over sampled places
+ *
+ * The scheduler says to the nanosecond how long each thread ran; samples say
+ * where. Every sample of a thread stands for the same share of that thread's
+ * CPU time in the view. A ratio of few samples is biased, so threads with
+ * fewer than ATTRIBUTION_OWN_SAMPLES share their time and their samples.
+ *
+ * Shape:   arrays by stack_id and by thread_id of the snapshot. The weights of
+ *          all stacks and unsampled_ns sum exactly to totals.cpu_ns.
+ * Owner:   arrays lie in the arena of the query.
+ * Threads: any.
+ * Source:  docs/design/0003-stacks-and-time.md
+ * Tests:   attribution_test.c
+ */
+
+#include "query/query.h"
+
+#define ATTRIBUTION_OWN_SAMPLES 64u
+
+struct thread_share {
+    bool is_in_view;
+    uint64_t cpu_ns, blocked_ns, runnable_ns; /* inside the range */
+    uint64_t n_samples;                       /* inside the range, before exclude and focus */
+    uint64_t n_voluntary, n_involuntary;
+    uint64_t kept_ns, kept_samples; /* of stacks that exclude and focus leave */
+};
+
+struct attribution {
+    uint64_t from_ns, to_ns; /* absolute */
+    struct thread_share *threads;
+    bool is_filtered; /* exclude or focus */
+    uint64_t *stack_ns;      /* of samples whose stack is exactly this */
+    uint64_t *stack_samples;
+    uint64_t unsampled_ns; /* CPU time of threads that no sample met */
+    struct totals totals;
+    struct view_echo echo;
+};
+
+/* 0, -ENOMEM, -EINVAL (a range or pattern that makes no sense). */
+int attribution_compute(const struct query_context *context, struct attribution *ret_attribution,
+                        struct error *reterr_error);
+
+/* run_stamp of the answer. */
+struct run_stamp attribution_stamp(const struct query_context *context);
+
+/* What to type where the view holds nothing; NULL where it does. */
+const char *attribution_hint(const struct query_context *context,
+                             const struct attribution *attribution);

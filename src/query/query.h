@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * query - questions about one snapshot of a run
+ *
+ * A view is a file is a method is a command: query_top.c answers
+ * profile.top, which `stax top` asks. All are pure functions of a snapshot,
+ * a view and the names known so far.
+ *
+ * Owner:   results live in the arena that the caller passes.
+ * Threads: any; each call works on its own arena.
+ */
+
+#include <stdint.h>
+
+#include "aggregate/snapshot.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "model/results/flame.h"
+#include "model/results/threads.h"
+#include "model/results/top.h"
+#include "model/view.h"
+
+struct query_names;
+
+/* Everything a query needs besides its own options. */
+struct query_context {
+    struct snapshot *snapshot;
+    struct query_names *names; /* query_names.h; of the run, shared */
+    const struct view *view;
+    run_id run;
+    enum run_state state;
+    struct arena *arena;
+};
+
+struct query_top_options {
+    enum top_sort sort;
+    uint32_t limit; /* 0: all */
+};
+
+struct query_flame_options {
+    uint32_t max_depth;   /* 0: no bound but the reader's nesting limit */
+    double threshold_pct; /* of the view's total; subtrees below it are cut and counted */
+};
+
+struct query_threads_options {
+    uint32_t limit; /* 0: all */
+};
+
+/* 0, -ENOMEM, or -EINVAL with the reason (a bad pattern, a range that is empty). */
+int query_top(const struct query_context *context, const struct query_top_options *options,
+              struct top_result *ret_result, struct error *reterr_error);
+int query_flame(const struct query_context *context, const struct query_flame_options *options,
+                struct flame_result *ret_result, struct error *reterr_error);
+int query_threads(const struct query_context *context, const struct query_threads_options *options,
+                  struct threads_result *ret_result, struct error *reterr_error);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "query/attribution.h"
+
+static int by_cpu(const void *left, const void *right)
+{
+    const struct thread_row *a = left, *b = right;
+    if (a->cpu_ns != b->cpu_ns) {
+        return a->cpu_ns > b->cpu_ns ? -1 : 1;
+    }
+    if (a->off_cpu_ns != b->off_cpu_ns) {
+        return a->off_cpu_ns > b->off_cpu_ns ? -1 : 1;
+    }
+    return a->start_ns < b->start_ns ? -1 : a->start_ns > b->start_ns;
+}
+
+static uint64_t relative_ns(uint64_t time_ns, uint64_t start_ns)
+{
+    return time_ns > start_ns ? time_ns - start_ns : 0;
+}
+
+static void fill_row(const struct snapshot *snapshot, const struct attribution *attribution,
+                     size_t thread, struct thread_row *row)
+{
+    const struct thread_totals *totals = &snapshot->threads[thread];
+    const struct thread_share *share = &attribution->threads[thread];
+    bool is_alive = totals->end_ns == 0;
+    *row = (struct thread_row){
+        .tid = totals->tid,
+        .pid = totals->pid,
+        .name = totals->name,
+        .kind = THREAD_KIND_THREAD,
+        .start_ns = relative_ns(totals->start_ns, snapshot->start_ns),
+        .end_ns = relative_ns(is_alive ? snapshot->now_ns : totals->end_ns, snapshot->start_ns),
+        .is_alive = is_alive,
+        .cpu_ns = share->cpu_ns,
+        .runq_ns = share->runnable_ns,
+        .off_cpu_ns = share->blocked_ns,
+        .samples = share->kept_samples,
+        .voluntary_switches = share->n_voluntary,
+        .involuntary_switches = share->n_involuntary,
+    };
+}
+
+int query_threads(const struct query_context *context, const struct query_threads_options *options,
+                  struct threads_result *ret_result, struct error *reterr_error)
+{
+    struct attribution attribution;
+    int r = attribution_compute(context, &attribution, reterr_error);
+    if (r != 0) {
+        return r;
+    }
+    const struct snapshot *snapshot = context->snapshot;
+    struct thread_row *rows =
+        arena_alloc_array(context->arena, snapshot->n_threads, sizeof(*rows));
+    if (!rows) {
+        return -ENOMEM;
+    }
+    size_t n_rows = 0;
+    for (size_t i = 0; i < snapshot->n_threads; i++) {
+        if (attribution.threads[i].is_in_view) {
+            fill_row(snapshot, &attribution, i, &rows[n_rows++]);
+        }
+    }
+    qsort(rows, n_rows, sizeof(*rows), by_cpu);
+    *ret_result = (struct threads_result){
+        .run = attribution_stamp(context),
+        .view = attribution.echo,
+        .totals = attribution.totals,
+        .threads = n_rows,
+        .n_rows = options->limit > 0 && n_rows > options->limit ? options->limit : n_rows,
+        .rows = rows,
+        .hint = n_rows > 0 ? NULL : attribution_hint(context, &attribution),
+    };
+    return 0;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "query/call_tree.h"
+
+struct function_sums {
+    uint64_t self_ns, total_ns, self_samples, total_samples;
+    uint32_t function;
+    uint32_t n_on_path; /* while walking: how often it stands between the root and here */
+};
+
+/*
+ * Walks the tree depth first. A function's total is what lies below its
+ * outermost occurrence on each path: recursion counts once.
+ */
+static int sum_functions(const struct call_tree *tree, const struct attribution *attribution,
+                         struct arena *arena, struct function_sums *sums)
+{
+    stack_id *path = arena_alloc_array(arena, LIMIT_STACK_IPS + 2, sizeof(*path));
+    if (!path) {
+        return -ENOMEM;
+    }
+    size_t depth = 0;
+    stack_id at = tree->first_child[STACK_ID_EMPTY];
+    for (;;) {
+        if (at == CALL_TREE_NONE) {
+            if (depth == 0) {
+                return 0;
+            }
+            at = path[--depth];
+            sums[tree->function[at]].n_on_path--;
+            at = tree->next_sibling[at];
+            continue;
+        }
+        struct function_sums *sum = &sums[tree->function[at]];
+        sum->self_ns += attribution->stack_ns[at];
+        sum->self_samples += attribution->stack_samples[at];
+        if (sum->n_on_path++ == 0) {
+            sum->total_ns += tree->subtree_ns[at];
+            sum->total_samples += tree->subtree_samples[at];
+        }
+        path[depth++] = at;
+        at = tree->first_child[at];
+    }
+}
+
+static int compare_numbers(uint64_t left, uint64_t right)
+{
+    return left > right ? -1 : left < right;
+}
+
+static int by_self(const void *left, const void *right)
+{
+    const struct function_sums *a = left, *b = right;
+    int order = compare_numbers(a->self_ns, b->self_ns);
+    order = order ? order : compare_numbers(a->total_ns, b->total_ns);
+    return order ? order : compare_numbers(b->function, a->function);
+}
+
+static int by_total(const void *left, const void *right)
+{
+    const struct function_sums *a = left, *b = right;
+    int order = compare_numbers(a->total_ns, b->total_ns);
+    order = order ? order : compare_numbers(a->self_ns, b->self_ns);
+    return order ? order : compare_numbers(b->function, a->function);
+}
+
+static double pct(uint64_t part, uint64_t whole)
+{
+    return whole ? 100.0 * (double)part / (double)whole : 0.0;
+}
+
+static void fill_row(const struct function_sums *sum, const struct symbol *symbol,
+                     const struct totals *totals, struct arena *arena, struct top_row *row)
+{
+    *row = (struct top_row){
+        .name = symbol->name,
+        .image = symbol->image,
+        .kind = symbol->kind,
+        .address = call_tree_address(arena, symbol),
+        .self_active_ns = sum->self_ns,
+        .total_active_ns = sum->total_ns,
+        .self_samples = sum->self_samples,
+        .total_samples = sum->total_samples,
+        .self_pct = pct(sum->self_ns, totals->active_ns),
+        .total_pct = pct(sum->total_ns, totals->active_ns),
+    };
+}
+
+/* CPU time without a place: of threads that no sample met, or of samples without a stack. */
+static size_t add_placeless(const struct attribution *attribution, struct top_row *rows)
+{
+    const struct {
+        const char *name;
+        uint64_t ns, samples;
+    } kinds[] = {
+        {"(not sampled)", attribution->unsampled_ns, 0},
+        {"(no stack)", attribution->stack_ns[STACK_ID_EMPTY],
+         attribution->stack_samples[STACK_ID_EMPTY]},
+    };
+    size_t n_rows = 0;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        if (kinds[i].ns > 0 || kinds[i].samples > 0) {
+            double share_pct = pct(kinds[i].ns, attribution->totals.active_ns);
+            rows[n_rows++] = (struct top_row){
+                .name = kinds[i].name,
+                .image = "",
+                .self_active_ns = kinds[i].ns,
+                .total_active_ns = kinds[i].ns,
+                .self_samples = kinds[i].samples,
+                .total_samples = kinds[i].samples,
+                .self_pct = share_pct,
+                .total_pct = share_pct,
+            };
+        }
+    }
+    return n_rows;
+}
+
+static int compare_rows_by_self(const void *left, const void *right)
+{
+    const struct top_row *a = left, *b = right;
+    return compare_numbers(a->self_active_ns, b->self_active_ns);
+}
+
+static int compare_rows_by_total(const void *left, const void *right)
+{
+    const struct top_row *a = left, *b = right;
+    return compare_numbers(a->total_active_ns, b->total_active_ns);
+}
+
+int query_top(const struct query_context *context, const struct query_top_options *options,
+              struct top_result *ret_result, struct error *reterr_error)
+{
+    struct attribution attribution;
+    struct call_tree tree;
+    if (options->sort == TOP_SORT_OFF_CPU) {
+        error_set(reterr_error, "not_supported", "waits have no stacks in this version");
+        error_hint(reterr_error, "`stax threads` shows how long each thread waited");
+        return -EINVAL;
+    }
+    int r = attribution_compute(context, &attribution, reterr_error);
+    r = r ? r : call_tree_build(context, &attribution, &tree);
+    if (r != 0) {
+        return r;
+    }
+    struct arena *arena = context->arena;
+    struct function_sums *sums = arena_alloc_array(arena, tree.n_functions, sizeof(*sums));
+    if (!sums || sum_functions(&tree, &attribution, arena, sums) != 0) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < tree.n_functions; i++) {
+        sums[i].function = i;
+    }
+    bool is_by_total = options->sort == TOP_SORT_TOTAL;
+    qsort(sums, tree.n_functions, sizeof(*sums), is_by_total ? by_total : by_self);
+
+    size_t n_rows = tree.n_functions;
+    if (options->limit > 0 && n_rows > options->limit) {
+        n_rows = options->limit;
+    }
+    struct top_row *rows = arena_alloc_array(arena, n_rows + 2, sizeof(*rows));
+    if (!rows) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < n_rows; i++) {
+        fill_row(&sums[i], tree.symbols[sums[i].function], &attribution.totals, arena, &rows[i]);
+    }
+    size_t n_placeless = add_placeless(&attribution, rows + n_rows);
+    if (n_placeless > 0) {
+        n_rows += n_placeless;
+        qsort(rows, n_rows, sizeof(*rows), is_by_total ? compare_rows_by_total : compare_rows_by_self);
+        if (options->limit > 0 && n_rows > options->limit) {
+            n_rows = options->limit;
+        }
+    }
+    *ret_result = (struct top_result){
+        .run = attribution_stamp(context),
+        .view = attribution.echo,
+        .sort = options->sort,
+        .totals = attribution.totals,
+        .functions = tree.n_functions + n_placeless,
+        .n_rows = n_rows,
+        .rows = rows,
+        .hint = attribution_hint(context, &attribution),
+    };
+    return 0;
+}
