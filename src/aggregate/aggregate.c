@@ -26,7 +26,10 @@ static void store_slice(void *userdata, const struct stored_slice *slice)
 
 static int init(struct aggregate *aggregate)
 {
-    const struct slice_sink sink = {.userdata = aggregate, .on_slice = store_slice};
+    const struct slice_sink sink = {
+        .userdata = aggregate,
+        .on_slice = aggregate->config.has_no_switches ? NULL : store_slice,
+    };
     int r = image_table_new(&aggregate->images);
     r = r ? r : image_map_new(&aggregate->map);
     r = r ? r : frame_table_new(&aggregate->frames);
@@ -105,6 +108,7 @@ void aggregate_begin(struct aggregate *aggregate, uint64_t start_ns)
 {
     aggregate->start_ns = start_ns;
     aggregate->newest_ns = start_ns;
+    aggregate->checkpoint_at_ns = start_ns + CHECKPOINT_EVERY_NS;
 }
 
 static int count_pair(struct aggregate *aggregate, thread_id thread, stack_id stack)
@@ -149,7 +153,8 @@ static int apply_sample(struct aggregate *aggregate, const struct event *event)
         thread_table_seen_running(aggregate->threads, id, event->time_ns);
     }
     stack_id stack;
-    int r = stack_resolve(aggregate, event, &stack);
+    bool is_cut;
+    int r = stack_resolve(aggregate, event, &stack, &is_cut);
     if (r != 0) {
         return r;
     }
@@ -170,7 +175,7 @@ static int apply_sample(struct aggregate *aggregate, const struct event *event)
     };
     thread->totals.n_samples++;
     thread->totals.period_ns = event->sample.period_ns;
-    aggregate->n_stacks_truncated += event->is_truncated;
+    aggregate->n_stacks_truncated += is_cut;
     aggregate->n_stacks_empty += event->sample.n_ips == 0;
     return 0;
 }
@@ -300,6 +305,17 @@ static int apply_one(struct aggregate *aggregate, const struct event *event)
     return 0;
 }
 
+/* What is open is cut at regular instants, also in a stretch without any event. */
+static void pass_time(struct aggregate *aggregate, uint64_t now_ns)
+{
+    while (now_ns > aggregate->checkpoint_at_ns) {
+        if (!thread_table_checkpoint(aggregate->threads, aggregate->checkpoint_at_ns)) {
+            aggregate->checkpoint_at_ns = now_ns;
+        }
+        aggregate->checkpoint_at_ns += CHECKPOINT_EVERY_NS;
+    }
+}
+
 size_t aggregate_apply(struct aggregate *aggregate, const struct event *events, size_t n_events)
 {
     size_t n_failed = 0;
@@ -307,14 +323,11 @@ size_t aggregate_apply(struct aggregate *aggregate, const struct event *events, 
         aggregate_begin(aggregate, events[0].time_ns);
     }
     for (size_t i = 0; i < n_events; i++) {
+        pass_time(aggregate, events[i].time_ns);
         n_failed += apply_one(aggregate, &events[i]) != 0;
         aggregate->sequence++;
         if (events[i].time_ns > aggregate->newest_ns) {
             aggregate->newest_ns = events[i].time_ns;
-        }
-        if (aggregate->newest_ns > aggregate->checkpoint_at_ns) {
-            aggregate->checkpoint_at_ns = aggregate->newest_ns + CHECKPOINT_EVERY_NS;
-            thread_table_checkpoint(aggregate->threads, aggregate->newest_ns);
         }
     }
     aggregate->lost[EVENT_LOST_QUEUE_FULL] += n_failed;
@@ -330,6 +343,7 @@ void aggregate_end(struct aggregate *aggregate, uint64_t end_ns)
     aggregate->has_ended = true;
     aggregate->end_ns = end_ns > aggregate->newest_ns ? end_ns : aggregate->newest_ns;
     if (!aggregate->config.has_no_switches) {
+        pass_time(aggregate, aggregate->end_ns);
         thread_table_end(aggregate->threads, aggregate->end_ns);
     }
 }

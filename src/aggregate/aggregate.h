@@ -39,7 +39,7 @@ int aggregate_new(const struct aggregate_config *config, struct aggregate **ret_
 struct aggregate *aggregate_free(struct aggregate *aggregate);
 DEFINE_FREEP(aggregate);
 
-/* The run's first instant; times before it are moved to it. */
+/* The run's first instant until its first event, whose time is the better one. */
 void aggregate_begin(struct aggregate *aggregate, uint64_t start_ns);
 
 /* Applies events in time order. Returns how many could not be stored (counted as lost too). */

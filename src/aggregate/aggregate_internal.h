@@ -41,6 +41,7 @@ struct dropped_chunk {
 struct stack_cache_entry {
     uint64_t hash;
     stack_id stack;
+    bool is_cut;
 };
 
 struct aggregate {

@@ -43,7 +43,10 @@ struct stored_sample {
 
 enum gap_kind { GAP_NONE, GAP_BLOCKED, GAP_RUNNABLE };
 
-/* One stretch on a CPU; stretches longer than a second are stored in pieces. */
+/*
+ * One stretch on a CPU. Long stretches are stored in pieces; where a long wait
+ * for a CPU is cut there is a slice of no length. In the order of their ends.
+ */
 struct stored_slice {
     uint64_t start_ns, end_ns;
     thread_id thread;
@@ -52,7 +55,7 @@ struct stored_slice {
     uint8_t after;
 };
 
-/* The most that a stored_slice may last: bounds how far a range query looks past its end. */
+/* No slice lasts longer, and no GAP_RUNNABLE before one: bounds how far a range query looks past its end. */
 #define STORED_SLICE_MAX_NS UINT64_C(1000000000)
 
 enum thread_phase { THREAD_PHASE_UNKNOWN, THREAD_PHASE_RUNNING, THREAD_PHASE_BLOCKED, THREAD_PHASE_RUNNABLE, THREAD_PHASE_GONE };

@@ -34,34 +34,19 @@ static int note_seen(struct aggregate *aggregate, image_id image)
     return 0;
 }
 
-static int resolve_ip(struct aggregate *aggregate, int64_t pid, uint64_t ip, bool is_kernel,
-                      frame_id *ret_frame)
+static struct frame place_of(struct aggregate *aggregate, int64_t pid, uint64_t ip, bool is_kernel)
 {
-    struct frame frame = {.image = IMAGE_ID_KERNEL, .offset = ip};
-    if (!is_kernel) {
-        struct image_place place = image_map_find(aggregate->map, pid, ip);
-        frame = (struct frame){.image = place.image, .offset = place.offset};
+    if (is_kernel) {
+        return (struct frame){.image = IMAGE_ID_KERNEL, .offset = ip};
     }
-    int r = note_seen(aggregate, frame.image);
-    return r != 0 ? r : frame_table_intern(aggregate->frames, frame, ret_frame);
+    struct image_place place = image_map_find(aggregate->map, pid, ip);
+    return (struct frame){.image = place.image, .offset = place.offset};
 }
 
-int stack_resolve(struct aggregate *aggregate, const struct event *sample, stack_id *ret_stack)
+/* Returns the number of frames that the stack really has, or a negative errno. */
+static int resolve_ips(struct aggregate *aggregate, const struct event *sample, frame_id *frames)
 {
     uint32_t n_ips = sample->sample.n_ips, n_kernel_ips = sample->sample.n_kernel_ips;
-    if (n_ips == 0) {
-        *ret_stack = STACK_ID_EMPTY;
-        return 0;
-    }
-    uint64_t generation = image_map_generation(aggregate->map, sample->pid);
-    uint64_t hash = hash_bytes(sample->sample.ips, n_ips * sizeof(uint64_t)) ^
-                    hash_u64(generation ^ hash_u64((uint64_t)sample->pid << 16 ^ n_kernel_ips));
-    struct stack_cache_entry *entry = &aggregate->stack_cache[hash % STACK_CACHE_ENTRIES];
-    if (entry->hash == hash && entry->stack != STACK_ID_EMPTY) {
-        *ret_stack = entry->stack;
-        return 0;
-    }
-    frame_id frames[LIMIT_STACK_IPS];
     if (n_ips > LIMIT_STACK_IPS) {
         n_ips = LIMIT_STACK_IPS;
     }
@@ -72,14 +57,52 @@ int stack_resolve(struct aggregate *aggregate, const struct event *sample, stack
          */
         bool is_innermost = i == 0 || i == n_kernel_ips;
         uint64_t ip = sample->sample.ips[i] - (is_innermost ? 0 : 1);
-        int r = resolve_ip(aggregate, sample->pid, ip, i < n_kernel_ips, &frames[i]);
+        struct frame frame = place_of(aggregate, sample->pid, ip, i < n_kernel_ips);
+        if (frame.image == IMAGE_ID_UNKNOWN && !is_innermost) {
+            /*
+             * Nothing executable is mapped there: the frame-pointer chain went
+             * through a register that held something else. What it found from
+             * here on is no caller of anything.
+             */
+            return (int)i;
+        }
+        int r = note_seen(aggregate, frame.image);
+        r = r ? r : frame_table_intern(aggregate->frames, frame, &frames[i]);
         if (r != 0) {
             return r;
         }
     }
-    int r = stack_table_intern(aggregate->stacks, frames, n_ips, ret_stack);
+    return (int)n_ips;
+}
+
+int stack_resolve(struct aggregate *aggregate, const struct event *sample, stack_id *ret_stack,
+                  bool *ret_is_cut)
+{
+    uint32_t n_ips = sample->sample.n_ips, n_kernel_ips = sample->sample.n_kernel_ips;
+    *ret_is_cut = sample->is_truncated;
+    if (n_ips == 0) {
+        *ret_stack = STACK_ID_EMPTY;
+        return 0;
+    }
+    uint64_t generation = image_map_generation(aggregate->map, sample->pid);
+    uint64_t hash = hash_bytes(sample->sample.ips, n_ips * sizeof(uint64_t)) ^
+                    hash_u64(generation ^ hash_u64((uint64_t)sample->pid << 16 ^ n_kernel_ips));
+    struct stack_cache_entry *entry = &aggregate->stack_cache[hash % STACK_CACHE_ENTRIES];
+    if (entry->hash == hash && entry->stack != STACK_ID_EMPTY) {
+        *ret_stack = entry->stack;
+        *ret_is_cut |= entry->is_cut;
+        return 0;
+    }
+    frame_id frames[LIMIT_STACK_IPS];
+    int n_frames = resolve_ips(aggregate, sample, frames);
+    if (n_frames < 0) {
+        return n_frames;
+    }
+    bool is_cut = (uint32_t)n_frames < n_ips;
+    int r = stack_table_intern(aggregate->stacks, frames, (size_t)n_frames, ret_stack);
     if (r == 0) {
-        *entry = (struct stack_cache_entry){.hash = hash, .stack = *ret_stack};
+        *entry = (struct stack_cache_entry){.hash = hash, .stack = *ret_stack, .is_cut = is_cut};
+        *ret_is_cut |= is_cut;
     }
     return r;
 }

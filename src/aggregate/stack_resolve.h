@@ -9,5 +9,6 @@
 
 #include "aggregate/aggregate_internal.h"
 
-/* 0, or the negative errno of a table that is full. */
-int stack_resolve(struct aggregate *aggregate, const struct event *sample, stack_id *ret_stack);
+/* 0, or the negative errno of a table that is full. *ret_is_cut: outer frames are missing. */
+int stack_resolve(struct aggregate *aggregate, const struct event *sample, stack_id *ret_stack,
+                  bool *ret_is_cut);

@@ -98,6 +98,10 @@ static void close_phase(struct thread_table *table, thread_id id, uint64_t time_
     struct thread_totals *totals = &thread->totals;
     uint64_t since_ns = totals->phase_since_ns;
     uint64_t length_ns = time_ns > since_ns ? time_ns - since_ns : 0;
+    if (!table->sink.on_slice) {
+        totals->phase_since_ns = time_ns;
+        return;
+    }
     switch (totals->phase) {
     case THREAD_PHASE_RUNNING: {
         const struct stored_slice slice = {
@@ -166,10 +170,11 @@ int thread_table_born(struct thread_table *table, int64_t pid, int64_t tid, uint
 void thread_table_gone(struct thread_table *table, thread_id id, uint64_t time_ns)
 {
     struct thread *thread = &table->threads[id];
-    if (thread->totals.phase == THREAD_PHASE_UNKNOWN && thread->has_events) {
-        thread->totals.phase = THREAD_PHASE_RUNNING; /* it takes a running thread to exit */
+    if (thread->totals.phase == THREAD_PHASE_UNKNOWN) {
+        thread->totals.phase = THREAD_PHASE_BLOCKED; /* never seen on a CPU */
     }
     close_phase(table, id, time_ns, 0, GAP_NONE);
+    thread->has_events = true;
     thread->is_exiting = true;
     thread->totals.phase = THREAD_PHASE_GONE;
     thread->totals.end_ns = time_ns;
@@ -185,6 +190,9 @@ void thread_table_switch_in(struct thread_table *table, thread_id id, uint64_t t
     }
     if (totals->phase == THREAD_PHASE_UNKNOWN) {
         totals->phase = THREAD_PHASE_BLOCKED; /* not on a CPU since the recording began */
+    } else if (totals->phase == THREAD_PHASE_GONE) {
+        totals->phase = THREAD_PHASE_RUNNABLE; /* it was preempted in its last steps */
+        totals->end_ns = 0;
     }
     thread->gap_before = gap_of(totals->phase);
     thread->gap_start_ns = totals->phase_since_ns;
@@ -261,15 +269,39 @@ void thread_table_seen_running(struct thread_table *table, thread_id id, uint64_
     }
 }
 
-void thread_table_checkpoint(struct thread_table *table, uint64_t now_ns)
+/* A wait for a CPU has no slice of its own to cut: one of no length marks the place. */
+static void cut_wait(struct thread_table *table, thread_id id, uint64_t now_ns)
 {
-    for (size_t i = 0; i < table->n_threads; i++) {
+    const struct stored_slice mark = {
+        .start_ns = now_ns,
+        .end_ns = now_ns,
+        .thread = id,
+        .before = GAP_RUNNABLE,
+        .after = GAP_NONE,
+    };
+    close_phase(table, id, now_ns, 0, GAP_NONE);
+    table->sink.on_slice(table->sink.userdata, &mark);
+}
+
+bool thread_table_checkpoint(struct thread_table *table, uint64_t now_ns)
+{
+    bool has_open = false;
+    for (size_t i = 0; table->sink.on_slice && i < table->n_threads; i++) {
         const struct thread_totals *totals = &table->threads[i].totals;
-        if (totals->phase == THREAD_PHASE_RUNNING &&
-            now_ns > totals->phase_since_ns + STORED_SLICE_MAX_NS / 2) {
-            close_phase(table, (thread_id)i, now_ns, 0, GAP_NONE);
+        bool is_long = now_ns > totals->phase_since_ns + STORED_SLICE_MAX_NS / 2;
+        if (totals->phase == THREAD_PHASE_RUNNING) {
+            has_open = true;
+            if (is_long) {
+                close_phase(table, (thread_id)i, now_ns, 0, GAP_NONE);
+            }
+        } else if (totals->phase == THREAD_PHASE_RUNNABLE) {
+            has_open = true;
+            if (is_long) {
+                cut_wait(table, (thread_id)i, now_ns);
+            }
         }
     }
+    return has_open;
 }
 
 void thread_table_end(struct thread_table *table, uint64_t end_ns)

@@ -28,9 +28,10 @@ struct thread {
     bool is_exiting;          /* said goodbye; what follows are its last steps */
 };
 
-/* Where closed slices go. */
+/* Where closed slices go, in the order of their ends. */
 struct slice_sink {
     void *userdata;
+    /* NULL: nobody tells of switches, and no time is booked. */
     void (*on_slice)(void *userdata, const struct stored_slice *slice);
 };
 
@@ -63,8 +64,12 @@ void thread_table_switch_out(struct thread_table *table, thread_id id, uint64_t 
 /* A sample says that the thread runs. */
 void thread_table_seen_running(struct thread_table *table, thread_id id, uint64_t time_ns);
 
-/* Stores the running threads' slices up to now, so that no stored slice gets longer than its bound. */
-void thread_table_checkpoint(struct thread_table *table, uint64_t now_ns);
+/*
+ * Cuts what lasts already (a slice, or the wait for a CPU) at now_ns, so that
+ * no piece gets longer than STORED_SLICE_MAX_NS. Returns whether any thread
+ * runs or wants to.
+ */
+bool thread_table_checkpoint(struct thread_table *table, uint64_t now_ns);
 
 /* The run is over: everybody's phase ends. */
 void thread_table_end(struct thread_table *table, uint64_t end_ns);

@@ -7,9 +7,10 @@
 #define LOWEST_USER_IP UINT64_C(4096)
 #define LOWEST_KERNEL_IP (UINT64_C(1) << 63)
 
+/* A pid of -1 is no foreigner: a thread in its last steps has lost its numbers. */
 static bool is_foreign(struct perf_translator *translator, int64_t pid)
 {
-    if (!translator->is_wide || pid == translator->pid) {
+    if (!translator->is_wide || pid == translator->pid || pid < 0) {
         return false;
     }
     translator->n_foreign++;
@@ -185,6 +186,7 @@ static int translate_fork(struct perf_translator *translator, const struct perf_
     }
     event.kind = EVENT_THREAD;
     event.thread.change = EVENT_THREAD_BORN;
+    translator->n_births++;
     event.thread.name = NULL;
     n_added += event_batch_add(batch, &event);
     return n_added;

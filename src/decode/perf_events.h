@@ -28,6 +28,7 @@ struct perf_translator {
     size_t n_running_tids;
     uint64_t n_foreign;
     uint64_t n_truncated_stacks;
+    uint64_t n_births; /* of threads */
 };
 
 /*

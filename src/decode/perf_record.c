@@ -10,7 +10,6 @@
 /* sample_id_all with our base format: pid, tid, time, cpu, reserved, identifier. */
 #define TRAILER_BYTES 32u
 
-
 static void take_trailer(struct bytes *trailer, struct perf_record *record)
 {
     record->pid = (int32_t)bytes_take_u32(trailer);
@@ -36,7 +35,7 @@ static void take_stack(struct bytes *body, struct perf_record *record)
 static void take_sched(struct bytes *body, struct perf_record *record)
 {
     uint32_t raw_bytes = bytes_take_u32(body);
-    if (raw_bytes < sizeof(struct sched_payload)) {
+    if (raw_bytes < sizeof(struct sched_payload) || raw_bytes > bytes_left(body)) {
         body->failed = true;
         return;
     }

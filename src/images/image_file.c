@@ -137,48 +137,61 @@ static int path_length(const char *path)
     return (int)n_bytes;
 }
 
+/* Where the file may be found, best first; the last ones by the path that the kernel told. */
+enum candidate {
+    CANDIDATE_MAP_FILE, /* works for deleted and unreachable files, but only for the privileged */
+    CANDIDATE_PROGRAM,  /* /proc/PID/exe is there for the owner even when the program is deleted */
+    CANDIDATE_IN_TARGET,
+    CANDIDATE_HERE,
+    CANDIDATE_HERE_VERBATIM, /* a name that really ends in " (deleted)" */
+    CANDIDATE_N
+};
+
+static void write_candidate(enum candidate candidate, const struct image *image, char *path,
+                            size_t n_bytes)
+{
+    switch (candidate) {
+    case CANDIDATE_MAP_FILE:
+        snprintf(path, n_bytes, "/proc/%" PRId64 "/map_files/%" PRIx64 "-%" PRIx64, image->pid,
+                 image->start_ip, image->end_ip);
+        break;
+    case CANDIDATE_PROGRAM:
+        snprintf(path, n_bytes, "/proc/%" PRId64 "/exe", image->pid);
+        break;
+    case CANDIDATE_IN_TARGET:
+        snprintf(path, n_bytes, "/proc/%" PRId64 "/root%.*s", image->pid, path_length(image->path),
+                 image->path);
+        break;
+    case CANDIDATE_HERE:
+        snprintf(path, n_bytes, "%.*s", path_length(image->path), image->path);
+        break;
+    default:
+        snprintf(path, n_bytes, "%.*s", LIMIT_PATH_BYTES, image->path);
+        break;
+    }
+}
+
+/* A descriptor, or why the path that the kernel told does not lead to the image. */
 static int open_regular(const struct image *image)
 {
-    char path[LIMIT_PATH_BYTES + 64];
-    int first_failure = 0;
-    for (int attempt = 0; attempt < 5; attempt++) {
-        switch (attempt) {
-        case 0:
-            /* Works for deleted and unreachable files, but the kernel wants privilege for it. */
-            snprintf(path, sizeof(path), "/proc/%" PRId64 "/map_files/%" PRIx64 "-%" PRIx64,
-                     image->pid, image->start_ip, image->end_ip);
-            break;
-        case 1:
-            snprintf(path, sizeof(path), "/proc/%" PRId64 "/root%.*s", image->pid,
-                     path_length(image->path), image->path);
-            break;
-        case 2:
-            /* The program itself may be deleted and is still here for its owner. */
-            snprintf(path, sizeof(path), "/proc/%" PRId64 "/exe", image->pid);
-            break;
-        case 3:
-            snprintf(path, sizeof(path), "%.*s", path_length(image->path), image->path);
-            break;
-        default:
-            /* A name that really ends in "(deleted)". */
-            snprintf(path, sizeof(path), "%.*s", LIMIT_PATH_BYTES, image->path);
-            break;
-        }
-        bool can_be_another_program = attempt == 2;
-        if (can_be_another_program && image->inode == 0 && image->build_id_bytes == 0) {
+    bool can_be_recognised = image->inode != 0 || image->build_id_bytes > 0;
+    int failure = -ENOENT;
+    for (int candidate = 0; candidate < CANDIDATE_N; candidate++) {
+        if (candidate == CANDIDATE_PROGRAM && !can_be_recognised) {
             continue;
         }
+        char path[LIMIT_PATH_BYTES + 64];
+        write_candidate((enum candidate)candidate, image, path, sizeof(path));
         int fd = open_candidate(path, image);
         if (fd >= 0) {
             return fd;
         }
-        /* "Permission denied" and "another file" say more than that nothing was there. */
-        bool is_telling = fd == -EACCES || fd == -ESTALE;
-        if (first_failure == 0 || (is_telling && attempt != 0 && attempt != 2)) {
-            first_failure = fd;
+        /* That it is another file, or not for us, says more than that nothing is there. */
+        if (candidate > CANDIDATE_PROGRAM && failure == -ENOENT) {
+            failure = fd;
         }
     }
-    return first_failure;
+    return failure;
 }
 
 static int open_file(const struct image *image, struct image_file **ret_file,

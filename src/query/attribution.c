@@ -292,15 +292,14 @@ static void sum_up(struct work *work)
             continue;
         }
         if (result->is_filtered) {
-            share->cpu_ns = share->kept_ns;
+            /* Where time is left unsampled, it is that of all threads without samples. */
+            bool is_unsampled = result->unsampled_ns > 0 && share->n_samples == 0;
+            share->cpu_ns = is_unsampled ? share->cpu_ns : share->kept_ns;
         }
         totals->cpu_ns += share->cpu_ns;
         totals->off_cpu_ns += share->blocked_ns;
         totals->runq_ns += share->runnable_ns;
         totals->samples += share->kept_samples;
-    }
-    if (result->is_filtered) {
-        totals->cpu_ns += result->unsampled_ns;
     }
     totals->active_ns = totals->cpu_ns;
 }

@@ -90,10 +90,6 @@ static void name_node(const struct builder *builder, uint32_t function, struct f
     node->address = call_tree_address(builder->arena, symbol);
 }
 
-struct group {
-    size_t first, n_members;
-};
-
 static void build_children(struct builder *builder, const struct member *parents, size_t n_parents,
                            uint32_t depth, struct flame_node *node);
 
@@ -106,8 +102,7 @@ static void build_groups(struct builder *builder, const struct member *members, 
         n_groups += i == 0 || members[i].function != members[i - 1].function;
     }
     node->children = arena_alloc_array(builder->arena, n_groups, sizeof(*node->children));
-    struct group *groups = arena_alloc_array(builder->arena, n_groups, sizeof(*groups));
-    if (!node->children || !groups) {
+    if (!node->children) {
         builder->error = -ENOMEM;
         return;
     }

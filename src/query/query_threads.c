@@ -33,7 +33,7 @@ static void fill_row(const struct snapshot *snapshot, const struct attribution *
         .name = totals->name,
         .kind = THREAD_KIND_THREAD,
         .start_ns = relative_ns(totals->start_ns, snapshot->start_ns),
-        .end_ns = relative_ns(is_alive ? snapshot->now_ns : totals->end_ns, snapshot->start_ns),
+        .end_ns = relative_ns(is_alive ? attribution->to_ns : totals->end_ns, snapshot->start_ns),
         .is_alive = is_alive,
         .cpu_ns = share->cpu_ns,
         .runq_ns = share->runnable_ns,

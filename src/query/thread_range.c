@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slices are stored in the order of their ends, and none is longer than
- * STORED_SLICE_MAX_NS: those that can touch the range lie between the first
- * that ends after it begins and the last that ends that much after it.
+ * Slices are stored in the order of their ends, and neither they nor the waits
+ * for a CPU before them last longer than STORED_SLICE_MAX_NS: those that can
+ * touch the range lie between the first that ends after it begins and the last
+ * that ends twice as much after it ends.
  */
 #include "query/thread_range.h"
 
@@ -10,7 +11,6 @@
 
 struct life {
     uint64_t last_end_ns; /* of its newest slice in the range; 0: none yet */
-    uint8_t after;
 };
 
 static uint64_t overlap_ns(uint64_t start_ns, uint64_t end_ns, uint64_t from_ns, uint64_t to_ns)
@@ -56,7 +56,6 @@ static void add_slice(const struct stored_slice *slice, const struct thread_tota
         share->n_involuntary += slice->after == GAP_RUNNABLE;
     }
     life->last_end_ns = slice->end_ns;
-    life->after = slice->after;
 }
 
 /* The phase that is open at the snapshot, and from it all that is left. */
@@ -85,7 +84,7 @@ int thread_range_compute(const struct query_context *context, uint64_t from_ns, 
     uint64_t index = first_ending_after(snapshot, from_ns);
     for (; index < snapshot->n_slices; index++) {
         const struct stored_slice *slice = snapshot_slice(snapshot, index);
-        if (slice->end_ns > to_ns && slice->end_ns - to_ns > STORED_SLICE_MAX_NS) {
+        if (slice->end_ns > to_ns && slice->end_ns - to_ns > 2 * STORED_SLICE_MAX_NS) {
             break;
         }
         if (threads[slice->thread].is_in_view) {

@@ -219,7 +219,7 @@ static void test_failures_say_why(void **state)
 {
     struct fixture *fixture = *state;
     struct image image = {
-        .kind = IMAGE_KIND_FILE, .path = "/no/such/file", .name = "file", .pid = 1};
+        .kind = IMAGE_KIND_FILE, .path = "/no/such/file", .name = "file", .pid = getpid()};
     struct symbol_source *missing = symbolizer_announce(fixture->symbolizer, &image);
     image.path = "/proc/self/maps";
     struct symbol_source *no_elf = symbolizer_announce(fixture->symbolizer, &image);

@@ -40,8 +40,8 @@ int cpus_parse(const char *list, uint32_t **ret_cpus, size_t *ret_n_cpus)
         if (*at == '-') {
             at++;
             r = take_number(&at, &last);
-            if (r != 0) {
-                return r;
+            if (r != 0 || last < first) {
+                return -EBADMSG;
             }
         }
         for (unsigned long cpu = first; cpu <= last && n_cpus < CPUS_MAX; cpu++) {

@@ -54,6 +54,13 @@ void perf_attr_side_band(const struct perf_attr_config *config, struct perf_even
     add_side_band(ret_attr);
 }
 
+void perf_attr_anchor(struct perf_event_attr *ret_attr)
+{
+    const struct perf_attr_config plain = {.exclude_kernel = true};
+    base(&plain, ret_attr);
+    ret_attr->config = PERF_COUNT_SW_DUMMY;
+}
+
 void perf_attr_sched(const struct perf_attr_config *config, struct perf_event_attr *ret_attr)
 {
     base(config, ret_attr);

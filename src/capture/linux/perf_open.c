@@ -13,6 +13,11 @@ int perf_open(const struct perf_event_attr *attr, pid_t pid, int cpu)
     return fd < 0 ? -errno : (int)fd;
 }
 
+int perf_open_any_cpu(const struct perf_event_attr *attr, pid_t pid)
+{
+    return perf_open(attr, pid, -1);
+}
+
 int perf_open_identifier(int fd, uint64_t *ret_identifier)
 {
     return ioctl(fd, PERF_EVENT_IOC_ID, ret_identifier) < 0 ? -errno : 0;

@@ -14,5 +14,7 @@
 /* A descriptor (close-on-exec), or a negative errno. */
 int perf_open(const struct perf_event_attr *attr, pid_t pid, int cpu);
 
+int perf_open_any_cpu(const struct perf_event_attr *attr, pid_t pid);
+
 /* The identifier that the event's records carry. */
 int perf_open_identifier(int fd, uint64_t *ret_identifier);

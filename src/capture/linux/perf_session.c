@@ -290,7 +290,6 @@ static int session_open(const struct capture_config *config, struct event_sink s
     capture->awaits_exec = config->is_launched;
     capture->sample_filter_fd = capture->outputs_fd = -1;
     capture->sched_program_fd = capture->sched_link_fd = -1;
-    capture->jitter_state = (uint32_t)clock_now_ns() | 1u;
     host_read(&capture->host);
     /* Task events record from the moment they are opened, so the first instant is before that. */
     capture->first_ns = clock_now_ns();

@@ -21,6 +21,7 @@
 
 #include "capture/capture.h"
 #include "capture/event_merge.h"
+#include "capture/linux/birth_period.h"
 #include "capture/linux/host.h"
 #include "capture/linux/perf_attr.h"
 #include "capture/linux/perf_sources.h"
@@ -44,7 +45,8 @@ struct capture {
     int32_t *running_tids; /* by CPU number */
     struct perf_attr_config attrs;
     int sample_filter_fd, outputs_fd, sched_program_fd, sched_link_fd; /* wide */
-    uint32_t jitter_state;                                             /* task */
+    struct birth_period birth_period;                                  /* task */
+    uint64_t n_births_seen;
     struct pollfd *poll_fds;
     char description[128];
     char notes[PERF_SESSION_NOTES_MAX][400];

@@ -41,6 +41,10 @@ void perf_sources_release(struct perf_sources *sources)
     for (size_t i = 0; i < sources->n_fds; i++) {
         fd_close(sources->fds[i]);
     }
+    for (size_t i = 0; i < sources->n_held_fds; i++) {
+        fd_close(sources->held_fds[i]);
+    }
+    free(sources->held_fds);
     free(sources->fds);
     free(sources->rings);
     free(sources->ring_fds);
@@ -114,6 +118,19 @@ int perf_sources_add(struct perf_sources *sources, const struct perf_event_attr 
         *ret_fd = fd;
     }
     sources->fds[sources->n_fds++] = TAKE_FD(fd);
+    return 0;
+}
+
+int perf_sources_hold(struct perf_sources *sources, int take_fd)
+{
+    _cleanup_(fd_closep) int fd = take_fd;
+    int *held_fds =
+        realloc(sources->held_fds, (sources->n_held_fds + 1) * sizeof(*sources->held_fds));
+    if (!held_fds) {
+        return -ENOMEM;
+    }
+    sources->held_fds = held_fds;
+    sources->held_fds[sources->n_held_fds++] = TAKE_FD(fd);
     return 0;
 }
 

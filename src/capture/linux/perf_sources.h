@@ -27,6 +27,8 @@ struct perf_sources {
     int *ring_fds;           /* owner of each ring; also among fds */
     int *fds;
     size_t n_fds, fds_capacity;
+    int *held_fds;
+    size_t n_held_fds;
     struct hash_table formats; /* identifier → enum perf_format */
     size_t ring_bytes;         /* what the next ring is asked for; shrinks to what is allowed */
 };
@@ -43,6 +45,9 @@ void perf_sources_release(struct perf_sources *sources);
 int perf_sources_add(struct perf_sources *sources, const struct perf_event_attr *attr, pid_t pid,
                      size_t cpu_index, enum perf_format format, int *ret_fd,
                      bool *ret_is_ring_trouble);
+
+/* Keeps a descriptor that has no ring until release. Takes fd, also on failure. */
+int perf_sources_hold(struct perf_sources *sources, int take_fd);
 
 /* Enables every event from `first` on (of those it inherits to as well). */
 int perf_sources_enable(struct perf_sources *sources, size_t first);

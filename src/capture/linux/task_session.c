@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "capture/linux/perf_open.h"
 #include "capture/linux/perf_session_internal.h"
 #include "capture/linux/target_state.h"
 
@@ -17,12 +18,29 @@
 #define PASSES_MAX 1000
 #define FORK_RECORD_DELAY_NS (200 * 1000)
 
+/* Attached to more threads than this, the newborn of the others keep the nominal period. */
+#define TENDED_EVENTS_MAX 256u
+
 struct opening {
     struct capture *capture;
     struct hash_table covered; /* tid → 1 */
     size_t n_new;
     bool is_ring_trouble;
 };
+
+/*
+ * Between two threads that inherited the same events the kernel swaps event
+ * contexts instead of events. The events that we opened, which we must reach
+ * to set what newborn threads inherit, would wander to some other thread and
+ * die with it. One event that is not inherited forbids the swap.
+ */
+static int anchor(struct capture *capture, int64_t tid)
+{
+    struct perf_event_attr attr;
+    perf_attr_anchor(&attr);
+    int fd = perf_open_any_cpu(&attr, (pid_t)tid);
+    return fd < 0 ? fd : perf_sources_hold(&capture->sources, fd);
+}
 
 static int open_thread(void *userdata, int64_t tid)
 {
@@ -31,11 +49,15 @@ static int open_thread(void *userdata, int64_t tid)
     if (hash_table_find(&opening->covered, (uint64_t)tid) != HASH_TABLE_NONE) {
         return 0;
     }
+    int r = anchor(capture, tid);
+    if (r != 0) {
+        return r == -ESRCH && tid != capture->config.pid ? 0 : r;
+    }
     struct perf_event_attr attr;
     perf_attr_samples(&capture->attrs, true, &attr);
     attr.disabled = 0;
     for (size_t i = 0; i < capture->sources.n_cpus; i++) {
-        int r = perf_sources_add(&capture->sources, &attr, (pid_t)tid, i, PERF_FORMAT_STACK, NULL,
+        r = perf_sources_add(&capture->sources, &attr, (pid_t)tid, i, PERF_FORMAT_STACK, NULL,
                                  &opening->is_ring_trouble);
         if (r == -ESRCH && tid != capture->config.pid) {
             return 0; /* the thread ended between listing and opening */
@@ -108,6 +130,7 @@ int task_session_open(struct capture *capture, struct error *reterr_error)
     capture->attrs.inherit_children = capture->config.follow_children;
     capture->attrs.exclude_kernel = capture->excludes_kernel;
     capture->attrs.with_switches = !capture->config.no_off_cpu;
+    birth_period_init(&capture->birth_period, capture->attrs.period_ns, (uint32_t)clock_now_ns());
     int r = open_all(&opening);
     if (r != 0) {
         perf_session_explain(capture, r, opening.is_ring_trouble, reterr_error);
@@ -118,5 +141,16 @@ int task_session_open(struct capture *capture, struct error *reterr_error)
 
 void task_session_tend(struct capture *capture)
 {
-    (void)capture;
+    uint64_t n_births = capture->translator.n_births - capture->n_births_seen;
+    capture->n_births_seen = capture->translator.n_births;
+    uint64_t period_ns = birth_period_next(&capture->birth_period, n_births);
+    if (period_ns == 0) {
+        return;
+    }
+    /* Only the events that were opened here, not what threads have inherited from them. */
+    struct perf_sources *sources = &capture->sources;
+    size_t n_events = sources->n_fds < TENDED_EVENTS_MAX ? sources->n_fds : TENDED_EVENTS_MAX;
+    for (size_t i = 0; i < n_events; i++) {
+        (void)ioctl(sources->fds[i], PERF_EVENT_IOC_PERIOD, &period_ns);
+    }
 }

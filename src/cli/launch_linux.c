@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/launch_linux.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/group_ear_linux.h"
+
+#define STATUS_SIGNAL_BASE 128
+#define STATUS_ABORTED 125
+#define STOP_SETTLE_NS 20000000 /* see follow_stop() */
+
+struct launch {
+    pid_t pid;
+    int release_fd; /* a byte lets the child go on */
+    int report_fd;  /* the child's errno when exec fails, else its end */
+    int signal_fd;
+    struct group_ear ear;
+    sigset_t inherited_mask;
+    struct sigaction inherited_child_action;
+    bool has_signals; /* the mask is ours */
+    bool is_reaped;
+};
+
+/* What people and programs send to end, nudge or resize a program. */
+static const int passed_on[] = {
+    SIGHUP,  SIGINT,    SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+    SIGALRM, SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR,  SIGWINCH,
+};
+
+static _Noreturn void run_child(const struct launch *launch, int gate_fd, int report_fd,
+                                const char *path, char *const *argv)
+{
+    fd_close(launch->release_fd);
+    char go;
+    ssize_t n;
+    do {
+        n = read(gate_fd, &go, 1);
+    } while (n < 0 && errno == EINTR);
+    if (n != 1) {
+        _exit(STATUS_ABORTED); /* stax has ended: nobody records, nobody waits */
+    }
+    sigaction(SIGCHLD, &launch->inherited_child_action, NULL);
+    /* With a slash in it execvp() searches nothing; it runs scripts without "#!" as shells do. */
+    execvp(path, argv);
+    int error = errno;
+    (void)fd_write_all(report_fd, &error, sizeof(error));
+    _exit(error == ENOENT ? 127 : 126);
+}
+
+int launch_start(const char *path, char *const *argv, struct launch **ret_launch)
+{
+    _cleanup_(launch_freep) struct launch *launch = calloc(1, sizeof(*launch));
+    if (!launch) {
+        return -ENOMEM;
+    }
+    launch->release_fd = launch->report_fd = launch->signal_fd = launch->ear.socket_fd = -1;
+    int gate[2];
+    if (pipe2(gate, O_CLOEXEC) < 0) {
+        return -errno;
+    }
+    _cleanup_(fd_closep) int gate_fd = gate[0];
+    launch->release_fd = gate[1];
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) < 0) {
+        return -errno;
+    }
+    launch->report_fd = report[0];
+    _cleanup_(fd_closep) int report_fd = report[1];
+
+    /* Where SIGCHLD is inherited as ignored, the kernel would reap the child itself. */
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGCHLD, &action, &launch->inherited_child_action);
+    sigprocmask(SIG_SETMASK, NULL, &launch->inherited_mask);
+
+    pid_t pid = fork();
+    if (pid < 0) {
+        return -errno;
+    }
+    if (pid == 0) {
+        run_child(launch, gate_fd, report_fd, path, argv);
+    }
+    launch->pid = pid;
+    /* A child that was killed at the gate, or a server that went away, is told by EPIPE. */
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+    *ret_launch = TAKE_PTR(launch);
+    return 0;
+}
+
+struct launch *launch_free(struct launch *launch)
+{
+    if (launch) {
+        fd_close(launch->release_fd);
+        fd_close(launch->report_fd);
+        fd_close(launch->signal_fd);
+        group_ear_close(&launch->ear);
+        free(launch);
+    }
+    return NULL;
+}
+
+pid_t launch_pid(const struct launch *launch)
+{
+    return launch->pid;
+}
+
+static int take_signals(struct launch *launch)
+{
+    sigset_t wanted;
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGCHLD);
+    for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++) {
+        /* What stax was told to ignore (nohup, a shell's background job), the target ignores too.
+         */
+        struct sigaction action;
+        if (sigaction(passed_on[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
+            sigaddset(&wanted, passed_on[i]);
+        }
+    }
+    for (int signal = SIGRTMIN; signal <= SIGRTMAX; signal++) {
+        sigaddset(&wanted, signal);
+    }
+    launch->signal_fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (launch->signal_fd < 0) {
+        return -errno;
+    }
+    sigprocmask(SIG_BLOCK, &wanted, NULL);
+    launch->has_signals = true;
+    return 0;
+}
+
+void launch_restore_signals(struct launch *launch)
+{
+    if (launch->has_signals) {
+        sigprocmask(SIG_SETMASK, &launch->inherited_mask, NULL);
+        launch->has_signals = false;
+    }
+}
+
+static void reap(struct launch *launch)
+{
+    while (!launch->is_reaped && waitpid(launch->pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    launch->is_reaped = true;
+}
+
+int launch_release(struct launch *launch)
+{
+    int r = take_signals(launch);
+    if (r < 0) {
+        launch_abort(launch);
+        return -r;
+    }
+    char go = 1;
+    (void)fd_write_all(launch->release_fd, &go, 1);
+    launch->release_fd = fd_close(launch->release_fd);
+    int error = 0;
+    ssize_t n;
+    do {
+        n = read(launch->report_fd, &error, sizeof(error));
+    } while (n < 0 && errno == EINTR);
+    launch->report_fd = fd_close(launch->report_fd);
+    if (n != (ssize_t)sizeof(error)) {
+        return 0;
+    }
+    reap(launch);
+    return error;
+}
+
+void launch_abort(struct launch *launch)
+{
+    kill(launch->pid, SIGKILL);
+    launch->release_fd = fd_close(launch->release_fd);
+    reap(launch);
+}
+
+/* Is the target stopped as by Ctrl-Z, or by reading from the terminal in the background? */
+static bool is_stopped_by_job_control(const struct launch *launch)
+{
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)launch->pid, &info, WSTOPPED | WNOHANG | WNOWAIT) < 0 ||
+        info.si_pid == 0 || info.si_code != CLD_STOPPED) {
+        return false;
+    }
+    return info.si_status == SIGTSTP || info.si_status == SIGTTIN || info.si_status == SIGTTOU;
+}
+
+/*
+ * A shell suspends its job when the job's process stops; that is stax. When
+ * the target stopped only itself, stax stops too. After Ctrl-Z and `fg` both
+ * continue, but one shortly after the other: looking twice keeps stax from
+ * stopping over a target that is about to go on.
+ */
+static void follow_stop(const struct launch *launch)
+{
+    if (!is_stopped_by_job_control(launch)) {
+        return;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = STOP_SETTLE_NS}, NULL);
+    if (is_stopped_by_job_control(launch)) {
+        raise(SIGSTOP);
+    }
+}
+
+/* Was it the terminal, or somebody who sent it to all of the group? Then the target has it. */
+static bool is_for_group(const struct launch *launch, const struct signalfd_siginfo *info)
+{
+    if (info->ssi_code == SI_KERNEL) {
+        return info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT ||
+               info->ssi_signo == SIGHUP || info->ssi_signo == SIGWINCH;
+    }
+    return group_ear_has_heard(&launch->ear, (int)info->ssi_signo, (pid_t)info->ssi_pid);
+}
+
+static void pass_on(const struct launch *launch, const struct signalfd_siginfo *info)
+{
+    if (info->ssi_code != SI_KERNEL && (pid_t)info->ssi_pid == launch->pid) {
+        return; /* what the target sends to its parent is not for itself */
+    }
+    if (info->ssi_code == SI_QUEUE) {
+        union sigval value = {.sival_ptr = (void *)(uintptr_t)info->ssi_ptr};
+        sigqueue(launch->pid, (int)info->ssi_signo, value);
+    } else {
+        kill(launch->pid, (int)info->ssi_signo);
+    }
+}
+
+int launch_wait(struct launch *launch, void (*on_interrupt)(void *userdata, unsigned count),
+                void *userdata)
+{
+    assert(launch->has_signals && !launch->is_reaped);
+    /* Only now, so that the target's start does not wait for it. A deaf ear passes too much on. */
+    (void)group_ear_open(&launch->ear);
+    unsigned n_interrupts = 0;
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(launch->pid, &status, WNOHANG);
+        if (pid == launch->pid) {
+            launch->is_reaped = true;
+            return WIFSIGNALED(status) ? STATUS_SIGNAL_BASE + WTERMSIG(status)
+                                       : WEXITSTATUS(status);
+        }
+        follow_stop(launch);
+        struct pollfd wanted = {.fd = launch->signal_fd, .events = POLLIN};
+        if (poll(&wanted, 1, -1) < 0 && errno != EINTR) {
+            continue;
+        }
+        struct signalfd_siginfo info;
+        while (read(launch->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+            if (info.ssi_signo == SIGCHLD) {
+                continue;
+            }
+            if (!is_for_group(launch, &info)) {
+                pass_on(launch, &info);
+            } else if (info.ssi_signo == SIGINT) {
+                on_interrupt(userdata, ++n_interrupts);
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/complain.h"
+#include "cli/launch_linux.h"
+#include "cli/live_line.h"
+#include "cli/path_search.h"
+#include "cli/record.h"
+#include "cli/run_watch.h"
+#include "rpc/client.h"
+#include "rpc/tables.h"
+
+#define COMMAND_MAX_BYTES 4000 /* what a list of runs can bear */
+
+/* Words as a shell would take them. */
+static void append_quoted(struct text *text, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "%+,-./:=@_^~";
+    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+        text_append(text, word);
+        return;
+    }
+    text_append_char(text, '\'');
+    for (; *word != '\0'; word++) {
+        if (*word == '\'') {
+            text_append(text, "'\\''");
+        } else {
+            text_append_char(text, *word);
+        }
+    }
+    text_append_char(text, '\'');
+}
+
+static void append_command(struct text *text, char *const *argv)
+{
+    for (size_t i = 0; argv[i]; i++) {
+        text_append(text, i > 0 ? " " : "");
+        append_quoted(text, argv[i]);
+    }
+}
+
+static int exit_code_of_exec(int error)
+{
+    return error == ENOENT ? EXIT_CODE_NOT_FOUND : EXIT_CODE_NOT_EXECUTABLE;
+}
+
+static void on_interrupt(void *userdata, unsigned count)
+{
+    struct recording *recording = userdata;
+    if (count != 2) {
+        return; /* the first one is the target's own */
+    }
+    struct error error = {0};
+    if (recording_stop(recording, &error) < 0) {
+        complain_error(&error);
+    }
+}
+
+/* Tells the server how the target ended; it can see only that. */
+static int report_exit(struct recording *recording, int exit_status, struct error *reterr_error)
+{
+    struct exit_request request = {.run = recording->run.id, .exit_status = exit_status};
+    return rpc_client_call(recording->client, "run.reportExit", &rpc_type_exit_request, &request,
+                           NULL, NULL, recording->arena, NULL, reterr_error);
+}
+
+/* What is left to do once the target has ended; what fails here is not the target's failure. */
+static void conclude(struct recording *recording, int exit_status)
+{
+    struct error error = {0};
+    int r = report_exit(recording, exit_status, &error);
+    if (r == 0) {
+        r = recording_finish(recording, &error);
+    }
+    if (r < 0) {
+        complain_error(&error);
+    }
+}
+
+static int run_target(struct recording *recording, struct launch *launch, const char *name)
+{
+    int error = launch_release(launch);
+    if (error != 0) {
+        complain("%s: %s", name, strerror(error));
+        launch_restore_signals(launch);
+        int exit_code = exit_code_of_exec(error);
+        struct error ignored = {0};
+        (void)report_exit(recording, exit_code, &ignored);
+        return exit_code;
+    }
+    _cleanup_(run_watch_freep) struct run_watch *watch = NULL;
+    if (!recording->options->quiet && live_line_can_draw(STDERR_FILENO)) {
+        /* Without a line the recording is as good. */
+        (void)run_watch_start(recording->socket_path, recording->run.id, true, &watch, NULL);
+    }
+    int exit_status = launch_wait(launch, on_interrupt, recording);
+    watch = run_watch_free(watch);
+    launch_restore_signals(launch);
+    conclude(recording, exit_status);
+    return exit_status;
+}
+
+int record_launch(struct recording *recording, char **argv)
+{
+    char path[PATH_MAX];
+    int r = path_search(argv[0], path, sizeof(path));
+    if (r != 0) {
+        bool is_absent = r == PATH_SEARCH_E_NOT_FOUND;
+        complain("%s: %s", argv[0], strerror(r < 0 ? -r : errno));
+        return is_absent ? EXIT_CODE_NOT_FOUND : EXIT_CODE_NOT_EXECUTABLE;
+    }
+    struct error error = {0};
+    r = recording_connect(recording, &error);
+    if (r < 0) {
+        complain_error(&error);
+        return EXIT_CODE_LAUNCH_FAILED;
+    }
+    _cleanup_(text_releasep) struct text command;
+    text_init(&command, COMMAND_MAX_BYTES);
+    append_command(&command, argv);
+    _cleanup_(launch_freep) struct launch *launch = NULL;
+    r = launch_start(path, argv, &launch);
+    if (r < 0) {
+        complain("starting %s: %s", argv[0], strerror(-r));
+        return EXIT_CODE_LAUNCH_FAILED;
+    }
+    r = recording_start(recording, launch_pid(launch), command.data, &error);
+    if (r < 0) {
+        launch_abort(launch);
+        complain_error(&error);
+        return EXIT_CODE_LAUNCH_FAILED;
+    }
+    return run_target(recording, launch, argv[0]);
+}

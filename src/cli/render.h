@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * render - results as text for people, one file per result
+ *
+ * Shape:   each function appends whole lines. Hints are not in them: they go
+ *          to stderr.
+ * Owner:   borrows everything.
+ * Threads: any.
+ * Tests:   render_<result>_test.c, with the text that is expected
+ */
+
+#include "base/text.h"
+#include "cli/terminal.h"
+#include "model/results/diagnose.h"
+#include "model/results/flame.h"
+#include "model/results/run.h"
+#include "model/results/threads.h"
+#include "model/results/top.h"
+
+#define RENDER_MAX_BYTES (256u << 20)
+
+void render_top(const struct top_result *result, const struct terminal *terminal,
+                struct text *text);
+void render_flame(const struct flame_result *result, const struct terminal *terminal,
+                  struct text *text);
+void render_threads(const struct threads_result *result, const struct terminal *terminal,
+                    struct text *text);
+void render_diagnose(const struct diagnose_result *result, const struct terminal *terminal,
+                     struct text *text);
+void render_list(const struct run_list_result *result, const struct terminal *terminal,
+                 struct text *text);
+void render_status(const struct status_result *result, const struct terminal *terminal,
+                   struct text *text);
+
+/* "run 3 (recording, 12.3 s), pid 4711, ./bench" */
+void render_run_line(const struct run_info *run, struct text *text);
+
+/* What a run holds, two lines: how it ended, and its figures. `totals` may be NULL. */
+void render_run_summary(const struct run_info *run, const struct totals *totals, struct text *text);
+
+/* "run 3 (recording, 12.3 s): " and, on lines of its own, what restricts the view. */
+void render_head(const struct run_stamp *run, const struct view_echo *view, struct text *text);
+
+const char *render_run_state(enum run_state state);

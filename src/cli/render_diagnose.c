@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/label.h"
+#include "cli/quantity.h"
+#include "cli/render.h"
+#include "cli/table.h"
+
+static const struct table_column counter_columns[] = {
+    {"value", TABLE_RIGHT},
+    {"unit", TABLE_LEFT},
+    {"counter", TABLE_LEFT},
+};
+
+static const struct table_column image_columns[] = {
+    {"frames", TABLE_RIGHT}, {"functions", TABLE_RIGHT}, {"names from", TABLE_LEFT},
+    {"state", TABLE_LEFT},   {"image", TABLE_LEFT},
+};
+
+static void append_title(const char *title, const struct terminal *terminal, struct text *text)
+{
+    text_printf(text, "\n%s%s%s\n", terminal_bold(terminal), title, terminal_plain(terminal));
+}
+
+static void append_stacks(const struct diagnose_stacks *stacks, struct text *text)
+{
+    double share_pct =
+        stacks->total > 0 ? 100.0 * (double)stacks->complete / (double)stacks->total : 0;
+    text_printf(text,
+                "stacks   %" PRIu64 ": %" PRIu64 " complete (%.1f %%), %" PRIu64
+                " truncated, %" PRIu64 " empty\n",
+                stacks->total, stacks->complete, share_pct, stacks->truncated, stacks->empty);
+}
+
+static void append_lost(const struct diagnose_result *result, struct text *text)
+{
+    uint64_t lost_count = 0;
+    for (size_t i = 0; i < result->n_lost; i++) {
+        lost_count += result->lost[i].count;
+    }
+    text_printf(text, "lost     %" PRIu64, lost_count);
+    const char *separator = ": ";
+    for (size_t i = 0; i < result->n_lost; i++) {
+        if (result->lost[i].count > 0) {
+            text_printf(text, "%s%" PRIu64 " ", separator, result->lost[i].count);
+            label_append(text, result->lost[i].cause);
+            separator = ", ";
+        }
+    }
+    text_append_char(text, '\n');
+}
+
+static void append_counters(const struct diagnose_result *result, const struct terminal *terminal,
+                            struct text *text)
+{
+    _cleanup_(table_releasep) struct table table;
+    table_init(&table, counter_columns, sizeof(counter_columns) / sizeof(counter_columns[0]));
+    for (size_t i = 0; i < result->n_counters; i++) {
+        const struct diagnose_counter *counter = &result->counters[i];
+        _cleanup_(text_releasep) struct text name;
+        text_init(&name, 4096);
+        label_append(&name, counter->room);
+        text_append_char(&name, '.');
+        label_append(&name, counter->name);
+        table_add(&table, "%" PRIu64, counter->value);
+        table_add_label(&table, counter->unit ? counter->unit : "");
+        table_add(&table, "%s", name.data);
+    }
+    append_title("Counters", terminal, text);
+    table_append(&table, terminal, text);
+}
+
+static void append_images(const struct diagnose_result *result, const struct terminal *terminal,
+                          struct text *text)
+{
+    _cleanup_(table_releasep) struct table table;
+    table_init(&table, image_columns, sizeof(image_columns) / sizeof(image_columns[0]));
+    for (size_t i = 0; i < result->n_images; i++) {
+        const struct diagnose_image *image = &result->images[i];
+        table_add(&table, "%" PRIu64, image->frames);
+        table_add(&table, "%" PRIu64, image->functions);
+        table_add_label(&table, image->symbols);
+        table_add_label(&table, image->state);
+        table_add_label(&table, image->path);
+    }
+    append_title("Images", terminal, text);
+    table_append(&table, terminal, text);
+}
+
+void render_diagnose(const struct diagnose_result *result, const struct terminal *terminal,
+                     struct text *text)
+{
+    char duration[QUANTITY_TEXT_BYTES];
+    quantity_format_duration(result->run.duration_ns, duration);
+    text_printf(text, "run %" PRIu32 " (%s, %s), %" PRIu64 " events taken in\n", result->run.id,
+                render_run_state(result->run.state), duration, result->run.sequence);
+    if (result->backend) {
+        text_append(text, "capture  ");
+        label_append(text, result->backend);
+        text_append_char(text, '\n');
+    }
+    append_stacks(&result->stacks, text);
+    append_lost(result, text);
+    if (result->n_counters > 0) {
+        append_counters(result, terminal, text);
+    }
+    if (result->n_images > 0) {
+        append_images(result, terminal, text);
+    }
+    if (result->n_hints > 0) {
+        append_title("Hints", terminal, text);
+    }
+    for (size_t i = 0; i < result->n_hints; i++) {
+        text_append(text, "- ");
+        label_append(text, result->hints[i]);
+        text_append_char(text, '\n');
+    }
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "cli/quantity.h"
+#include "cli/render.h"
+#include "cli/table.h"
+
+static const struct table_column columns[] = {
+    {"cpu ms", TABLE_RIGHT},  {"target ms", TABLE_RIGHT}, {"off-CPU ms", TABLE_RIGHT},
+    {"runq ms", TABLE_RIGHT}, {"samples", TABLE_RIGHT},   {"spans", TABLE_RIGHT},
+    {"kind", TABLE_LEFT},     {"tid", TABLE_RIGHT},       {"name", TABLE_LEFT},
+};
+
+static void add_ms(struct table *table, uint64_t duration_ns)
+{
+    table_add(table, "%.2f", (double)duration_ns / NS_PER_MS);
+}
+
+void render_threads(const struct threads_result *result, const struct terminal *terminal,
+                    struct text *text)
+{
+    char cpu[QUANTITY_TEXT_BYTES];
+    char off_cpu[QUANTITY_TEXT_BYTES];
+    quantity_format_duration(result->totals.cpu_ns, cpu);
+    quantity_format_duration(result->totals.off_cpu_ns, off_cpu);
+    render_head(&result->run, &result->view, text);
+    text_printf(text, "%" PRIu64 " thread%s", result->threads, result->threads == 1 ? "" : "s");
+    if (result->n_rows < result->threads) {
+        text_printf(text, " (%zu shown; -n 0: all)", result->n_rows);
+    }
+    text_printf(text, ", %s on CPU, %s off-CPU\n", cpu, off_cpu);
+    if (result->n_rows == 0) {
+        return;
+    }
+    _cleanup_(table_releasep) struct table table;
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < result->n_rows; i++) {
+        const struct thread_row *row = &result->rows[i];
+        add_ms(&table, row->cpu_ns);
+        add_ms(&table, row->target_ns);
+        add_ms(&table, row->off_cpu_ns);
+        add_ms(&table, row->runq_ns);
+        table_add(&table, "%" PRIu64, row->samples);
+        table_add(&table, "%" PRIu64, row->spans);
+        table_add(&table, "%s", row->kind == THREAD_KIND_TARGET ? "target" : "thread");
+        table_add(&table, "%" PRId64, row->tid);
+        table_add_label(&table, row->name);
+    }
+    table_append(&table, terminal, text);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "cli/quantity.h"
+#include "cli/render.h"
+#include "cli/table.h"
+
+#define FRAME_MAX_BYTES (64u * 1024)
+
+static const struct table_column columns[] = {
+    {"active ms", TABLE_RIGHT}, {"target ms", TABLE_RIGHT},       {"samples", TABLE_RIGHT},
+    {"spans", TABLE_RIGHT},     {"function (image)", TABLE_LEFT},
+};
+
+static void add_row(struct table *table, const struct top_row *row, enum top_sort sort)
+{
+    bool is_total = sort == TOP_SORT_TOTAL;
+    uint64_t active_ns = is_total ? row->total_active_ns : row->self_active_ns;
+    uint64_t samples = is_total ? row->total_samples : row->self_samples;
+    table_add(table, "%.2f", (double)active_ns / NS_PER_MS);
+    table_add(table, "%.2f", (double)row->target_ns / NS_PER_MS);
+    table_add(table, "%" PRIu64, samples);
+    table_add(table, "%" PRIu64, row->spans);
+    _cleanup_(text_releasep) struct text frame;
+    text_init(&frame, FRAME_MAX_BYTES);
+    text_append(&frame, row->name ? row->name : "?");
+    if (row->image) {
+        text_printf(&frame, " (%s)", row->image);
+    }
+    table_add_label(table, frame.data);
+}
+
+void render_top(const struct top_result *result, const struct terminal *terminal, struct text *text)
+{
+    char active[QUANTITY_TEXT_BYTES];
+    quantity_format_duration(result->totals.active_ns, active);
+    render_head(&result->run, &result->view, text);
+    text_printf(text, "%s active, %" PRIu64 " samples, %" PRIu64 " functions by %s time\n", active,
+                result->totals.samples, result->functions,
+                result->sort == TOP_SORT_TOTAL ? "total" : "self");
+    if (result->n_rows == 0) {
+        return;
+    }
+    _cleanup_(table_releasep) struct table table;
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < result->n_rows; i++) {
+        add_row(&table, &result->rows[i], result->sort);
+    }
+    table_append(&table, terminal, text);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/server_start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "cli/path_search.h"
+#include "cli/server_options.h"
+
+#define SERVER_NAME "stax-server"
+#define PATIENCE_NS (5 * NS_PER_S)
+#define RETRY_MS 2
+#define DEAD_PATIENCE_NS (300 * NS_PER_MS) /* for the one that won the race for the socket */
+
+/* The server that belongs to this stax, else the one that PATH has; free() it. */
+static int find_server(char **ret_path, struct error *reterr_error)
+{
+    char own[PATH_MAX];
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+    own[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(own, '/');
+    size_t n_folder = slash ? (size_t)(slash + 1 - own) : 0;
+    if (n_folder > 0 && n_folder + sizeof(SERVER_NAME) <= sizeof(own)) {
+        memcpy(own + n_folder, SERVER_NAME, sizeof(SERVER_NAME));
+        if (path_search(own, path, sizeof(path)) == 0) {
+            *ret_path = strdup(path);
+            return *ret_path ? 0 : -ENOMEM;
+        }
+    }
+    if (path_search(SERVER_NAME, path, sizeof(path)) == 0) {
+        /* PATH may hold relative folders, and the server leaves this one. */
+        *ret_path = realpath(path, NULL);
+        return *ret_path ? 0 : -errno;
+    }
+    error_set(reterr_error, "no_server", "stax-server isn't running, and no %s was found to start",
+              SERVER_NAME);
+    error_hint(reterr_error, "install it beside stax or in PATH");
+    return -ENOENT;
+}
+
+/* Makes a folder of one's own; false where it is not (a /tmp folder may be somebody else's). */
+static bool make_folder(const char *path)
+{
+    struct stat status;
+    (void)mkdir(path, 0700);
+    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid();
+}
+
+static bool make_state_folder(const char *base, const char *below, char *ret_path,
+                              size_t path_bytes)
+{
+    if (!base || base[0] != '/' ||
+        (size_t)snprintf(ret_path, path_bytes, "%s%s", base, below) >= path_bytes) {
+        return false;
+    }
+    for (char *slash = strchr(ret_path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(ret_path, 0700);
+        *slash = '/';
+    }
+    return make_folder(ret_path);
+}
+
+/* Opens the log and tells its name; /dev/null where there is no place for one. */
+static int open_log(char *ret_path, size_t path_bytes)
+{
+    char folder[PATH_MAX];
+    char own[64];
+    snprintf(own, sizeof(own), "/tmp/stax-%u", (unsigned)geteuid());
+    if (make_state_folder(getenv("XDG_STATE_HOME"), "/stax", folder, sizeof(folder)) ||
+        make_state_folder(getenv("HOME"), "/.local/state/stax", folder, sizeof(folder)) ||
+        make_state_folder(own, "", folder, sizeof(folder))) {
+        int length = snprintf(ret_path, path_bytes, "%s/server.log", folder);
+        if (length > 0 && (size_t)length < path_bytes) {
+            int fd = open(ret_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+            if (fd >= 0) {
+                return fd;
+            }
+        }
+    }
+    snprintf(ret_path, path_bytes, "/dev/null");
+    return open(ret_path, O_WRONLY | O_CLOEXEC);
+}
+
+static void reset_signals(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigemptyset(&action.sa_mask);
+    for (int signal = 1; signal < NSIG; signal++) {
+        (void)sigaction(signal, &action, NULL); /* fails for KILL, STOP and libc's own */
+    }
+    sigprocmask(SIG_SETMASK, &action.sa_mask, NULL);
+}
+
+/*
+ * In the server-to-be. Reports its pid and, when exec fails, the errno; both
+ * descriptors lie above those that are closed or replaced here.
+ */
+static _Noreturn void become_server(const char *path, const char *socket_path, int log_fd,
+                                    int report_fd)
+{
+    pid_t pid = getpid();
+    (void)fd_write_all(report_fd, &pid, sizeof(pid));
+    reset_signals();
+    setenv("STAX_SERVER_SOCKET", socket_path, 1);
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int last_fd = STDERR_FILENO + 1;
+    if (dup2(null_fd, STDIN_FILENO) >= 0 && dup2(null_fd, STDOUT_FILENO) >= 0 &&
+        dup2(log_fd, STDERR_FILENO) >= 0 && dup3(report_fd, last_fd, O_CLOEXEC) >= 0) {
+        report_fd = last_fd;
+        (void)syscall(SYS_close_range, last_fd + 1, ~0u, 0);
+        if (chdir("/") == 0) {
+            execl(path, SERVER_NAME, (char *)NULL);
+        }
+    }
+    int error = errno;
+    (void)fd_write_all(report_fd, &error, sizeof(error));
+    _exit(EXIT_FAILURE);
+}
+
+struct birth {
+    pid_t pid;
+    int error; /* of exec; 0: it happened */
+};
+
+static int read_birth(int report_fd, struct birth *ret_birth)
+{
+    int words[2] = {0, 0};
+    size_t n_read = 0;
+    while (n_read < sizeof(words)) {
+        ssize_t n = read(report_fd, (char *)words + n_read, sizeof(words) - n_read);
+        if (n == 0) {
+            break;
+        }
+        if (n < 0 && errno != EINTR) {
+            return -errno;
+        }
+        n_read += n > 0 ? (size_t)n : 0;
+    }
+    *ret_birth = (struct birth){.pid = words[0], .error = words[1]};
+    return n_read >= sizeof(words[0]) ? 0 : -EAGAIN;
+}
+
+/* Forks twice, so that the server is not our child. */
+static int spawn(const char *path, const char *socket_path, int log_fd, struct birth *ret_birth)
+{
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) < 0) {
+        return -errno;
+    }
+    _cleanup_(fd_closep) int report_read_fd = report[0];
+    _cleanup_(fd_closep) int report_fd = report[1];
+    pid_t pid = fork();
+    if (pid < 0) {
+        return -errno;
+    }
+    if (pid == 0) {
+        setsid();
+        if (fork() == 0) {
+            int high_log_fd = fcntl(log_fd, F_DUPFD_CLOEXEC, 10);
+            int high_report_fd = fcntl(report_fd, F_DUPFD_CLOEXEC, 10);
+            become_server(path, socket_path, high_log_fd, high_report_fd);
+        }
+        _exit(EXIT_SUCCESS);
+    }
+    report_fd = fd_close(report_fd);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    return read_birth(report_read_fd, ret_birth);
+}
+
+static int wait_until_it_answers(const char *socket_path, pid_t pid, const char *log_path,
+                                 struct rpc_client **ret_client, struct error *reterr_error)
+{
+    /* Where it has ended already, pidfd_open() fails; poll() ignores -1 and just waits. */
+    _cleanup_(fd_closep) int pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    bool has_ended = pid_fd < 0;
+    uint64_t deadline_ns = clock_now_ns() + (has_ended ? DEAD_PATIENCE_NS : PATIENCE_NS);
+    for (;;) {
+        int r = rpc_client_connect(socket_path, ret_client, reterr_error);
+        if (!server_options_is_absent(r)) {
+            return r;
+        }
+        uint64_t now_ns = clock_now_ns();
+        if (now_ns >= deadline_ns) {
+            error_set(reterr_error, "no_server", "stax-server %s",
+                      has_ended ? "ended right after its start"
+                                : "was started but does not answer");
+            error_hint(reterr_error, "its messages are in %s", log_path);
+            return -ETIMEDOUT;
+        }
+        struct pollfd ended = {.fd = has_ended ? -1 : pid_fd, .events = POLLIN};
+        if (poll(&ended, 1, RETRY_MS) > 0) {
+            has_ended = true;
+            deadline_ns = now_ns + DEAD_PATIENCE_NS;
+        }
+    }
+}
+
+int server_start(const char *socket_path, struct rpc_client **ret_client,
+                 struct error *reterr_error)
+{
+    _cleanup_(freep) char *path = NULL;
+    int r = find_server(&path, reterr_error);
+    if (r < 0) {
+        return r;
+    }
+    /* The server lives in "/". */
+    char absolute[PATH_MAX];
+    char folder[PATH_MAX];
+    if (socket_path[0] != '/') {
+        if (!getcwd(folder, sizeof(folder)) ||
+            (size_t)snprintf(absolute, sizeof(absolute), "%s/%s", folder, socket_path) >=
+                sizeof(absolute)) {
+            error_set_errno(reterr_error, -ENAMETOOLONG, "making the socket's path absolute");
+            return -ENAMETOOLONG;
+        }
+        socket_path = absolute;
+    }
+    char log_path[PATH_MAX];
+    _cleanup_(fd_closep) int log_fd = open_log(log_path, sizeof(log_path));
+    struct birth birth = {0};
+    r = spawn(path, socket_path, log_fd, &birth);
+    if (r == 0 && birth.error != 0) {
+        r = -birth.error;
+    }
+    if (r < 0) {
+        error_set(reterr_error, "no_server", "starting %s: %s", path, strerror(-r));
+        return r;
+    }
+    return wait_until_it_answers(socket_path, birth.pid, log_path, ret_client, reterr_error);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * handlers - one function per RPC method; rpc.md and schema/ say what each does
+ *
+ * Owner:   each takes over its call and settles it.
+ * Threads: the main loop.
+ */
+
+struct call;
+struct server;
+
+/* handlers_run.c */
+void handle_run_status(struct call *call);
+void handle_run_list(struct call *call);
+void handle_run_start(struct call *call);
+void handle_run_wait(struct call *call);
+void handle_run_stop(struct call *call);
+void handle_run_select(struct call *call);
+void handle_run_report_exit(struct call *call);
+/* The active run has come to another phase: answers who waited for that. */
+void handlers_run_on_change(struct server *server);
+
+/* handlers_profile.c */
+void handle_profile_top(struct call *call);
+void handle_profile_flame(struct call *call);
+void handle_profile_threads(struct call *call);
+
+/* handlers_server.c */
+void handle_server_info(struct call *call);
+void handle_server_diagnostics(struct call *call);
+void handle_server_shutdown(struct call *call);
+void handle_rpc_discover(struct call *call);
+void handle_subscribe(struct call *call);
+void handle_unsubscribe(struct call *call);

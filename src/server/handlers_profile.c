@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The views: each handler finds the run that is meant, the pool takes a
+ * snapshot of it and asks the query. A new view is one work function, one
+ * handler, one row in method_table.c.
+ */
+#include <errno.h>
+
+#include "model/requests.h"
+#include "query/query.h"
+#include "server/handlers.h"
+#include "server/run_choice.h"
+
+static int take_snapshot(struct call *call, const struct view *view,
+                         struct query_context *ret_context)
+{
+    /* The state first: a run that stops in between is then told as recording, not the reverse. */
+    enum run_state state = run_get_state(call->run);
+    struct snapshot *snapshot = run_take_snapshot(call->run);
+    if (!snapshot) {
+        error_set(&call->error, "busy", "no memory for a snapshot of run %u",
+                  run_get_id(call->run));
+        return -ENOMEM;
+    }
+    *ret_context = (struct query_context){
+        .snapshot = snapshot,
+        .names = run_get_names(call->run),
+        .view = view,
+        .run = run_get_id(call->run),
+        .state = state,
+        .arena = &call->arena,
+    };
+    return 0;
+}
+
+static int work_top(struct call *call)
+{
+    const struct top_request *request = call->params;
+    const struct query_top_options options = {.sort = request->sort, .limit = request->limit};
+    struct query_context context;
+    int r = take_snapshot(call, &request->view, &context);
+    if (r < 0) {
+        return r;
+    }
+    r = query_top(&context, &options, call->result, &call->error);
+    snapshot_unref(context.snapshot);
+    return r;
+}
+
+static int work_flame(struct call *call)
+{
+    const struct flame_request *request = call->params;
+    const struct query_flame_options options = {
+        .max_depth = request->max_depth,
+        .threshold_pct = request->threshold_pct,
+    };
+    struct query_context context;
+    int r = take_snapshot(call, &request->view, &context);
+    if (r < 0) {
+        return r;
+    }
+    r = query_flame(&context, &options, call->result, &call->error);
+    snapshot_unref(context.snapshot);
+    return r;
+}
+
+static int work_threads(struct call *call)
+{
+    const struct threads_request *request = call->params;
+    const struct query_threads_options options = {.limit = request->limit};
+    struct query_context context;
+    int r = take_snapshot(call, &request->view, &context);
+    if (r < 0) {
+        return r;
+    }
+    r = query_threads(&context, &options, call->result, &call->error);
+    snapshot_unref(context.snapshot);
+    return r;
+}
+
+static void ask(struct call *call, const struct view *view, call_work_cb work)
+{
+    if (run_choice_for_query(call, view->run)) {
+        call_work(call, work);
+    }
+}
+
+void handle_profile_top(struct call *call)
+{
+    const struct top_request *request = call->params;
+    ask(call, &request->view, work_top);
+}
+
+void handle_profile_flame(struct call *call)
+{
+    const struct flame_request *request = call->params;
+    ask(call, &request->view, work_flame);
+}
+
+void handle_profile_threads(struct call *call)
+{
+    const struct threads_request *request = call->params;
+    ask(call, &request->view, work_threads);
+}

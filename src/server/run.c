@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/run.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "server/run_drain.h"
+#include "server/run_internal.h"
+
+static void on_image(void *userdata, const struct image *image)
+{
+    struct run *run = userdata;
+    query_names_on_image(run->names, image);
+}
+
+static void on_image_seen(void *userdata, image_id image)
+{
+    struct run *run = userdata;
+    query_names_on_image_seen(run->names, image);
+}
+
+static void wake_aggregator(void *userdata)
+{
+    struct run *run = userdata;
+    run_ingest_wake(run->ingest);
+}
+
+static bool has_askers(void *userdata)
+{
+    struct run *run = userdata;
+    return snapshot_desk_has_askers(&run->desk);
+}
+
+static void apply(struct run *run, const struct run_slab *slab)
+{
+    size_t n_events = event_batch_count(slab->batch);
+    uint64_t n_samples = 0;
+    if (n_events > 0) {
+        const struct event *events = event_batch_get(slab->batch, 0);
+        aggregate_apply(run->aggregate, events, n_events);
+        for (size_t i = 0; i < n_events; i++) {
+            n_samples += events[i].kind == EVENT_SAMPLE;
+        }
+    }
+    atomic_fetch_add_explicit(&run->n_samples, n_samples, memory_order_relaxed);
+    atomic_fetch_add_explicit(&run->sequence, n_events + 1, memory_order_release);
+}
+
+static void aggregate_finish(struct run *run, uint64_t end_ns)
+{
+    bool has_failed = run_get_phase(run) == RUN_PHASE_FAILED;
+    struct snapshot *final = NULL;
+    if (!has_failed) {
+        aggregate_end(run->aggregate, end_ns);
+        final = aggregate_snapshot(run->aggregate, end_ns);
+        query_names_retire(run->names);
+    }
+    snapshot_desk_close(&run->desk, final);
+    atomic_fetch_add_explicit(&run->sequence, 1, memory_order_release);
+    if (!has_failed) {
+        atomic_store_explicit(&run->phase, RUN_PHASE_STOPPED, memory_order_release);
+    }
+    run->on_change(run->userdata);
+}
+
+static void *aggregator_main(void *userdata)
+{
+    struct run *run = userdata;
+    struct snapshot *latest = NULL; /* answers all questions until something is applied */
+    uint64_t complete_until_ns = 0;
+    bool is_over = false;
+    pthread_setname_np(pthread_self(), "stax-aggregate");
+    while (!is_over) {
+        struct run_slab *slab = run_ingest_next(run->ingest);
+        if (!slab && !has_askers(run)) {
+            slab = run_ingest_wait(run->ingest, has_askers, run);
+        }
+        if (slab) {
+            latest = snapshot_unref(latest);
+            complete_until_ns = slab->complete_until_ns;
+            is_over = slab->is_last;
+            if (!is_over) {
+                apply(run, slab);
+            }
+            run_ingest_return(run->ingest, slab);
+        }
+        if (!is_over && has_askers(run)) {
+            if (!latest) {
+                uint64_t start_ns = run->start_ns;
+                latest = aggregate_snapshot(
+                    run->aggregate, complete_until_ns > start_ns ? complete_until_ns : start_ns);
+            }
+            snapshot_desk_serve(&run->desk, latest);
+        }
+    }
+    snapshot_unref(latest);
+    aggregate_finish(run, complete_until_ns);
+    return NULL;
+}
+
+/* Threads of a run take no signals: those are the main loop's. */
+static int start_thread(pthread_t *ret_thread, void *(*main)(void *userdata), void *userdata)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(ret_thread, NULL, main, userdata);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -r;
+}
+
+static int copy_request(struct run *run, const struct start_request *request)
+{
+    run->request = *request;
+    run->request.command = request->replay && !request->command
+                               ? arena_printf(&run->arena, "replay %s", request->replay)
+                               : arena_strdup(&run->arena, request->command);
+    run->request.replay = arena_strdup(&run->arena, request->replay);
+    run->request.daemon_socket = arena_strdup(&run->arena, request->daemon_socket);
+    bool is_complete = (!request->command || run->request.command) &&
+                       !request->replay == !run->request.replay &&
+                       !request->daemon_socket == !run->request.daemon_socket;
+    return is_complete ? 0 : -ENOMEM;
+}
+
+static int make_parts(struct run *run, const struct run_config *config)
+{
+    const struct run_ingest_config ingest = {
+        /* A replay that says block=1 is complete whatever it costs; so the queue must know. */
+        .waits_for_room = config->request->replay && strstr(config->request->replay, "block=1"),
+    };
+    const struct aggregate_config aggregate = {
+        .max_memory_bytes = config->request->max_memory_bytes,
+        .listener = {.userdata = run, .on_image = on_image, .on_image_seen = on_image_seen},
+    };
+    int r = copy_request(run, config->request);
+    if (r < 0) {
+        return r;
+    }
+    r = run_ingest_new(&ingest, &run->ingest);
+    if (r < 0) {
+        return r;
+    }
+    r = query_names_new(config->symbolizer, &run->names);
+    if (r < 0) {
+        return r;
+    }
+    return aggregate_new(&aggregate, &run->aggregate);
+}
+
+/* The aggregator first: without a drain thread it is sent home by an empty stream. */
+static int start_threads(struct run *run)
+{
+    int r = start_thread(&run->aggregator_thread, aggregator_main, run);
+    if (r < 0) {
+        return r;
+    }
+    run->has_aggregator_thread = true;
+    r = start_thread(&run->drain_thread, run_drain_main, run);
+    if (r < 0) {
+        atomic_store(&run->phase, RUN_PHASE_FAILED);
+        run_ingest_end(run->ingest, 0);
+        run_join(run);
+        return r;
+    }
+    run->has_drain_thread = true;
+    return 0;
+}
+
+int run_new(const struct run_config *config, struct run **ret_run)
+{
+    _cleanup_(run_unrefp) struct run *run = calloc(1, sizeof(*run));
+    if (!run) {
+        return -ENOMEM;
+    }
+    atomic_init(&run->n_refs, 1);
+    atomic_init(&run->phase, RUN_PHASE_STARTING);
+    atomic_init(&run->end, RUN_END_NONE);
+    atomic_init(&run->exit_status, RUN_NO_EXIT_STATUS);
+    run->id = config->id;
+    run->ops = config->capture;
+    run->on_change = config->on_change;
+    run->userdata = config->userdata;
+    run->target.pidfd = -1;
+    arena_init(&run->arena, 0);
+    snapshot_desk_init(&run->desk);
+    pthread_mutex_init(&run->lock, NULL);
+    int r = make_parts(run, config);
+    if (r < 0) {
+        return r;
+    }
+    r = start_threads(run);
+    if (r < 0) {
+        return r;
+    }
+    *ret_run = TAKE_PTR(run);
+    return 0;
+}
+
+struct run *run_ref(struct run *run)
+{
+    atomic_fetch_add_explicit(&run->n_refs, 1, memory_order_relaxed);
+    return run;
+}
+
+struct run *run_unref(struct run *run)
+{
+    if (!run || atomic_fetch_sub_explicit(&run->n_refs, 1, memory_order_acq_rel) > 1) {
+        return NULL;
+    }
+    assert(!run->has_drain_thread && !run->has_aggregator_thread); /* run_join() */
+    snapshot_desk_release(&run->desk);
+    aggregate_free(run->aggregate);
+    query_names_free(run->names);
+    run_ingest_free(run->ingest);
+    arena_release(&run->arena);
+    pthread_mutex_destroy(&run->lock);
+    free(run);
+    return NULL;
+}
+
+void run_stop(struct run *run, enum run_end cause)
+{
+    int none = RUN_END_NONE;
+    atomic_compare_exchange_strong(&run->end, &none, (int)cause);
+}
+
+void run_join(struct run *run)
+{
+    if (run->has_drain_thread) {
+        pthread_join(run->drain_thread, NULL);
+        run->has_drain_thread = false;
+    }
+    if (run->has_aggregator_thread) {
+        pthread_join(run->aggregator_thread, NULL);
+        run->has_aggregator_thread = false;
+    }
+}
+
+run_id run_get_id(const struct run *run)
+{
+    return run->id;
+}
+
+enum run_phase run_get_phase(const struct run *run)
+{
+    return (enum run_phase)atomic_load_explicit(&run->phase, memory_order_acquire);
+}
+
+enum run_state run_get_state(const struct run *run)
+{
+    return run_get_phase(run) == RUN_PHASE_STOPPED ? RUN_STATE_STOPPED : RUN_STATE_RECORDING;
+}
+
+const struct error *run_get_error(const struct run *run)
+{
+    return &run->error;
+}
+
+int64_t run_get_pid(const struct run *run)
+{
+    return run->request.pid;
+}
+
+const char *run_get_command(const struct run *run)
+{
+    return run->request.command ? run->request.command : run->target.command;
+}
+
+uint64_t run_get_samples(const struct run *run)
+{
+    return atomic_load_explicit(&run->n_samples, memory_order_relaxed);
+}
+
+uint64_t run_get_sequence(const struct run *run)
+{
+    return atomic_load_explicit(&run->sequence, memory_order_acquire);
+}
+
+void run_set_exit_status(struct run *run, int32_t exit_status)
+{
+    atomic_store(&run->exit_status, exit_status);
+}
+
+struct snapshot *run_take_snapshot(struct run *run)
+{
+    return snapshot_desk_ask(&run->desk, wake_aggregator, run);
+}
+
+struct query_names *run_get_names(struct run *run)
+{
+    return run->names;
+}
+
+void run_get_stats(struct run *run, struct capture_stats *ret_capture,
+                   struct run_ingest_stats *ret_ingest)
+{
+    pthread_mutex_lock(&run->lock);
+    if (run->capture) {
+        run->ops->stats(run->capture, ret_capture);
+    } else {
+        *ret_capture = run->stats;
+    }
+    pthread_mutex_unlock(&run->lock);
+    run_ingest_stats(run->ingest, ret_ingest);
+}
+
+bool run_has_kernel(const struct run *run)
+{
+    return !run->request.no_kernel;
+}

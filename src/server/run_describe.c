@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "server/run_internal.h"
+
+static const char *stop_reason(struct run *run, struct arena *arena)
+{
+    switch ((enum run_end)atomic_load(&run->end)) {
+    case RUN_END_TARGET_EXITED:
+        return "target exited";
+    case RUN_END_STOPPED:
+        return "stopped";
+    case RUN_END_TIME_LIMIT:
+        return "time limit";
+    case RUN_END_SERVER_SHUTDOWN:
+        return "server shutdown";
+    case RUN_END_FAILED:
+        return arena_printf(arena, "capture failed: %s", run->end_error.message);
+    case RUN_END_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static void count(const struct snapshot *snapshot, struct run_info *info)
+{
+    info->duration_ns = snapshot->now_ns - snapshot->start_ns;
+    info->threads = snapshot->n_threads;
+    for (size_t i = 0; i < snapshot->n_threads; i++) {
+        info->samples += snapshot->threads[i].n_samples;
+        /* Each voluntary switch begins an interval off the CPU. */
+        info->intervals += snapshot->threads[i].n_voluntary;
+    }
+    info->wakeups = snapshot->n_wakeups;
+    for (int cause = 0; cause < EVENT_LOST_CAUSE_N; cause++) {
+        info->lost += snapshot->lost[cause];
+    }
+    info->memory_bytes = snapshot->memory_bytes;
+    if (snapshot->folded_until_ns > snapshot->start_ns) {
+        info->folded_until_ns = snapshot->folded_until_ns - snapshot->start_ns;
+    }
+}
+
+int run_describe(struct run *run, const struct snapshot *snapshot, struct arena *arena,
+                 struct run_info *ret_info)
+{
+    int64_t exit_status = atomic_load(&run->exit_status);
+    struct run_info info = {
+        .id = run->id,
+        .state = run_get_state(run),
+        .pid = run_get_pid(run),
+        .command = run_get_command(run),
+        .started_at_unix_ns = run->started_at_unix_ns,
+        .frequency_hz = run->frequency_hz,
+        .has_exit_status = exit_status != RUN_NO_EXIT_STATUS,
+        .exit_status = exit_status == RUN_NO_EXIT_STATUS ? 0 : (int32_t)exit_status,
+        .is_launched = run->request.launched,
+        .backend = run->backend,
+    };
+    if (snapshot) {
+        count(snapshot, &info);
+    }
+    pthread_mutex_lock(&run->lock);
+    info.stop_reason = info.state == RUN_STATE_STOPPED ? stop_reason(run, arena) : NULL;
+    info.notes = arena_alloc_array(arena, run->n_notes, sizeof(*info.notes));
+    for (size_t i = 0; info.notes && i < run->n_notes; i++) {
+        info.notes[i] = arena_strdup(arena, run->notes[i]);
+        info.n_notes = i + 1;
+    }
+    pthread_mutex_unlock(&run->lock);
+    if (!info.notes) {
+        return -ENOMEM;
+    }
+    *ret_info = info;
+    return 0;
+}
+
+const char *run_get_backend(const struct run *run)
+{
+    return run->backend;
+}

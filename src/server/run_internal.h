@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * run_internal - what run.c and run_describe.c share
+ *
+ * Owner:   the run.
+ * Threads: said by each group of members.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "aggregate/aggregate.h"
+#include "server/run.h"
+#include "server/snapshot_desk.h"
+#include "server/target_process.h"
+
+#define RUN_MAX_NOTES 12
+#define RUN_NOTE_BYTES 400
+#define RUN_NO_EXIT_STATUS INT64_MIN
+
+struct run {
+    atomic_uint n_refs;
+
+    /* Constant after run_new(). */
+    run_id id;
+    const struct capture_ops *ops;
+    struct arena arena; /* of the strings of the request */
+    struct start_request request;
+    void (*on_change)(void *userdata);
+    void *userdata;
+    struct aggregate *aggregate; /* the aggregator's */
+    struct query_names *names;
+    struct run_ingest *ingest;
+    struct snapshot_desk desk;
+
+    /* Written by the drain thread while STARTING, constant afterwards. */
+    struct target_process target;
+    struct error error;
+    uint32_t frequency_hz;
+    uint64_t start_ns, started_at_unix_ns;
+    char backend[160];
+
+    /* Published by the run's threads, read by any. */
+    atomic_int phase;            /* enum run_phase */
+    atomic_int end;              /* enum run_end: asked for, or what happened */
+    atomic_uint_fast64_t n_samples, sequence;
+    atomic_int_fast64_t exit_status;
+
+    /* Behind the lock: the capture while it lives, else what it said last. */
+    pthread_mutex_t lock;
+    struct capture *capture;
+    struct capture_stats stats;
+    size_t n_notes;
+    char notes[RUN_MAX_NOTES][RUN_NOTE_BYTES];
+    struct error end_error;
+
+    pthread_t drain_thread, aggregator_thread;
+    bool has_drain_thread, has_aggregator_thread; /* the main loop's */
+};

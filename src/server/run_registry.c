@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/run_registry.h"
+
+#include <assert.h>
+#include <string.h>
+
+void run_registry_init(struct run_registry *registry)
+{
+    *registry = (struct run_registry){.n_runs = 0};
+}
+
+void run_registry_release(struct run_registry *registry)
+{
+    if (registry->is_starting) {
+        run_unref(registry->active);
+    }
+    for (size_t i = 0; i < registry->n_runs; i++) {
+        run_unref(registry->runs[i]);
+    }
+    run_registry_init(registry);
+}
+
+run_id run_registry_next_id(const struct run_registry *registry)
+{
+    return registry->newest + 1;
+}
+
+void run_registry_begin(struct run_registry *registry, struct run *take_run)
+{
+    assert(!registry->active);
+    registry->active = take_run;
+    registry->is_starting = true;
+}
+
+static void forget_oldest(struct run_registry *registry)
+{
+    size_t oldest = run_get_id(registry->runs[0]) == registry->selected ? 1 : 0;
+    run_unref(registry->runs[oldest]);
+    registry->n_runs--;
+    memmove(&registry->runs[oldest], &registry->runs[oldest + 1],
+            (registry->n_runs - oldest) * sizeof(registry->runs[0]));
+}
+
+void run_registry_commit(struct run_registry *registry)
+{
+    assert(registry->active && registry->is_starting);
+    if (registry->n_runs == RUN_REGISTRY_MAX_RUNS) {
+        forget_oldest(registry);
+    }
+    registry->runs[registry->n_runs++] = registry->active;
+    registry->is_starting = false;
+    registry->newest = run_get_id(registry->active);
+    registry->selected = registry->newest;
+}
+
+struct run *run_registry_abandon(struct run_registry *registry)
+{
+    assert(registry->active && registry->is_starting);
+    registry->is_starting = false;
+    return TAKE_PTR(registry->active);
+}
+
+void run_registry_retire(struct run_registry *registry)
+{
+    assert(registry->active && !registry->is_starting);
+    registry->active = NULL;
+}
+
+struct run *run_registry_find(const struct run_registry *registry, run_id id)
+{
+    for (size_t i = 0; i < registry->n_runs; i++) {
+        if (run_get_id(registry->runs[i]) == id) {
+            return registry->runs[i];
+        }
+    }
+    return NULL;
+}
+
+struct run *run_registry_active(const struct run_registry *registry)
+{
+    return registry->is_starting ? NULL : registry->active;
+}
+
+struct run *run_registry_meant(const struct run_registry *registry, run_id id)
+{
+    if (id != 0) {
+        return run_registry_find(registry, id);
+    }
+    struct run *active = run_registry_active(registry);
+    return active ? active : run_registry_find(registry, registry->selected);
+}
+
+bool run_registry_select(struct run_registry *registry, run_id id)
+{
+    if (!run_registry_find(registry, id)) {
+        return false;
+    }
+    registry->selected = id;
+    return true;
+}
