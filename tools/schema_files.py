@@ -134,8 +134,9 @@ class Schema:
         _require(known, path, f"{member.name}: unknown type {member.type!r}")
         if member.default is None:
             return
-        _require(not member.is_array and member.type not in self.types and
-                 member.type not in ("string", "json"), path, f"{member.name}: cannot have a default")
+        is_plain = not member.is_array and member.type not in self.types and \
+            member.type not in ("string", "json")
+        _require(is_plain, path, f"{member.name}: cannot have a default")
         if member.type in self.enums:
             _require(member.default in self.enums[member.type]["values"], path,
                      f"{member.name}: the default is not one of the values")

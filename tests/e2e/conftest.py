@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+sys.dont_write_bytecode = True
+
+from fixtures import *  # noqa: E402,F401,F403
+from fixtures import pytest_sessionfinish, pytest_terminal_summary  # noqa: E402,F401
