@@ -57,7 +57,7 @@ static const struct option_spec what_specs[] = {
         .name = "stack-bytes",
         .kind = OPTION_BYTES,
         .value_name = "N",
-        .summary = "stack bytes to copy per sample; has an effect once stacks are unwound by DWARF",
+        .summary = "stack bytes copied per sample; used by DWARF unwinding only",
         .offset = offsetof(struct record_options, stack_bytes),
     },
     {

@@ -18,6 +18,7 @@
 #include "cli/complain.h"
 #include "cli/completions.h"
 #include "cli/options.h"
+#include "cli/server_options.h"
 #include "cli/spelling.h"
 #include "cli/usage.h"
 
@@ -170,6 +171,40 @@ static void occupy_standard_descriptors(void)
     }
 }
 
+/* Number of words that `words[0]` takes as an option that every command has; 0: it is another. */
+static int count_leading_words(char *const *words)
+{
+    for (size_t i = 0; i < SERVER_OPTION_N; i++) {
+        const char *name = server_option_specs[i].name;
+        size_t length = strlen(name);
+        if (strncmp(words[0], "--", 2) != 0 || strncmp(words[0] + 2, name, length) != 0) {
+            continue;
+        }
+        if (words[0][2 + length] == '=') {
+            return 1;
+        }
+        if (words[0][2 + length] == '\0') {
+            return words[1] ? 2 : 1;
+        }
+    }
+    return 0;
+}
+
+/* `stax --server PATH top` means `stax top --server PATH`: the command's name moves to the front. */
+static void put_command_first(int argc, char **argv)
+{
+    int at = 1;
+    for (int n; at < argc && (n = count_leading_words(argv + at)) > 0;) {
+        at += n;
+    }
+    if (at == 1 || at >= argc || argv[at][0] == '-') {
+        return;
+    }
+    char *name = argv[at];
+    memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
+    argv[1] = name;
+}
+
 int main(int argc, char **argv)
 {
     occupy_standard_descriptors();
@@ -177,6 +212,7 @@ int main(int argc, char **argv)
     if (argc < 2) {
         return complain_usage(NULL, "a command is missing");
     }
+    put_command_first(argc, argv);
     if (argv[1][0] == '-') {
         return run_program_option(argv[1], argv[2]);
     }

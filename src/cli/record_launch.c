@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,6 +61,9 @@ static void on_interrupt(void *userdata, unsigned count)
     struct error error = {0};
     if (recording_stop(recording, &error) < 0) {
         complain_error(&error);
+    } else if (!recording->options->quiet) {
+        fprintf(stderr, "stax: run %" PRIu32 " is stopped; its target goes on\n",
+                recording->run.id);
     }
 }
 
@@ -100,6 +107,10 @@ static int run_target(struct recording *recording, struct launch *launch, const 
     int exit_status = launch_wait(launch, on_interrupt, recording);
     watch = run_watch_free(watch);
     launch_restore_signals(launch);
+    bool is_interrupted = exit_status == EXIT_CODE_SIGNAL_BASE + SIGINT;
+    if (is_interrupted && !recording->options->quiet && isatty(STDERR_FILENO) == 1) {
+        fputc('\n', stderr); /* behind the "^C" that the terminal has shown */
+    }
     conclude(recording, exit_status);
     return exit_status;
 }

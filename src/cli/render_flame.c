@@ -53,7 +53,7 @@ static void add_node(struct table *table, const struct flame_node *node,
     text_init(&frame, FRAME_MAX_BYTES);
     text_printf(&frame, "%*s", (int)(depth * INDENT), "");
     label_append(&frame, node->name);
-    if (node->image) {
+    if (node->image && node->image[0] != '\0') {
         text_append(&frame, " (");
         label_append(&frame, node->image);
         text_append_char(&frame, ')');

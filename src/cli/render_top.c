@@ -25,7 +25,7 @@ static void add_row(struct table *table, const struct top_row *row, enum top_sor
     _cleanup_(text_releasep) struct text frame;
     text_init(&frame, FRAME_MAX_BYTES);
     text_append(&frame, row->name ? row->name : "?");
-    if (row->image) {
+    if (row->image && row->image[0] != '\0') {
         text_printf(&frame, " (%s)", row->image);
     }
     table_add_label(table, frame.data);

@@ -84,6 +84,8 @@ void usage_append_program(const struct command *const *commands, size_t n_comman
                 "  -h, --help                  this text; of a command: stax COMMAND --help\n"
                 "  -V, --version               the version\n"
                 "      --completions SHELL     a completion script: bash, zsh or fish\n"
+                "      --server PATH           the server's socket; also after the command\n"
+                "      --color WHEN            auto, always or never; also after the command\n"
                 "\n"
                 "Examples:\n"
                 "  stax record -- ./bench --iterations 100\n"

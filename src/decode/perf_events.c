@@ -7,10 +7,9 @@
 #define LOWEST_USER_IP UINT64_C(4096)
 #define LOWEST_KERNEL_IP (UINT64_C(1) << 63)
 
-/* A pid of -1 is no foreigner: a thread in its last steps has lost its numbers. */
 static bool is_foreign(struct perf_translator *translator, int64_t pid)
 {
-    if (!translator->is_wide || pid == translator->pid || pid < 0) {
+    if (!translator->is_wide || pid == translator->pid) {
         return false;
     }
     translator->n_foreign++;
@@ -106,7 +105,8 @@ static int translate_sample(struct perf_translator *translator, const struct per
         }
         return n_added;
     }
-    if (is_foreign(translator, record->pid)) {
+    /* A thread that has lost its numbers is none of the foreign ones: the kernel filters by task. */
+    if (record->pid >= 0 && is_foreign(translator, record->pid)) {
         return 0;
     }
     struct event sample = event_of(EVENT_SAMPLE, record);

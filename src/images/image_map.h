@@ -23,7 +23,8 @@ struct image_map;
 
 struct image_place {
     image_id image;
-    /* File offset of the address; the run-time address itself for IMAGE_ID_UNKNOWN, the kernel and anonymous code. */
+    /* File offset of the address; the run-time address itself for IMAGE_ID_UNKNOWN, the kernel and
+     * anonymous code. */
     uint64_t offset;
 };
 
@@ -31,7 +32,8 @@ int image_map_new(struct image_map **ret_map);
 struct image_map *image_map_free(struct image_map *map);
 DEFINE_FREEP(image_map);
 
-/* Maps [start_ip, end_ip); whatever was there before is cut away. keeps_ip: offsets are run-time addresses (anonymous code). */
+/* Maps [start_ip, end_ip); whatever was there before is cut away. keeps_ip: offsets are run-time
+ * addresses (anonymous code). */
 int image_map_add(struct image_map *map, int64_t pid, uint64_t start_ip, uint64_t end_ip,
                   uint64_t file_offset, image_id image, bool keeps_ip);
 int image_map_remove(struct image_map *map, int64_t pid, uint64_t start_ip, uint64_t end_ip);

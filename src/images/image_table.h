@@ -23,7 +23,13 @@
 
 #define IMAGE_TABLE_MAX (1u << 20)
 
-enum image_kind { IMAGE_KIND_UNKNOWN, IMAGE_KIND_KERNEL, IMAGE_KIND_FILE, IMAGE_KIND_VDSO, IMAGE_KIND_ANONYMOUS };
+enum image_kind {
+    IMAGE_KIND_UNKNOWN,
+    IMAGE_KIND_KERNEL,
+    IMAGE_KIND_FILE,
+    IMAGE_KIND_VDSO,
+    IMAGE_KIND_ANONYMOUS
+};
 
 struct image {
     image_id id;
@@ -34,7 +40,7 @@ struct image {
     uint32_t device_major, device_minor;
     uint8_t build_id_bytes;
     uint8_t build_id[LIMIT_BUILD_ID_BYTES];
-    int64_t pid;      /* first process that mapped it */
+    int64_t pid;       /* first process that mapped it */
     uint64_t start_ip; /* of its first mapping (for the vdso, read from memory) */
     uint64_t end_ip;
 };

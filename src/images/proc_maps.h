@@ -19,5 +19,6 @@ struct proc_maps_line {
     bool is_executable, is_readable, is_writable;
 };
 
-/* Parses the next line and advances *inout_text; false at the end. Lines that make no sense are skipped. */
+/* Parses the next line and advances *inout_text; false at the end. Lines that make no sense are
+ * skipped. */
 bool proc_maps_next(char **inout_text, struct proc_maps_line *ret_line);

@@ -45,7 +45,9 @@ static void on_piece(const char *piece, size_t n_bytes, void *userdata)
     if (n_bytes >= DEMANGLE_MAX_BYTES - output->n_bytes) {
         longjmp(output->past_cap, 1);
     }
-    memcpy(output->text + output->n_bytes, piece, n_bytes);
+    if (n_bytes > 0) { /* libiberty passes NULL for an empty piece */
+        memcpy(output->text + output->n_bytes, piece, n_bytes);
+    }
     output->n_bytes += n_bytes;
 }
 

@@ -18,8 +18,8 @@
 #include "symbols/elf_symbols.h"
 
 /* Functions with more than one name, and with none that says how long they are. */
-int __decorated_name(void);
-__attribute__((noinline)) int __decorated_name(void)
+int decorated_name(void) __asm__("__decorated_name");
+__attribute__((noinline)) int decorated_name(void)
 {
     return 1;
 }
@@ -105,7 +105,7 @@ static void test_own_program(void **state)
     assert_name(table, (uintptr_t)&test_own_program - bias + 3, "test_own_program");
     assert_name(table, (uintptr_t)&load_path - bias, "load_path");
     /* A global without underscores, although the weak one is shorter. */
-    assert_name(table, (uintptr_t)&__decorated_name - bias, "plain_name");
+    assert_name(table, (uintptr_t)&decorated_name - bias, "plain_name");
     uint64_t unsized_addr = (uintptr_t)&assembled_without_size - bias;
     assert_name(table, unsized_addr + 31, "assembled_without_size");
     assert_name(table, unsized_addr + 32, "unsized_label");

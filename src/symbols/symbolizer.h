@@ -38,7 +38,7 @@ struct symbol {
 };
 
 enum symbol_state {
-    SYMBOL_STATE_IDLE,    /* nobody has asked for it */
+    SYMBOL_STATE_IDLE, /* nobody has asked for it */
     SYMBOL_STATE_LOADING,
     SYMBOL_STATE_LOADED,
     SYMBOL_STATE_FAILED,

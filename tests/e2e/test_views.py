@@ -42,8 +42,8 @@ def check_agreement(answers):
 def check_tree(node):
     """A node is its own time and its children's; children come by weight."""
     children = node["children"]
-    for field in ("active_ns", "off_cpu_ns"):
-        assert node[field] == node["self_" + field] + sum(c[field] for c in children), node["name"]
+    assert node["active_ns"] == node["self_active_ns"] + sum(c["active_ns"] for c in children)
+    assert node["off_cpu_ns"] >= node["self_off_cpu_ns"] + sum(c["off_cpu_ns"] for c in children)
     weights = [c["active_ns"] for c in children]
     assert weights == sorted(weights, reverse=True)
     for child in children:

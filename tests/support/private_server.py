@@ -7,11 +7,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import place
 from stax_client import Client
+
+_identity = threading.Lock()  # effective ids belong to the whole process
 
 
 class Account:
@@ -125,7 +128,18 @@ class Stax:
         return json.loads(self.ok(*args, "--json", **options).stdout)
 
     def client(self, **options):
-        return Client(self.socket, **options)
+        """A connection; the server sees who opened it, so that is done as the account."""
+        if self.account.uid is None:
+            return Client(self.socket, **options)
+        with _identity:
+            own = os.geteuid(), os.getegid()
+            os.setegid(self.account.gid)
+            os.seteuid(self.account.uid)
+            try:
+                return Client(self.socket, **options)
+            finally:
+                os.seteuid(own[0])
+                os.setegid(own[1])
 
     def runs(self):
         return self.json("list")["runs"]
