@@ -221,6 +221,10 @@ static int apply_thread(struct aggregate *aggregate, const struct event *event)
         }
         return 0;
     }
+    case EVENT_THREAD_CPU_TIME:
+        switch_lag_update(&aggregate->switch_lag, aggregate->threads, event->pid, event->time_ns,
+                          event->thread.cpu_time_ns);
+        return 0;
     case EVENT_THREAD_GONE:
         thread_table_gone(aggregate->threads, id, event->time_ns);
         return 0;
@@ -273,7 +277,7 @@ static int apply_image(struct aggregate *aggregate, const struct event *event)
                                 event->image->end_ip);
     case EVENT_IMAGE_EXEC:
         image_map_exec(aggregate->map, event->pid);
-        return 0;
+        return thread_table_exec(aggregate->threads, event->pid, event->tid, event->time_ns);
     case EVENT_IMAGE_FORKED:
         return image_map_fork(aggregate->map, event->pid, event->image->parent_pid);
     }
@@ -319,7 +323,8 @@ static void pass_time(struct aggregate *aggregate, uint64_t now_ns)
 size_t aggregate_apply(struct aggregate *aggregate, const struct event *events, size_t n_events)
 {
     size_t n_failed = 0;
-    if (aggregate->sequence == 0 && n_events > 0) {
+    if (!aggregate->has_events && n_events > 0) {
+        aggregate->has_events = true;
         aggregate_begin(aggregate, events[0].time_ns);
     }
     for (size_t i = 0; i < n_events; i++) {

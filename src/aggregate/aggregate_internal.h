@@ -14,6 +14,7 @@
 #include "aggregate/chunked.h"
 #include "aggregate/frame_table.h"
 #include "aggregate/stack_table.h"
+#include "aggregate/switch_lag.h"
 #include "aggregate/thread_table.h"
 #include "base/arena.h"
 #include "base/hash_table.h"
@@ -49,7 +50,7 @@ struct aggregate {
     uint64_t sequence;
     uint64_t start_ns, newest_ns, end_ns;
     uint64_t checkpoint_at_ns;
-    bool has_ended;
+    bool has_events, has_ended;
 
     struct image_table *images;
     struct image_map *map;
@@ -61,6 +62,7 @@ struct aggregate {
     struct stack_cache_entry *stack_cache;
 
     struct thread_table *threads;
+    struct switch_lag switch_lag;
     struct arena names;
 
     struct chunked samples; /* struct stored_sample */

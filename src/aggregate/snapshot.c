@@ -75,6 +75,18 @@ static void add_open_phase(struct thread_totals *totals, uint64_t now_ns)
     }
 }
 
+/* Gives each slice what the record of its start came too late, at the expense of the wait before it. */
+static void add_switch_lag(struct thread_totals *totals, uint64_t lag_ns)
+{
+    uint64_t extra_ns = lag_ns * (totals->n_voluntary + totals->n_involuntary);
+    uint64_t from_blocked_ns = extra_ns < totals->blocked_ns ? extra_ns : totals->blocked_ns;
+    uint64_t rest_ns = extra_ns - from_blocked_ns;
+    uint64_t from_runnable_ns = rest_ns < totals->runnable_ns ? rest_ns : totals->runnable_ns;
+    totals->blocked_ns -= from_blocked_ns;
+    totals->runnable_ns -= from_runnable_ns;
+    totals->cpu_ns += from_blocked_ns + from_runnable_ns;
+}
+
 static void copy_threads(struct aggregate *aggregate, struct thread_totals *threads,
                          size_t n_threads, uint64_t now_ns)
 {
@@ -83,6 +95,7 @@ static void copy_threads(struct aggregate *aggregate, struct thread_totals *thre
         if (!aggregate->has_ended && !aggregate->config.has_no_switches) {
             add_open_phase(&threads[i], now_ns);
         }
+        add_switch_lag(&threads[i], aggregate->switch_lag.lag_ns);
     }
 }
 
@@ -102,7 +115,11 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
     }
     if (aggregate->has_ended) {
         now_ns = aggregate->end_ns;
-    } else if (now_ns < aggregate->newest_ns) {
+    } else if (now_ns > aggregate->newest_ns) {
+        /* That time has passed is news as well: answers with equal sequence are equal. */
+        aggregate->newest_ns = now_ns;
+        aggregate->sequence++;
+    } else {
         now_ns = aggregate->newest_ns;
     }
     copy_threads(aggregate, memory, n_threads, now_ns);
@@ -135,6 +152,8 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
         .n_wakeups = aggregate->n_wakeups,
         .n_stacks_truncated = aggregate->n_stacks_truncated,
         .n_stacks_empty = aggregate->n_stacks_empty,
+        .n_missed_switches = thread_table_missed_switches(aggregate->threads),
+        .switch_lag_ns = aggregate->switch_lag.lag_ns,
         .has_no_switches = aggregate->config.has_no_switches,
         .memory_bytes = aggregate_memory_bytes(aggregate),
     };

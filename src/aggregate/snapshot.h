@@ -96,6 +96,8 @@ struct snapshot {
     uint64_t lost[EVENT_LOST_CAUSE_N];
     uint64_t n_wakeups;
     uint64_t n_stacks_truncated, n_stacks_empty;
+    uint64_t n_missed_switches; /* switch-ins that were never told and had to be inferred */
+    uint64_t switch_lag_ns; /* how much earlier than recorded a slice begins (aggregate/switch_lag.h) */
     bool has_no_switches; /* CPU time is an estimate from samples, other times are unknown */
     uint64_t memory_bytes;
 };

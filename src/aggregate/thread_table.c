@@ -6,11 +6,16 @@
 
 #include "base/hash_table.h"
 
+/* A move by more than this is no lag of a record: something was missed, or the hypervisor took the CPU. */
+#define USUAL_LAG_MAX_NS 50000
+
 struct thread_table {
     struct thread *threads;
     size_t n_threads, capacity;
     struct hash_table newest; /* tid → the id of its latest life */
     struct slice_sink sink;
+    double usual_lag_ns; /* running mean of how late switch-ins are told */
+    uint64_t n_missed_switches;
 };
 
 int thread_table_new(struct slice_sink sink, struct thread_table **ret_table)
@@ -43,6 +48,11 @@ struct thread *thread_table_at(struct thread_table *table, thread_id id)
 size_t thread_table_count(const struct thread_table *table)
 {
     return table->n_threads;
+}
+
+uint64_t thread_table_missed_switches(const struct thread_table *table)
+{
+    return table->n_missed_switches;
 }
 
 size_t thread_table_memory_bytes(const struct thread_table *table)
@@ -167,17 +177,88 @@ int thread_table_born(struct thread_table *table, int64_t pid, int64_t tid, uint
     return 0;
 }
 
+/* The open slice begins at start_ns; the gap before it ends there. */
+static void move_start(struct thread *thread, uint64_t start_ns)
+{
+    struct thread_totals *totals = &thread->totals;
+    uint64_t *gap_ns =
+        thread->gap_before == GAP_RUNNABLE ? &totals->runnable_ns : &totals->blocked_ns;
+    *gap_ns += start_ns - totals->phase_since_ns; /* wraps where the gap shrinks, as it should */
+    totals->phase_since_ns = start_ns;
+}
+
+/* Moves the start of the slice that is open so that it is as long as the kernel says. */
+static void adjust_start(struct thread_table *table, struct thread *thread, uint64_t end_ns, uint64_t length_ns)
+{
+    struct thread_totals *totals = &thread->totals;
+    bool was_stored = thread->gap_before == GAP_NONE || totals->phase_since_ns != thread->gap_end_ns;
+    uint64_t left_ns = length_ns > thread->stored_ns ? length_ns - thread->stored_ns : 0;
+    uint64_t start_ns = end_ns > left_ns ? end_ns - left_ns : 0;
+    if (was_stored) {
+        return; /* the start has been told already; what is off by now is a few microseconds of a long slice */
+    }
+    if (start_ns < thread->gap_start_ns) {
+        start_ns = thread->gap_start_ns;
+    }
+    int64_t moved_ns = (int64_t)(start_ns - totals->phase_since_ns);
+    if (moved_ns > -USUAL_LAG_MAX_NS && moved_ns < USUAL_LAG_MAX_NS) {
+        table->usual_lag_ns += (-(double)moved_ns - table->usual_lag_ns) / 64;
+    }
+    move_start(thread, start_ns);
+}
+
+/* The last slice of a thread has no switch-out that tells its length: its start is moved by what is usual. */
+static void adjust_last(const struct thread_table *table, struct thread *thread)
+{
+    uint64_t since_ns = thread->totals.phase_since_ns;
+    bool was_stored = thread->gap_before == GAP_NONE || since_ns != thread->gap_end_ns;
+    if (was_stored || !thread->has_cpu_time || table->usual_lag_ns <= 0) {
+        return;
+    }
+    uint64_t start_ns = since_ns - (uint64_t)table->usual_lag_ns;
+    move_start(thread, start_ns < thread->gap_start_ns ? thread->gap_start_ns : start_ns);
+}
+
 void thread_table_gone(struct thread_table *table, thread_id id, uint64_t time_ns)
 {
     struct thread *thread = &table->threads[id];
     if (thread->totals.phase == THREAD_PHASE_UNKNOWN) {
         thread->totals.phase = THREAD_PHASE_BLOCKED; /* never seen on a CPU */
     }
+    if (thread->totals.phase == THREAD_PHASE_RUNNING) {
+        adjust_last(table, thread);
+    }
     close_phase(table, id, time_ns, 0, GAP_NONE);
     thread->has_events = true;
-    thread->is_exiting = true;
     thread->totals.phase = THREAD_PHASE_GONE;
     thread->totals.end_ns = time_ns;
+}
+
+int thread_table_exec(struct thread_table *table, int64_t pid, int64_t tid, uint64_t time_ns)
+{
+    thread_id id = THREAD_ID_NONE;
+    for (size_t i = 0; i < table->n_threads; i++) {
+        struct thread_totals *totals = &table->threads[i].totals;
+        if (totals->pid != pid || totals->phase == THREAD_PHASE_GONE) {
+            continue;
+        }
+        if (totals->tid == tid) {
+            id = (thread_id)i;
+        } else {
+            thread_table_gone(table, (thread_id)i, time_ns);
+        }
+    }
+    if (id != THREAD_ID_NONE) {
+        return 0;
+    }
+    /* Another thread than the first one called exec: the first is gone, and its number lives on. */
+    struct thread *thread = add(table, pid, tid, time_ns, &id);
+    if (!thread) {
+        return -ENOMEM;
+    }
+    thread->has_events = true;
+    thread->totals.phase = THREAD_PHASE_RUNNING;
+    return 0;
 }
 
 void thread_table_switch_in(struct thread_table *table, thread_id id, uint64_t time_ns)
@@ -185,7 +266,7 @@ void thread_table_switch_in(struct thread_table *table, thread_id id, uint64_t t
     struct thread *thread = &table->threads[id];
     struct thread_totals *totals = &thread->totals;
     thread->has_events = true;
-    if (totals->phase == THREAD_PHASE_RUNNING) {
+    if (totals->phase == THREAD_PHASE_RUNNING || totals->phase == THREAD_PHASE_GONE) {
         return; /* the switch-out was lost, or the first instant was announced twice */
     }
     if (totals->phase == THREAD_PHASE_UNKNOWN) {
@@ -202,37 +283,25 @@ void thread_table_switch_in(struct thread_table *table, thread_id id, uint64_t t
     totals->phase = THREAD_PHASE_RUNNING;
 }
 
-/* Moves the start of the slice that is open so that it is as long as the kernel says. */
-static void adjust_start(struct thread *thread, uint64_t end_ns, uint64_t length_ns)
-{
-    struct thread_totals *totals = &thread->totals;
-    bool was_stored = thread->gap_before == GAP_NONE || totals->phase_since_ns != thread->gap_end_ns;
-    uint64_t left_ns = length_ns > thread->stored_ns ? length_ns - thread->stored_ns : 0;
-    uint64_t start_ns = end_ns > left_ns ? end_ns - left_ns : 0;
-    if (was_stored) {
-        return; /* the start has been told already; what is off by now is a few microseconds of a long slice */
-    }
-    if (start_ns < thread->gap_start_ns) {
-        start_ns = thread->gap_start_ns;
-    }
-    int64_t moved_ns = (int64_t)(start_ns - totals->phase_since_ns);
-    uint64_t *gap_ns =
-        thread->gap_before == GAP_RUNNABLE ? &totals->runnable_ns : &totals->blocked_ns;
-    *gap_ns += (uint64_t)moved_ns;
-    totals->phase_since_ns = start_ns;
-}
-
 void thread_table_switch_out(struct thread_table *table, thread_id id, uint64_t time_ns,
                              uint16_t cpu, bool is_preempted, uint64_t cpu_time_ns)
 {
     struct thread *thread = &table->threads[id];
     struct thread_totals *totals = &thread->totals;
     thread->has_events = true;
-    if (totals->phase == THREAD_PHASE_UNKNOWN || totals->phase == THREAD_PHASE_GONE) {
-        totals->phase = THREAD_PHASE_RUNNING; /* it ran since the recording began, or to its very end */
+    if (totals->phase == THREAD_PHASE_GONE) {
+        return; /* its last steps, which the kernel's account of it leaves out as well */
+    }
+    if (totals->phase == THREAD_PHASE_BLOCKED || totals->phase == THREAD_PHASE_RUNNABLE) {
+        /* Its switch-in could not be observed; where the kernel's account says when it was, it is set right below. */
+        table->n_missed_switches++;
+        thread_table_switch_in(table, id, time_ns);
+    }
+    if (totals->phase == THREAD_PHASE_UNKNOWN) {
+        totals->phase = THREAD_PHASE_RUNNING; /* it has run since the recording began */
     } else if (totals->phase == THREAD_PHASE_RUNNING && thread->has_cpu_time &&
                cpu_time_ns > thread->cpu_time_ns) {
-        adjust_start(thread, time_ns, cpu_time_ns - thread->cpu_time_ns);
+        adjust_start(table, thread, time_ns, cpu_time_ns - thread->cpu_time_ns);
     }
     thread->cpu_time_ns = cpu_time_ns;
     thread->has_cpu_time = cpu_time_ns > 0;
@@ -243,10 +312,6 @@ void thread_table_switch_out(struct thread_table *table, thread_id id, uint64_t 
     } else {
         totals->n_voluntary++;
         totals->phase = THREAD_PHASE_BLOCKED;
-    }
-    if (thread->is_exiting) {
-        totals->phase = THREAD_PHASE_GONE;
-        totals->end_ns = time_ns;
     }
 }
 
@@ -260,7 +325,8 @@ void thread_table_seen_running(struct thread_table *table, thread_id id, uint64_
         break;
     case THREAD_PHASE_BLOCKED:
     case THREAD_PHASE_RUNNABLE:
-        /* Its switch-in was lost; it runs now at the latest. */
+        /* Its switch-in could not be observed; it runs now at the latest. */
+        table->n_missed_switches++;
         thread_table_switch_in(table, id, time_ns);
         break;
     case THREAD_PHASE_RUNNING:
@@ -311,8 +377,13 @@ void thread_table_end(struct thread_table *table, uint64_t end_ns)
         if (totals->phase == THREAD_PHASE_UNKNOWN) {
             totals->phase = THREAD_PHASE_BLOCKED; /* never seen on a CPU */
         }
-        if (totals->phase != THREAD_PHASE_GONE) {
-            close_phase(table, (thread_id)i, end_ns, 0, GAP_NONE);
+        if (totals->phase == THREAD_PHASE_GONE) {
+            continue;
+        }
+        uint64_t since_ns = totals->phase_since_ns;
+        close_phase(table, (thread_id)i, end_ns, 0, GAP_NONE);
+        if (totals->phase != THREAD_PHASE_RUNNING) {
+            totals->phase_since_ns = since_ns; /* booked, and still to be told when it began */
         }
     }
 }

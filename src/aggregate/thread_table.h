@@ -25,7 +25,6 @@ struct thread {
     uint64_t cpu_time_ns;     /* the kernel's own total at its last switch-out */
     bool has_cpu_time;        /* … is known; of a newborn it is 0 */
     bool has_events;          /* anything but its announcement */
-    bool is_exiting;          /* said goodbye; what follows are its last steps */
 };
 
 /* Where closed slices go, in the order of their ends. */
@@ -44,11 +43,15 @@ struct thread *thread_table_get(struct thread_table *table, int64_t pid, int64_t
                                 uint64_t start_ns, thread_id *ret_id);
 struct thread *thread_table_at(struct thread_table *table, thread_id id);
 size_t thread_table_count(const struct thread_table *table);
+/* Switch-ins that were never told and had to be inferred. */
+uint64_t thread_table_missed_switches(const struct thread_table *table);
 size_t thread_table_memory_bytes(const struct thread_table *table);
 
 /* Births; a living namesake is taken for gone, unless nothing has been heard of it yet. */
 int thread_table_born(struct thread_table *table, int64_t pid, int64_t tid, uint64_t time_ns);
 void thread_table_gone(struct thread_table *table, thread_id id, uint64_t time_ns);
+/* The process starts over with one thread, `tid`, which runs. */
+int thread_table_exec(struct thread_table *table, int64_t pid, int64_t tid, uint64_t time_ns);
 
 /*
  * Scheduler events of one thread. `cpu` is where it ran. cpu_time_ns: the

@@ -2,7 +2,6 @@
 #include "cli/complain.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -43,27 +42,29 @@ void complain_error(const struct error *error)
 
 void complain(const char *format, ...)
 {
-    char message[ERROR_TEXT_BYTES];
+    _cleanup_(text_releasep) struct text message;
+    text_init(&message, COMPLAINT_MAX_BYTES);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof(message), format, arguments);
+    text_vprintf(&message, format, arguments);
     va_end(arguments);
     _cleanup_(text_releasep) struct text text;
     text_init(&text, COMPLAINT_MAX_BYTES);
-    append_message(&text, message);
+    append_message(&text, message.data);
     write_out(&text);
 }
 
 int complain_usage(const struct command *command, const char *format, ...)
 {
-    char message[ERROR_TEXT_BYTES];
+    _cleanup_(text_releasep) struct text message;
+    text_init(&message, COMPLAINT_MAX_BYTES);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof(message), format, arguments);
+    text_vprintf(&message, format, arguments);
     va_end(arguments);
     _cleanup_(text_releasep) struct text text;
     text_init(&text, COMPLAINT_MAX_BYTES);
-    append_message(&text, message);
+    append_message(&text, message.data);
     text_printf(&text, "Try 'stax %s%s--help'\n", command ? command->name : "", command ? " " : "");
     write_out(&text);
     return EXIT_CODE_USAGE;

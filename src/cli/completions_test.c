@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "cli/completions.h"
@@ -57,9 +59,15 @@ static void assert_completed(const char *words, const char *expected)
                 words, expected);
     assert_int_equal(fd_write_all(fd, text.data, text.length_bytes), 0);
     fd_close(fd);
-    char line[128];
-    snprintf(line, sizeof(line), "bash %s", path);
-    assert_int_equal(system(line), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        execlp("bash", "bash", path, (char *)NULL);
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
     remove(path);
 }
 

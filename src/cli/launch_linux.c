@@ -6,8 +6,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +21,7 @@
 
 #define STATUS_SIGNAL_BASE 128
 #define STATUS_ABORTED 125
+#define WRITTEN_MAX_BYTES 4096
 #define STOP_SETTLE_NS 20000000 /* see follow_stop() */
 
 struct launch {
@@ -34,8 +38,8 @@ struct launch {
 
 /* What people and programs send to end, nudge or resize a program. */
 static const int passed_on[] = {
-    SIGHUP,  SIGINT,    SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
-    SIGALRM, SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR,  SIGWINCH,
+    SIGHUP,    SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,  SIGUSR2, SIGALRM,
+    SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR,  SIGWINCH, SIGTSTP,
 };
 
 static _Noreturn void run_child(const struct launch *launch, int gate_fd, int report_fd,
@@ -186,31 +190,53 @@ void launch_abort(struct launch *launch)
     reap(launch);
 }
 
-/* Is the target stopped as by Ctrl-Z, or by reading from the terminal in the background? */
-static bool is_stopped_by_job_control(const struct launch *launch)
+/* The signal that stopped the target for job control (Ctrl-Z, terminal access), or 0. */
+static int find_job_stop(const struct launch *launch)
 {
     siginfo_t info = {0};
     if (waitid(P_PID, (id_t)launch->pid, &info, WSTOPPED | WNOHANG | WNOWAIT) < 0 ||
         info.si_pid == 0 || info.si_code != CLD_STOPPED) {
-        return false;
+        return 0;
     }
-    return info.si_status == SIGTSTP || info.si_status == SIGTTIN || info.si_status == SIGTTOU;
+    bool is_job_control =
+        info.si_status == SIGTSTP || info.si_status == SIGTTIN || info.si_status == SIGTTOU;
+    return is_job_control ? info.si_status : 0;
+}
+
+/* Stops this process by a signal that is blocked, and returns when it goes on. */
+static void stop_self(int signal)
+{
+    sigset_t only;
+    sigset_t before;
+    sigemptyset(&only);
+    sigaddset(&only, signal);
+    kill(getpid(), signal);
+    sigprocmask(SIG_UNBLOCK, &only, &before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 /*
- * A shell suspends its job when the job's process stops; that is stax. When
- * the target stopped only itself, stax stops too. After Ctrl-Z and `fg` both
- * continue, but one shortly after the other: looking twice keeps stax from
- * stopping over a target that is about to go on.
+ * A shell suspends its job when the job's process stops; that is stax. So stax
+ * stops once the target has, by the same signal. After `fg` both continue, but
+ * one shortly after the other: looking twice keeps stax from stopping again
+ * over a target that is about to go on.
  */
-static void follow_stop(const struct launch *launch)
+static void follow_stop(const struct launch *launch, const struct launch_listener *listener)
 {
-    if (!is_stopped_by_job_control(launch)) {
+    if (find_job_stop(launch) == 0) {
         return;
     }
     nanosleep(&(struct timespec){.tv_nsec = STOP_SETTLE_NS}, NULL);
-    if (is_stopped_by_job_control(launch)) {
-        raise(SIGSTOP);
+    int signal = find_job_stop(launch);
+    if (signal == 0) {
+        return;
+    }
+    if (listener->on_suspend) {
+        listener->on_suspend(listener->userdata);
+    }
+    stop_self(signal);
+    if (listener->on_resume) {
+        listener->on_resume(listener->userdata);
     }
 }
 
@@ -219,7 +245,8 @@ static bool is_for_group(const struct launch *launch, const struct signalfd_sigi
 {
     if (info->ssi_code == SI_KERNEL) {
         return info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT ||
-               info->ssi_signo == SIGHUP || info->ssi_signo == SIGWINCH;
+               info->ssi_signo == SIGHUP || info->ssi_signo == SIGWINCH ||
+               info->ssi_signo == SIGTSTP;
     }
     return group_ear_has_heard(&launch->ear, (int)info->ssi_signo, (pid_t)info->ssi_pid);
 }
@@ -237,8 +264,7 @@ static void pass_on(const struct launch *launch, const struct signalfd_siginfo *
     }
 }
 
-int launch_wait(struct launch *launch, void (*on_interrupt)(void *userdata, unsigned count),
-                void *userdata)
+int launch_wait(struct launch *launch, const struct launch_listener *listener)
 {
     assert(launch->has_signals && !launch->is_reaped);
     /* Only now, so that the target's start does not wait for it. A deaf ear passes too much on. */
@@ -252,7 +278,7 @@ int launch_wait(struct launch *launch, void (*on_interrupt)(void *userdata, unsi
             return WIFSIGNALED(status) ? STATUS_SIGNAL_BASE + WTERMSIG(status)
                                        : WEXITSTATUS(status);
         }
-        follow_stop(launch);
+        follow_stop(launch, listener);
         struct pollfd wanted = {.fd = launch->signal_fd, .events = POLLIN};
         if (poll(&wanted, 1, -1) < 0 && errno != EINTR) {
             continue;
@@ -264,9 +290,22 @@ int launch_wait(struct launch *launch, void (*on_interrupt)(void *userdata, unsi
             }
             if (!is_for_group(launch, &info)) {
                 pass_on(launch, &info);
-            } else if (info.ssi_signo == SIGINT) {
-                on_interrupt(userdata, ++n_interrupts);
+            } else if (info.ssi_signo == SIGINT && listener->on_interrupt) {
+                listener->on_interrupt(listener->userdata, ++n_interrupts);
             }
         }
     }
+}
+
+uint64_t launch_read_written_bytes(pid_t pid)
+{
+    static const char member[] = "wchar:";
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/io", (int)pid);
+    _cleanup_(freep) char *data = NULL;
+    if (fd_read_file(path, WRITTEN_MAX_BYTES, &data, NULL) < 0) {
+        return 0;
+    }
+    const char *at = strstr(data, member);
+    return at ? strtoull(at + sizeof(member) - 1, NULL, 10) : 0;
 }

@@ -16,7 +16,7 @@
  * Tests:   launch_linux_test.c
  */
 
-#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/cleanup.h"
@@ -43,19 +43,28 @@ int launch_release(struct launch *launch);
 /* Ends the child before its exec. */
 void launch_abort(struct launch *launch);
 
+/* What the target's wait tells meanwhile; each may be NULL. */
+struct launch_listener {
+    void *userdata;
+    void (*on_interrupt)(void *userdata, unsigned count); /* at each Ctrl-C: 1, 2, … */
+    void (*on_suspend)(void *userdata);                   /* stax is about to stop */
+    void (*on_resume)(void *userdata);                    /* and goes on */
+};
+
 /*
  * Waits for the target to end.
  *
- * What the terminal sends goes to the whole foreground group, the target
- * included; nothing is forwarded. What somebody sends to stax alone is passed
- * on. A target that stops itself for job control stops stax too.
- *
- *   on_interrupt   called at each Ctrl-C with 1, 2, …
+ * What the terminal sends, or somebody to the whole process group, has reached
+ * the target; it is not forwarded. What somebody sends to stax alone is passed
+ * on. Ctrl-Z stops stax after the target has stopped, so that the shell takes
+ * the terminal back when the target has let go of it.
  *
  * Returns the exit status as a shell has it: 128+N after signal N.
  */
-int launch_wait(struct launch *launch, void (*on_interrupt)(void *userdata, unsigned count),
-                void *userdata);
+int launch_wait(struct launch *launch, const struct launch_listener *listener);
 
 /* Signals end stax again as they did before launch_release(). */
 void launch_restore_signals(struct launch *launch);
+
+/* Bytes that a process has written to anything so far; 0 where that is not told. */
+uint64_t launch_read_written_bytes(pid_t pid);

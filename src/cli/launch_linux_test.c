@@ -44,6 +44,8 @@ static int run_apart(int (*body)(void *userdata), void *userdata)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
+static const struct launch_listener deaf;
+
 static void count_interrupt(void *userdata, unsigned count)
 {
     *(unsigned *)userdata = count;
@@ -56,8 +58,7 @@ static int launch_script(void *userdata)
     if (launch_start(SH, argv, &launch) < 0 || launch_release(launch) != 0) {
         return 200;
     }
-    unsigned n_interrupts = 0;
-    int status = launch_wait(launch, count_interrupt, &n_interrupts);
+    int status = launch_wait(launch, &deaf);
     launch_restore_signals(launch);
     return status;
 }
@@ -89,7 +90,7 @@ static int launch_waits_for_release(void *userdata)
     if (fstat(fd, &status) < 0 || status.st_size != 0 || kill(launch_pid(launch), 0) < 0) {
         return 2;
     }
-    if (launch_release(launch) != 0 || launch_wait(launch, count_interrupt, &(unsigned){0}) != 0) {
+    if (launch_release(launch) != 0 || launch_wait(launch, &deaf) != 0) {
         return 3;
     }
     int code = stat(path, &status) < 0 || status.st_size != 4 ? 4 : 0;
@@ -145,7 +146,7 @@ static int launch_path(void *userdata)
     if (launch_start(userdata, argv, &launch) < 0 || launch_release(launch) != 0) {
         return 200;
     }
-    return launch_wait(launch, count_interrupt, &(unsigned){0});
+    return launch_wait(launch, &deaf);
 }
 
 static void scripts_without_an_interpreter_run(void **state)
@@ -164,7 +165,7 @@ static void scripts_without_an_interpreter_run(void **state)
 
 /* Runs `target` and sends signals to it as `send` says once it has written a line. */
 struct signalled {
-    char *script;
+    const char *script;
     void (*send)(pid_t launcher);
     unsigned n_interrupts;
 };
@@ -189,14 +190,18 @@ static int launch_signalled(void *userdata)
     }
     dup2(ready[1], STDOUT_FILENO);
     close(ready[1]);
-    char *argv[] = {SH, "-c", signalled->script, NULL};
+    char *argv[] = {SH, "-c", (char *)signalled->script, NULL};
     _cleanup_(launch_freep) struct launch *launch = NULL;
     if (launch_start(SH, argv, &launch) < 0 || launch_release(launch) != 0) {
         return 201;
     }
-    int status = launch_wait(launch, count_interrupt, &signalled->n_interrupts);
+    struct launch_listener listener = {
+        .userdata = &signalled->n_interrupts,
+        .on_interrupt = count_interrupt,
+    };
+    int status = launch_wait(launch, &listener);
     waitpid(sender, NULL, 0);
-    return signalled->n_interrupts * 100 + status;
+    return (int)signalled->n_interrupts * 100 + status;
 }
 
 static void send_term_to_stax(pid_t launcher)
@@ -231,7 +236,7 @@ static void send_interrupt_to_stax(pid_t launcher)
     "exec 2>/dev/null; n=0; trap 'n=$((n+1))' USR1; echo ready; i=0; "                             \
     "while [ $i -lt 40 ]; do sleep 0.01; i=$((i+1)); done; exit $n"
 
-static int run_signalled(char *script, void (*send)(pid_t launcher))
+static int run_signalled(const char *script, void (*send)(pid_t launcher))
 {
     struct signalled signalled = {.script = script, .send = send};
     return run_apart(launch_signalled, &signalled);
@@ -269,7 +274,7 @@ static int launch_grep(char *pattern)
     if (launch_start("/bin/grep", argv, &launch) < 0 || launch_release(launch) != 0) {
         return 200;
     }
-    return launch_wait(launch, count_interrupt, &(unsigned){0});
+    return launch_wait(launch, &deaf);
 }
 
 static int launch_with_odd_signals(void *userdata)

@@ -190,7 +190,8 @@ static int count_leading_words(char *const *words)
     return 0;
 }
 
-/* `stax --server PATH top` means `stax top --server PATH`: the command's name moves to the front. */
+/* `stax --server PATH top` means `stax top --server PATH`: the command's name moves to the front.
+ */
 static void put_command_first(int argc, char **argv)
 {
     int at = 1;

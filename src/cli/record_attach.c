@@ -1,66 +1,63 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "cli/complain.h"
 #include "cli/live_line.h"
 #include "cli/record.h"
 #include "cli/run_watch.h"
 
-struct attention {
-    int signal_fd;
-    sigset_t inherited_mask;
-};
+static const int attended[] = {SIGINT, SIGTERM, SIGHUP};
+#define N_ATTENDED (sizeof(attended) / sizeof(attended[0]))
 
-static int attention_open(struct attention *attention)
+static volatile sig_atomic_t arrived_signal;
+
+static void on_signal(int signal)
 {
-    static const int wanted_signals[] = {SIGINT, SIGTERM, SIGHUP};
-    sigset_t wanted;
-    sigemptyset(&wanted);
-    for (size_t i = 0; i < sizeof(wanted_signals) / sizeof(wanted_signals[0]); i++) {
-        struct sigaction action;
-        if (sigaction(wanted_signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
-            sigaddset(&wanted, wanted_signals[i]);
-        }
-    }
-    attention->signal_fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (attention->signal_fd < 0) {
-        return -errno;
-    }
-    sigprocmask(SIG_BLOCK, &wanted, &attention->inherited_mask);
-    return 0;
+    arrived_signal = signal;
 }
 
-static void attention_close(struct attention *attention)
+/* Signals arrive only while wait_for_end() waits, so that none is missed in between. */
+static void take_signals(sigset_t *ret_inherited_mask)
 {
-    sigprocmask(SIG_SETMASK, &attention->inherited_mask, NULL);
-    attention->signal_fd = fd_close(attention->signal_fd);
+    sigset_t wanted;
+    sigemptyset(&wanted);
+    for (size_t i = 0; i < N_ATTENDED; i++) {
+        sigaddset(&wanted, attended[i]);
+    }
+    sigprocmask(SIG_BLOCK, &wanted, ret_inherited_mask);
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < N_ATTENDED; i++) {
+        struct sigaction inherited;
+        if (sigaction(attended[i], NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN) {
+            sigaction(attended[i], &action, NULL);
+        }
+    }
+}
+
+static void give_signals_back(const sigset_t *inherited_mask)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < N_ATTENDED; i++) {
+        struct sigaction ours;
+        if (sigaction(attended[i], NULL, &ours) == 0 && ours.sa_handler == on_signal) {
+            sigaction(attended[i], &action, NULL);
+        }
+    }
+    sigprocmask(SIG_SETMASK, inherited_mask, NULL);
 }
 
 /* Returns the signal that came, or 0 when the run has stopped. */
-static int wait_for_end(const struct attention *attention, const struct run_watch *watch)
+static int wait_for_end(const struct run_watch *watch, const sigset_t *inherited_mask)
 {
-    struct pollfd wanted[] = {
-        {.fd = run_watch_fd(watch), .events = POLLIN},
-        {.fd = attention->signal_fd, .events = POLLIN},
-    };
-    for (;;) {
-        if (poll(wanted, 2, -1) < 0) {
-            continue; /* EINTR; nothing else can happen to two open descriptors */
-        }
-        struct signalfd_siginfo info;
-        if (read(attention->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-            return (int)info.ssi_signo;
-        }
-        if (wanted[0].revents != 0) {
-            return 0;
-        }
+    struct pollfd ended = {.fd = run_watch_fd(watch), .events = POLLIN};
+    while (arrived_signal == 0 && ppoll(&ended, 1, NULL, inherited_mask) != 1) {
     }
+    return arrived_signal;
 }
 
 static int fail(const struct error *error)
@@ -76,18 +73,18 @@ int record_attach(struct recording *recording)
         recording_start(recording, (pid_t)recording->options->pid.value, NULL, &error) < 0) {
         return fail(&error);
     }
-    struct attention attention;
-    int r = attention_open(&attention);
-    if (r < 0) {
-        error_set_errno(&error, r, "waiting for signals");
-        return fail(&error);
-    }
+    sigset_t inherited_mask;
+    take_signals(&inherited_mask);
     _cleanup_(run_watch_freep) struct run_watch *watch = NULL;
-    bool draws = !recording->options->quiet && live_line_can_draw(STDERR_FILENO);
-    r = run_watch_start(recording->socket_path, recording->run.id, draws, &watch, &error);
-    int signal = r == 0 ? wait_for_end(&attention, watch) : 0;
+    struct run_watch_options options = {
+        .socket_path = recording->socket_path,
+        .run = recording->run.id,
+        .draws = !recording->options->quiet && live_line_can_draw(STDERR_FILENO),
+    };
+    int r = run_watch_start(&options, &watch, &error);
+    int signal = r == 0 ? wait_for_end(watch, &inherited_mask) : 0;
     watch = run_watch_free(watch);
-    attention_close(&attention);
+    give_signals_back(&inherited_mask);
     if (r < 0) {
         return fail(&error);
     }
@@ -97,6 +94,9 @@ int record_attach(struct recording *recording)
             fprintf(stderr, "stax: run %u goes on; to end it: stax stop\n", recording->run.id);
         }
         raise(signal);
+    }
+    if (signal == SIGINT && !recording->options->quiet && isatty(STDERR_FILENO) == 1) {
+        fputc('\n', stderr); /* behind the "^C" that the terminal has shown */
     }
     if (signal == SIGINT && recording_stop(recording, &error) < 0) {
         return fail(&error);

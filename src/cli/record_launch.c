@@ -52,19 +52,38 @@ static int exit_code_of_exec(int error)
     return error == ENOENT ? EXIT_CODE_NOT_FOUND : EXIT_CODE_NOT_EXECUTABLE;
 }
 
+/* What happens to the target touches both. */
+struct attendance {
+    struct recording *recording;
+    struct run_watch *watch; /* NULL: no live line */
+};
+
 static void on_interrupt(void *userdata, unsigned count)
 {
-    struct recording *recording = userdata;
+    const struct attendance *attendance = userdata;
     if (count != 2) {
         return; /* the first one is the target's own */
     }
+    struct recording *recording = attendance->recording;
     struct error error = {0};
+    run_watch_hide(attendance->watch);
     if (recording_stop(recording, &error) < 0) {
         complain_error(&error);
     } else if (!recording->options->quiet) {
         fprintf(stderr, "stax: run %" PRIu32 " is stopped; its target goes on\n",
                 recording->run.id);
     }
+    run_watch_show(attendance->watch);
+}
+
+static void on_suspend(void *userdata)
+{
+    run_watch_hide(((const struct attendance *)userdata)->watch);
+}
+
+static void on_resume(void *userdata)
+{
+    run_watch_show(((const struct attendance *)userdata)->watch);
 }
 
 /* Tells the server how the target ended; it can see only that. */
@@ -99,13 +118,25 @@ static int run_target(struct recording *recording, struct launch *launch, const 
         (void)report_exit(recording, exit_code, &ignored);
         return exit_code;
     }
-    _cleanup_(run_watch_freep) struct run_watch *watch = NULL;
+    struct attendance attendance = {.recording = recording};
     if (!recording->options->quiet && live_line_can_draw(STDERR_FILENO)) {
+        struct run_watch_options options = {
+            .socket_path = recording->socket_path,
+            .run = recording->run.id,
+            .draws = true,
+            .writer = launch_pid(launch),
+        };
         /* Without a line the recording is as good. */
-        (void)run_watch_start(recording->socket_path, recording->run.id, true, &watch, NULL);
+        (void)run_watch_start(&options, &attendance.watch, NULL);
     }
-    int exit_status = launch_wait(launch, on_interrupt, recording);
-    watch = run_watch_free(watch);
+    struct launch_listener listener = {
+        .userdata = &attendance,
+        .on_interrupt = on_interrupt,
+        .on_suspend = on_suspend,
+        .on_resume = on_resume,
+    };
+    int exit_status = launch_wait(launch, &listener);
+    run_watch_free(attendance.watch);
     launch_restore_signals(launch);
     bool is_interrupted = exit_status == EXIT_CODE_SIGNAL_BASE + SIGINT;
     if (is_interrupted && !recording->options->quiet && isatty(STDERR_FILENO) == 1) {

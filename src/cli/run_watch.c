@@ -2,17 +2,18 @@
 #include "cli/run_watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "cli/launch_linux.h"
 #include "cli/live_line.h"
 #include "model/requests.h"
 #include "model/results/run.h"
@@ -26,13 +27,46 @@ struct run_watch {
     struct rpc_client *client;
     run_id run;
     bool draws;
-    int ended_fd;
+    pid_t writer;
+    uint64_t written_bytes; /* by the writer, when we looked last */
+    pthread_mutex_t line_lock;
+    bool is_hidden;          /* under line_lock */
+    int ended_fd, ending_fd; /* the ends of a pipe that is closed at the end */
     bool has_thread;
     pthread_t thread;
 };
 
-static void draw(const struct run_watch *watch, const struct run_info *run, struct arena *arena)
+/*
+ * What the target prints goes over the line and leaves the rest of it standing.
+ * So there is none while the target prints.
+ */
+static bool is_writing(struct run_watch *watch)
 {
+    if (watch->writer == 0) {
+        return false;
+    }
+    uint64_t before_bytes = watch->written_bytes;
+    watch->written_bytes = launch_read_written_bytes(watch->writer);
+    return watch->written_bytes != before_bytes;
+}
+
+static void show_line(struct run_watch *watch, const char *line)
+{
+    pthread_mutex_lock(&watch->line_lock);
+    if (!watch->is_hidden && line) {
+        live_line_draw(STDERR_FILENO, line);
+    } else if (!watch->is_hidden) {
+        live_line_erase(STDERR_FILENO);
+    }
+    pthread_mutex_unlock(&watch->line_lock);
+}
+
+static void draw(struct run_watch *watch, const struct run_info *run, struct arena *arena)
+{
+    if (is_writing(watch)) {
+        show_line(watch, NULL);
+        return;
+    }
     struct top_request request = {.view = {.run = watch->run}, .limit = 1};
     struct top_result top = {0};
     int r = rpc_client_call(watch->client, "profile.top", &rpc_type_top_request, &request,
@@ -40,7 +74,7 @@ static void draw(const struct run_watch *watch, const struct run_info *run, stru
     _cleanup_(text_releasep) struct text line;
     text_init(&line, LINE_MAX_BYTES);
     live_line_append(run, r == 0 ? &top : NULL, &line);
-    live_line_draw(STDERR_FILENO, line.data);
+    show_line(watch, line.data);
 }
 
 static void *watch_run(void *userdata)
@@ -61,9 +95,9 @@ static void *watch_run(void *userdata)
         }
     }
     if (watch->draws) {
-        live_line_erase(STDERR_FILENO);
+        show_line(watch, NULL);
     }
-    (void)fd_write_all(watch->ended_fd, &(uint64_t){1}, sizeof(uint64_t));
+    watch->ending_fd = fd_close(watch->ending_fd);
     return NULL;
 }
 
@@ -80,20 +114,25 @@ static int start_thread(struct run_watch *watch)
     return -error;
 }
 
-int run_watch_start(const char *socket_path, run_id run, bool draws, struct run_watch **ret_watch,
+int run_watch_start(const struct run_watch_options *options, struct run_watch **ret_watch,
                     struct error *reterr_error)
 {
     _cleanup_(run_watch_freep) struct run_watch *watch = calloc(1, sizeof(*watch));
     if (!watch) {
         return -ENOMEM;
     }
-    watch->run = run;
-    watch->draws = draws;
-    watch->ended_fd = eventfd(0, EFD_CLOEXEC);
-    if (watch->ended_fd < 0) {
+    watch->run = options->run;
+    watch->draws = options->draws;
+    watch->writer = options->writer;
+    pthread_mutex_init(&watch->line_lock, NULL);
+    watch->ended_fd = watch->ending_fd = -1;
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) {
         return -errno;
     }
-    int r = rpc_client_connect(socket_path, &watch->client, reterr_error);
+    watch->ended_fd = ends[0];
+    watch->ending_fd = ends[1];
+    int r = rpc_client_connect(options->socket_path, &watch->client, reterr_error);
     if (r < 0) {
         return r;
     }
@@ -115,6 +154,8 @@ struct run_watch *run_watch_free(struct run_watch *watch)
         }
         rpc_client_free(watch->client);
         fd_close(watch->ended_fd);
+        fd_close(watch->ending_fd);
+        pthread_mutex_destroy(&watch->line_lock);
         free(watch);
     }
     return NULL;
@@ -123,4 +164,23 @@ struct run_watch *run_watch_free(struct run_watch *watch)
 int run_watch_fd(const struct run_watch *watch)
 {
     return watch->ended_fd;
+}
+
+void run_watch_hide(struct run_watch *watch)
+{
+    if (watch && watch->draws) {
+        pthread_mutex_lock(&watch->line_lock);
+        live_line_erase(STDERR_FILENO);
+        watch->is_hidden = true;
+        pthread_mutex_unlock(&watch->line_lock);
+    }
+}
+
+void run_watch_show(struct run_watch *watch)
+{
+    if (watch) {
+        pthread_mutex_lock(&watch->line_lock);
+        watch->is_hidden = false;
+        pthread_mutex_unlock(&watch->line_lock);
+    }
 }

@@ -25,7 +25,7 @@ static bool answer(void *userdata, const char *method, const char *request, stru
                    bool *is_error)
 {
     struct story *story = userdata;
-    (void)is_error;
+    *is_error = false;
     assert_string_equal(method, "run.wait");
     assert_non_null(strstr(request, "\"run\":3"));
     unsigned n_waits = ++story->n_waits;
@@ -42,6 +42,12 @@ static bool answer(void *userdata, const char *method, const char *request, stru
     return true;
 }
 
+static int start(const char *socket_path, struct run_watch **ret_watch)
+{
+    struct run_watch_options options = {.socket_path = socket_path, .run = 3};
+    return run_watch_start(&options, ret_watch, NULL);
+}
+
 static bool is_readable(const struct run_watch *watch, int timeout_ms)
 {
     struct pollfd ended = {.fd = run_watch_fd(watch), .events = POLLIN};
@@ -54,7 +60,7 @@ static void it_ends_with_the_run(void **state)
     struct story story = {.n_waits_until_stopped = 3};
     struct test_server *server = test_server_start(answer, &story);
     struct run_watch *watch = NULL;
-    assert_int_equal(run_watch_start(test_server_socket(server), 3, false, &watch, NULL), 0);
+    assert_int_equal(start(test_server_socket(server), &watch), 0);
     assert_true(is_readable(watch, 5000));
     assert_int_equal(story.n_waits, 3);
     run_watch_free(watch);
@@ -67,7 +73,7 @@ static void it_ends_with_the_server(void **state)
     struct story story = {.dies = true};
     struct test_server *server = test_server_start(answer, &story);
     struct run_watch *watch = NULL;
-    assert_int_equal(run_watch_start(test_server_socket(server), 3, false, &watch, NULL), 0);
+    assert_int_equal(start(test_server_socket(server), &watch), 0);
     assert_true(is_readable(watch, 5000));
     run_watch_free(watch);
     test_server_stop(server);
@@ -79,7 +85,7 @@ static void it_can_be_ended_meanwhile(void **state)
     struct story story = {.n_waits_until_stopped = 1000000};
     struct test_server *server = test_server_start(answer, &story);
     struct run_watch *watch = NULL;
-    assert_int_equal(run_watch_start(test_server_socket(server), 3, false, &watch, NULL), 0);
+    assert_int_equal(start(test_server_socket(server), &watch), 0);
     assert_false(is_readable(watch, 30));
     uint64_t before_ns = clock_now_ns();
     run_watch_free(watch);
@@ -91,8 +97,7 @@ static void without_a_server_there_is_none(void **state)
 {
     (void)state;
     struct run_watch *watch = NULL;
-    struct error error = {0};
-    assert_true(run_watch_start("/nonexistent/socket", 3, false, &watch, &error) < 0);
+    assert_true(start("/nonexistent/socket", &watch) < 0);
     assert_null(watch);
     assert_null(run_watch_free(NULL));
 }

@@ -5,15 +5,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,7 +22,7 @@
 
 #define SERVER_NAME "stax-server"
 #define PATIENCE_NS (5 * NS_PER_S)
-#define RETRY_MS 2
+#define RETRY_NS (2 * NS_PER_MS)
 #define DEAD_PATIENCE_NS (300 * NS_PER_MS) /* for the one that won the race for the socket */
 
 /* The server that belongs to this stax, else the one that PATH has; free() it. */
@@ -118,18 +117,18 @@ static _Noreturn void become_server(const char *path, const char *socket_path, i
     (void)fd_write_all(report_fd, &pid, sizeof(pid));
     reset_signals();
     setenv("STAX_SERVER_SOCKET", socket_path, 1);
-    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     int last_fd = STDERR_FILENO + 1;
+    (void)dup3(report_fd, last_fd, O_CLOEXEC);
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (dup2(null_fd, STDIN_FILENO) >= 0 && dup2(null_fd, STDOUT_FILENO) >= 0 &&
-        dup2(log_fd, STDERR_FILENO) >= 0 && dup3(report_fd, last_fd, O_CLOEXEC) >= 0) {
-        report_fd = last_fd;
-        (void)syscall(SYS_close_range, last_fd + 1, ~0u, 0);
+        dup2(log_fd, STDERR_FILENO) >= 0) {
+        (void)close_range((unsigned)last_fd + 1, ~0u, 0);
         if (chdir("/") == 0) {
             execl(path, SERVER_NAME, (char *)NULL);
         }
     }
     int error = errno;
-    (void)fd_write_all(report_fd, &error, sizeof(error));
+    (void)fd_write_all(last_fd, &error, sizeof(error));
     _exit(EXIT_FAILURE);
 }
 
@@ -156,15 +155,10 @@ static int read_birth(int report_fd, struct birth *ret_birth)
     return n_read >= sizeof(words[0]) ? 0 : -EAGAIN;
 }
 
-/* Forks twice, so that the server is not our child. */
-static int spawn(const char *path, const char *socket_path, int log_fd, struct birth *ret_birth)
+/* Forks twice, so that the server is not our child. Takes over the descriptor. */
+static int fork_server(const char *path, const char *socket_path, int log_fd, int take_report_fd)
 {
-    int report[2];
-    if (pipe2(report, O_CLOEXEC) < 0) {
-        return -errno;
-    }
-    _cleanup_(fd_closep) int report_read_fd = report[0];
-    _cleanup_(fd_closep) int report_fd = report[1];
+    _cleanup_(fd_closep) int report_fd = take_report_fd;
     pid_t pid = fork();
     if (pid < 0) {
         return -errno;
@@ -178,19 +172,27 @@ static int spawn(const char *path, const char *socket_path, int log_fd, struct b
         }
         _exit(EXIT_SUCCESS);
     }
-    report_fd = fd_close(report_fd);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
-    return read_birth(report_read_fd, ret_birth);
+    return 0;
+}
+
+static int spawn(const char *path, const char *socket_path, int log_fd, struct birth *ret_birth)
+{
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) < 0) {
+        return -errno;
+    }
+    _cleanup_(fd_closep) int report_fd = report[0];
+    int r = fork_server(path, socket_path, log_fd, report[1]);
+    return r < 0 ? r : read_birth(report_fd, ret_birth);
 }
 
 static int wait_until_it_answers(const char *socket_path, pid_t pid, const char *log_path,
                                  struct rpc_client **ret_client, struct error *reterr_error)
 {
-    /* Where it has ended already, pidfd_open() fails; poll() ignores -1 and just waits. */
-    _cleanup_(fd_closep) int pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    bool has_ended = pid_fd < 0;
-    uint64_t deadline_ns = clock_now_ns() + (has_ended ? DEAD_PATIENCE_NS : PATIENCE_NS);
+    uint64_t deadline_ns = clock_now_ns() + PATIENCE_NS;
+    bool has_ended = false;
     for (;;) {
         int r = rpc_client_connect(socket_path, ret_client, reterr_error);
         if (!server_options_is_absent(r)) {
@@ -204,11 +206,11 @@ static int wait_until_it_answers(const char *socket_path, pid_t pid, const char 
             error_hint(reterr_error, "its messages are in %s", log_path);
             return -ETIMEDOUT;
         }
-        struct pollfd ended = {.fd = has_ended ? -1 : pid_fd, .events = POLLIN};
-        if (poll(&ended, 1, RETRY_MS) > 0) {
+        if (!has_ended && kill(pid, 0) < 0 && errno == ESRCH) {
             has_ended = true;
             deadline_ns = now_ns + DEAD_PATIENCE_NS;
         }
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
     }
 }
 

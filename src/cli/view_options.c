@@ -26,7 +26,7 @@ const struct option_spec view_option_specs[VIEW_OPTION_N] = {
         .name = "from",
         .kind = OPTION_TIME,
         .value_name = "T",
-        .summary = "from T since the start of the run on: 2.5, 1500ms, 2m; -5: the last 5 s",
+        .summary = "from T after the run's start on: 2.5, 1500ms, 2m; -5: the last 5 s",
         .offset = offsetof(struct view_options, from),
     },
     {

@@ -35,6 +35,7 @@ enum event_thread_change {
     EVENT_THREAD_BORN,
     EVENT_THREAD_NAMED,
     EVENT_THREAD_GONE,
+    EVENT_THREAD_CPU_TIME, /* what the kernel has accounted to all threads of pid together */
 };
 
 enum event_image_change {
@@ -87,7 +88,8 @@ struct event {
         } wakeup;
         struct {
             enum event_thread_change change;
-            const char *name; /* NAMED, PRESENT; NULL where unknown */
+            const char *name;     /* NAMED, PRESENT; NULL where unknown */
+            uint64_t cpu_time_ns; /* CPU_TIME only */
         } thread;
         const struct event_image *image;
         struct {

@@ -44,13 +44,19 @@ static void add_gap(struct thread_share *share, const struct life *life, uint64_
 }
 
 static void add_slice(const struct stored_slice *slice, const struct thread_totals *totals,
-                      uint64_t from_ns, uint64_t to_ns, struct thread_share *share,
-                      struct life *life)
+                      uint64_t from_ns, uint64_t to_ns, uint64_t lag_ns,
+                      struct thread_share *share, struct life *life)
 {
-    if (slice->before == GAP_RUNNABLE) {
-        add_gap(share, life, slice->start_ns, from_ns, to_ns, totals->start_ns);
+    uint64_t start_ns = slice->start_ns;
+    bool is_mark = slice->start_ns == slice->end_ns; /* of a long wait for a CPU: nothing ran */
+    if (slice->before != GAP_NONE && !is_mark) {
+        uint64_t earliest_ns = life->last_end_ns ? life->last_end_ns : totals->start_ns;
+        start_ns = start_ns > earliest_ns + lag_ns ? start_ns - lag_ns : earliest_ns;
     }
-    share->cpu_ns += overlap_ns(slice->start_ns, slice->end_ns, from_ns, to_ns);
+    if (slice->before == GAP_RUNNABLE) {
+        add_gap(share, life, start_ns, from_ns, to_ns, totals->start_ns);
+    }
+    share->cpu_ns += overlap_ns(start_ns, slice->end_ns, from_ns, to_ns);
     if (slice->end_ns <= to_ns) {
         share->n_voluntary += slice->after == GAP_BLOCKED;
         share->n_involuntary += slice->after == GAP_RUNNABLE;
@@ -58,7 +64,7 @@ static void add_slice(const struct stored_slice *slice, const struct thread_tota
     life->last_end_ns = slice->end_ns;
 }
 
-/* The phase that is open at the snapshot, and from it all that is left. */
+/* The phase that is open at the snapshot, and from it all the time that is left. */
 static void close_thread(const struct snapshot *snapshot, const struct thread_totals *totals,
                          uint64_t from_ns, uint64_t to_ns, struct thread_share *share)
 {
@@ -66,7 +72,7 @@ static void close_thread(const struct snapshot *snapshot, const struct thread_to
     if (totals->phase == THREAD_PHASE_RUNNING) {
         share->cpu_ns += overlap_ns(totals->phase_since_ns, snapshot->now_ns, from_ns, to_ns);
     } else if (totals->phase == THREAD_PHASE_RUNNABLE) {
-        share->runnable_ns += overlap_ns(totals->phase_since_ns, snapshot->now_ns, from_ns, to_ns);
+        share->runnable_ns += overlap_ns(totals->phase_since_ns, end_ns, from_ns, to_ns);
     }
     uint64_t alive_ns = overlap_ns(totals->start_ns, end_ns, from_ns, to_ns);
     uint64_t busy_ns = share->cpu_ns + share->runnable_ns;
@@ -89,7 +95,7 @@ int thread_range_compute(const struct query_context *context, uint64_t from_ns, 
         }
         if (threads[slice->thread].is_in_view) {
             add_slice(slice, &snapshot->threads[slice->thread], from_ns, to_ns,
-                      &threads[slice->thread], &lives[slice->thread]);
+                      snapshot->switch_lag_ns, &threads[slice->thread], &lives[slice->thread]);
         }
     }
     for (size_t i = 0; i < snapshot->n_threads; i++) {

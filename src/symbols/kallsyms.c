@@ -23,6 +23,39 @@ int kallsyms_read(char **ret_text, size_t *ret_n_bytes, struct error *reterr_err
     return r;
 }
 
+/* The beginning of the first line from `at` on that ends with the mark of a module, or the end. */
+static size_t find_line(const char *text, size_t n_bytes, size_t at, const char *mark)
+{
+    const char *found = memmem(text + at, n_bytes - at, mark, strlen(mark));
+    if (!found) {
+        return n_bytes;
+    }
+    const char *newline = memrchr(text + at, '\n', (size_t)(found - (text + at)));
+    return newline ? (size_t)(newline - text) + 1 : at;
+}
+
+static size_t smaller_of(size_t one, size_t other)
+{
+    return one < other ? one : other;
+}
+
+void kallsyms_split(char *text, size_t n_bytes, struct kallsyms_piece ret_pieces[KALLSYMS_PART_N])
+{
+    size_t modules = find_line(text, n_bytes, 0, "\t[");
+    size_t programs = smaller_of(find_line(text, n_bytes, modules, "\t[bpf]"),
+                                 find_line(text, n_bytes, modules, "\t[__builtin__"));
+    size_t starts[KALLSYMS_PART_N + 1] = {0, modules, programs, n_bytes};
+    for (size_t i = 0; i < KALLSYMS_PART_N; i++) {
+        size_t end = starts[i + 1];
+        ret_pieces[i] = (struct kallsyms_piece){text + starts[i], end - starts[i]};
+        /* The newline before the next part becomes this one's end. */
+        if (end > starts[i] && text[end - 1] == '\n') {
+            text[end - 1] = '\0';
+            ret_pieces[i].n_bytes--;
+        }
+    }
+}
+
 /* One line: "ffffffff81000000 T _text" or "ffffffffc0000000 t nf_nat_init\t[nf_nat]". */
 struct line {
     uint64_t address;

@@ -23,6 +23,26 @@
 int kallsyms_read(char **ret_text, size_t *ret_n_bytes, struct error *reterr_error);
 
 /*
+ * The kernel itself, its modules, and what comes and goes with every run (BPF
+ * programs, ours among them): apart, so that the large ones can be recognised
+ * again and shared.
+ */
+enum kallsyms_part {
+    KALLSYMS_PART_KERNEL,
+    KALLSYMS_PART_MODULES,
+    KALLSYMS_PART_PROGRAMS,
+    KALLSYMS_PART_N,
+};
+
+struct kallsyms_piece {
+    char *text; /* within the text that was split; a NUL follows its n_bytes */
+    size_t n_bytes;
+};
+
+/* Cuts the text of kallsyms_read() into its parts, which may be empty. */
+void kallsyms_split(char *text, size_t n_bytes, struct kallsyms_piece ret_pieces[KALLSYMS_PART_N]);
+
+/*
  * The functions in it (letters t, T, w, W). The text is modified; a NUL
  * follows its n_bytes. -EACCES when all addresses are zero: the kernel hides
  * them from us.

@@ -87,6 +87,41 @@ static void test_nonsense_is_skipped(void **state)
     assert_symbol(table, 0x3000, "cut_off", "[kernel]");
 }
 
+static void assert_piece(const struct kallsyms_piece *piece, const char *text)
+{
+    assert_int_equal(piece->n_bytes, strlen(text));
+    assert_string_equal(piece->text, text);
+}
+
+static void test_parts(void **state)
+{
+    (void)state;
+    struct kallsyms_piece pieces[KALLSYMS_PART_N];
+    char all[] = "1 T a\n2 T b\n3 t c\t[m]\n4 t d\t[n]\n5 t e\t[__builtin__ftrace]\n6 t f\t[bpf]\n";
+    kallsyms_split(all, strlen(all), pieces);
+    assert_piece(&pieces[KALLSYMS_PART_KERNEL], "1 T a\n2 T b");
+    assert_piece(&pieces[KALLSYMS_PART_MODULES], "3 t c\t[m]\n4 t d\t[n]");
+    assert_piece(&pieces[KALLSYMS_PART_PROGRAMS], "5 t e\t[__builtin__ftrace]\n6 t f\t[bpf]");
+
+    char no_modules[] = "1 T a\n6 t f\t[bpf]";
+    kallsyms_split(no_modules, strlen(no_modules), pieces);
+    assert_piece(&pieces[KALLSYMS_PART_KERNEL], "1 T a");
+    assert_int_equal(pieces[KALLSYMS_PART_MODULES].n_bytes, 0);
+    assert_piece(&pieces[KALLSYMS_PART_PROGRAMS], "6 t f\t[bpf]");
+
+    char kernel_only[] = "1 T a\n";
+    kallsyms_split(kernel_only, strlen(kernel_only), pieces);
+    assert_piece(&pieces[KALLSYMS_PART_KERNEL], "1 T a");
+    assert_int_equal(pieces[KALLSYMS_PART_PROGRAMS].n_bytes, 0);
+
+    char odd[] = "\t[bpf]";
+    kallsyms_split(odd, strlen(odd), pieces);
+    assert_int_equal(pieces[KALLSYMS_PART_KERNEL].n_bytes, 0);
+    char empty[] = "";
+    kallsyms_split(empty, 0, pieces);
+    assert_int_equal(pieces[KALLSYMS_PART_KERNEL].n_bytes, 0);
+}
+
 static void test_this_host(void **state)
 {
     (void)state;
@@ -108,9 +143,8 @@ static void test_this_host(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kernel_and_modules),
-        cmocka_unit_test(test_hidden_addresses),
-        cmocka_unit_test(test_nonsense_is_skipped),
+        cmocka_unit_test(test_kernel_and_modules),  cmocka_unit_test(test_hidden_addresses),
+        cmocka_unit_test(test_nonsense_is_skipped), cmocka_unit_test(test_parts),
         cmocka_unit_test(test_this_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,8 +33,9 @@ struct symbol_source {
     struct image image;          /* strings are ours */
     atomic_bool is_wanted;
     _Atomic enum symbol_state state;
-    struct image_symbols *_Atomic symbols; /* set before state says LOADED */
-    char failure[200];                     /* set before state says FAILED */
+    /* Set before state says LOADED. A file has one table, the kernel one for each part. */
+    struct image_symbols *_Atomic symbols[KALLSYMS_PART_N];
+    char failure[200]; /* set before state says FAILED */
     /* The loader's alone: */
     struct image_file *file;
     /* Under the symbolizer's lock: */
@@ -185,6 +186,20 @@ static int share(struct symbolizer *symbolizer, const struct table_identity *ide
     return 0;
 }
 
+/* Modules come and go between runs: only the same text gives the same table. */
+static int load_kernel_part(struct symbolizer *symbolizer, const struct kallsyms_piece *piece,
+                            struct image_symbols **ret_symbols, struct error *reterr_error)
+{
+    struct table_identity identity =
+        identity_of_content(IMAGE_KIND_KERNEL, piece->text, piece->n_bytes);
+    *ret_symbols = find_shared(symbolizer, &identity);
+    if (*ret_symbols) {
+        return 0;
+    }
+    int r = image_symbols_load_kernel(piece->text, piece->n_bytes, ret_symbols, reterr_error);
+    return r < 0 ? r : share(symbolizer, &identity, *ret_symbols);
+}
+
 static int load_kernel(struct symbolizer *symbolizer, struct image_symbols **ret_symbols,
                        struct error *reterr_error)
 {
@@ -194,14 +209,19 @@ static int load_kernel(struct symbolizer *symbolizer, struct image_symbols **ret
     if (r < 0) {
         return r;
     }
-    /* Modules come and go between runs: only the same text gives the same table. */
-    struct table_identity identity = identity_of_content(IMAGE_KIND_KERNEL, text, n_bytes);
-    *ret_symbols = find_shared(symbolizer, &identity);
-    if (*ret_symbols) {
-        return 0;
+    struct kallsyms_piece pieces[KALLSYMS_PART_N];
+    kallsyms_split(text, n_bytes, pieces);
+    for (size_t i = 0; i < KALLSYMS_PART_N; i++) {
+        struct error *reterr_part = i == KALLSYMS_PART_KERNEL ? reterr_error : NULL;
+        r = load_kernel_part(symbolizer, &pieces[i], &ret_symbols[i], reterr_part);
+        if (r < 0) {
+            ret_symbols[i] = NULL;
+        }
+        if (r < 0 && i == KALLSYMS_PART_KERNEL) {
+            return r;
+        }
     }
-    r = image_symbols_load_kernel(text, n_bytes, ret_symbols, reterr_error);
-    return r < 0 ? r : share(symbolizer, &identity, *ret_symbols);
+    return 0;
 }
 
 static int load_file(struct symbolizer *symbolizer, struct symbol_source *source,
@@ -231,10 +251,10 @@ static int load_file(struct symbolizer *symbolizer, struct symbol_source *source
 static void load(struct symbolizer *symbolizer, struct symbol_source *source)
 {
     struct error error = {0};
-    struct image_symbols *symbols = NULL;
+    struct image_symbols *symbols[KALLSYMS_PART_N] = {0};
     int r = source->image.kind == IMAGE_KIND_KERNEL
-                ? load_kernel(symbolizer, &symbols, &error)
-                : load_file(symbolizer, source, &symbols, &error);
+                ? load_kernel(symbolizer, symbols, &error)
+                : load_file(symbolizer, source, &symbols[0], &error);
     release_file(symbolizer, source);
     if (r < 0) {
         const char *reason = error_is_set(&error) ? error.message : "out of memory";
@@ -243,7 +263,9 @@ static void load(struct symbolizer *symbolizer, struct symbol_source *source)
         atomic_store_explicit(&source->state, SYMBOL_STATE_FAILED, memory_order_release);
         return;
     }
-    atomic_store_explicit(&source->symbols, symbols, memory_order_release);
+    for (size_t i = 0; i < KALLSYMS_PART_N; i++) {
+        atomic_store_explicit(&source->symbols[i], symbols[i], memory_order_release);
+    }
     atomic_store_explicit(&source->state, SYMBOL_STATE_LOADED, memory_order_release);
 }
 
@@ -379,7 +401,9 @@ struct symbol_source *symbolizer_announce(struct symbolizer *symbolizer, const s
     }
     bool has_code = has_code_of_its_own(image->kind);
     atomic_init(&source->is_wanted, false);
-    atomic_init(&source->symbols, NULL);
+    for (size_t i = 0; i < KALLSYMS_PART_N; i++) {
+        atomic_init(&source->symbols[i], NULL);
+    }
     atomic_init(&source->state, has_code ? SYMBOL_STATE_IDLE : SYMBOL_STATE_LOADED);
 
     pthread_mutex_lock(&symbolizer->lock);
@@ -423,13 +447,23 @@ static uint64_t offset_in_image(const struct image *image, uint64_t offset)
     return is_vdso_ip ? offset - image->start_ip : offset;
 }
 
+static struct image_symbols *get_table(const struct symbol_source *source, size_t part)
+{
+    return atomic_load_explicit(&source->symbols[part], memory_order_acquire);
+}
+
 const struct symbol *symbol_source_find(struct symbol_source *source, uint64_t offset,
                                         uint64_t *ret_image_addr)
 {
-    uint64_t image_addr = offset_in_image(&source->image, offset);
-    struct image_symbols *symbols = atomic_load_explicit(&source->symbols, memory_order_acquire);
-    const struct symbol *symbol =
-        symbols ? image_symbols_find(symbols, image_addr, &image_addr) : NULL;
+    uint64_t start_offset = offset_in_image(&source->image, offset);
+    uint64_t image_addr = start_offset;
+    const struct symbol *symbol = NULL;
+    for (size_t i = 0; i < KALLSYMS_PART_N && !symbol; i++) {
+        struct image_symbols *symbols = get_table(source, i);
+        if (symbols) {
+            symbol = image_symbols_find(symbols, start_offset, &image_addr);
+        }
+    }
     if (ret_image_addr) {
         *ret_image_addr = image_addr;
     }
@@ -448,10 +482,12 @@ void symbol_source_describe(struct symbol_source *source, struct symbol_source_i
         .state = atomic_load_explicit(&source->state, memory_order_acquire),
         .origin = "none",
     };
-    struct image_symbols *symbols = atomic_load_explicit(&source->symbols, memory_order_acquire);
-    if (symbols) {
-        ret_info->origin = symbols->origin;
-        ret_info->n_functions = function_table_count(symbols->functions);
+    for (size_t i = 0; i < KALLSYMS_PART_N; i++) {
+        const struct image_symbols *symbols = get_table(source, i);
+        if (symbols) {
+            ret_info->origin = i == 0 ? symbols->origin : ret_info->origin;
+            ret_info->n_functions += function_table_count(symbols->functions);
+        }
     }
     if (ret_info->state == SYMBOL_STATE_FAILED) {
         memcpy(ret_info->failure, source->failure, sizeof(ret_info->failure));

@@ -11,9 +11,9 @@ import pytest
 import place
 from private_server import wait_until
 
-PYTHON_WORK = ("import json\nd = {str(i): [i, str(i) * 3, {'x': i}] for i in range(3000)}\n"
-               "n = 0\nfor _ in range(%d):\n    n += len(json.loads(json.dumps(d, sort_keys=True)))\n"
-               "print(n)\n")
+PYTHON_WORK = ("def collatz(n):\n    steps = 0\n    while n != 1:\n"
+               "        n = n // 2 if n %% 2 == 0 else 3 * n + 1\n        steps += 1\n"
+               "    return steps\nprint(max(collatz(i) for i in range(1, %d)))\n")
 SQL_WORK = ("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < %d) "
             "SELECT count(DISTINCT x %% 1000), sum(length(hex(x * 7919))) FROM n;")
 NODE_WORK = ("let n = 0; const end = Date.now() + %d; while (Date.now() < end) { n += "
@@ -22,7 +22,7 @@ NODE_WORK = ("let n = 0; const end = Date.now() + %d; while (Date.now() < end) {
 
 
 def c_source(n_functions):
-    lines = ["#include <stdio.h>", "#include <math.h>"]
+    lines = ["double sin(double);", "double sqrt(double);", "int printf(const char *, ...);"]
     for i in range(n_functions):
         lines.append(f"double f{i}(double x, int n) {{ double s = {i}; for (int i = 0; i < n; i++) "
                      f"{{ s += sin(x * i + {i}) / (i + 1); if (s > 1e6) {{ s = sqrt(s) - x; }} "
@@ -45,7 +45,7 @@ class Program:
         self.functions, self.images, self.children = (), (), False
         folder = stax.folder
         if name == "python3":
-            self.command = [need("python3"), "-c", PYTHON_WORK % 250]
+            self.command = [need("python3"), "-c", PYTHON_WORK % 100000]
             self.images = ("python3",)
             self.functions = ("_PyEval_EvalFrameDefault",)
         elif name == "sqlite3":
@@ -53,13 +53,13 @@ class Program:
             self.images = ("libsqlite3.so", "sqlite3")
         elif name == "xz":
             data = folder / "data"
-            data.write_bytes(b"".join(b"%d line of text %d\n" % (i, i * i) for i in range(120000)))
+            data.write_bytes(b"".join(b"%d line of text %d\n" % (i, i * i) for i in range(80000)))
             os.chmod(data, 0o644)
             self.command = [need("xz"), "-9", "-k", "-c", "-T1", data]
             self.images = ("liblzma.so",)
         elif name == "gcc":
             source = folder / "big.c"
-            source.write_text(c_source(500))
+            source.write_text(c_source(300))
             os.chmod(source, 0o644)
             cc1 = subprocess.run([need("gcc"), "-print-prog-name=cc1"], capture_output=True,
                                  text=True, check=True).stdout.strip()
@@ -93,6 +93,7 @@ def test_launch(anybody, name, report):
     stax = anybody
     program = Program(stax, name)
     alone = stax.run(*program.command, text=False)
+    assert alone.returncode == 0, alone
     under = stax.run(stax.bin / "stax", "record", "-q", "--", *program.command, text=False)
     assert (under.returncode, under.stdout, under.stderr) == (0, alone.stdout, alone.stderr)
     check_profile(stax, program, stax.last_run())

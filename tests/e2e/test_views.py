@@ -62,8 +62,6 @@ def test_whole_run(recorded):
     ("--focus", "serve", "--exclude", "render"), ("--focus", "work_20", "--from", "1", "--to", "2"),
 ], ids=" ".join)
 def test_views_agree(recorded, options):
-    if "1h" in options:
-        options = tuple("60m" if o == "1h" else o for o in options)
     answers = views(recorded, *options)
     top, flame = answers["top"], answers["flame"]
     for field in ("active_ns", "cpu_ns", "samples"):

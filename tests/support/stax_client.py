@@ -35,7 +35,7 @@ class Client:
         line = self.lines.readline()
         return json.loads(line) if line else None
 
-    def call(self, method, **params):
+    def call(self, method, /, **params):
         self.n_requests += 1
         request = {"jsonrpc": "2.0", "id": self.n_requests, "method": method}
         if params:
@@ -52,7 +52,7 @@ class Client:
                     raise RpcError(answer["error"])
                 return answer["result"]
 
-    def subscribe(self, method, min_interval_ms=250, **params):
+    def subscribe(self, method, /, min_interval_ms=250, **params):
         return self.call("subscribe", method=method, params=params,
                          min_interval_ms=min_interval_ms)["subscription"]
 

@@ -46,7 +46,7 @@ struct capture {
     struct perf_attr_config attrs;
     int sample_filter_fd, outputs_fd, sched_program_fd, sched_link_fd; /* wide */
     struct birth_period birth_period;                                  /* task */
-    uint64_t n_births_seen;
+    uint64_t n_births_seen, cpu_time_told_at_ns;
     struct pollfd *poll_fds;
     char description[128];
     char notes[PERF_SESSION_NOTES_MAX][400];

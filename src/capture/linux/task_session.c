@@ -21,6 +21,8 @@
 /* Attached to more threads than this, the newborn of the others keep the nominal period. */
 #define TENDED_EVENTS_MAX 256u
 
+#define CPU_TIME_EVERY_NS (200 * NS_PER_MS)
+
 struct opening {
     struct capture *capture;
     struct hash_table covered; /* tid → 1 */
@@ -139,8 +141,36 @@ int task_session_open(struct capture *capture, struct error *reterr_error)
     return r;
 }
 
+/*
+ * The kernel's own account of the process: per-thread totals are not to be had
+ * in event order, this one is, and it settles how late switch records are.
+ */
+static void tell_cpu_time(struct capture *capture)
+{
+    clockid_t clock;
+    struct timespec total;
+    uint64_t now_ns = clock_now_ns();
+    if (now_ns - capture->cpu_time_told_at_ns < CPU_TIME_EVERY_NS || capture->config.no_off_cpu ||
+        capture->config.follow_children ||
+        clock_getcpuclockid((pid_t)capture->config.pid, &clock) != 0 ||
+        clock_gettime(clock, &total) != 0) {
+        return;
+    }
+    capture->cpu_time_told_at_ns = now_ns;
+    const struct event event = {
+        .kind = EVENT_THREAD,
+        .time_ns = now_ns,
+        .pid = capture->config.pid,
+        .tid = capture->config.pid,
+        .thread = {.change = EVENT_THREAD_CPU_TIME,
+                   .cpu_time_ns = (uint64_t)total.tv_sec * NS_PER_S + (uint64_t)total.tv_nsec},
+    };
+    (void)event_batch_add(event_merge_batch(capture->merge, 0), &event);
+}
+
 void task_session_tend(struct capture *capture)
 {
+    tell_cpu_time(capture);
     uint64_t n_births = capture->translator.n_births - capture->n_births_seen;
     capture->n_births_seen = capture->translator.n_births;
     uint64_t period_ns = birth_period_next(&capture->birth_period, n_births);

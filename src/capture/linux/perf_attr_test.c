@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+#include <time.h>
+
+#include "capture/linux/perf_attr.h"
+#include "decode/perf_abi.h"
+
+/* What the decoder relies on, whatever the event is for. */
+static void assert_decodable(const struct perf_event_attr *attr)
+{
+    assert_int_equal(attr->size, sizeof(*attr));
+    assert_int_equal(attr->type, PERF_TYPE_SOFTWARE);
+    assert_int_equal(attr->sample_type & PERF_ABI_FORMAT_BASE, PERF_ABI_FORMAT_BASE);
+    assert_true(attr->sample_id_all);
+    assert_true(attr->use_clockid);
+    assert_int_equal(attr->clockid, CLOCK_MONOTONIC);
+    assert_true(attr->disabled);
+    assert_true(attr->exclude_hv);
+    assert_false(attr->freq);
+    assert_int_equal(attr->read_format, 0);
+}
+
+static const struct perf_attr_config plain = {.period_ns = 1111111, .wakeup_bytes = 4096};
+
+static void samples_come_by_the_cpu_clock_with_their_callers(void **state)
+{
+    (void)state;
+    struct perf_event_attr attr;
+    memset(&attr, 0xff, sizeof(attr));
+    perf_attr_samples(&plain, false, &attr);
+    assert_decodable(&attr);
+    assert_int_equal(attr.config, PERF_COUNT_SW_CPU_CLOCK);
+    assert_int_equal(attr.sample_period, 1111111);
+    assert_int_equal(attr.sample_type, PERF_ABI_FORMAT_STACK);
+    assert_true(attr.watermark);
+    assert_int_equal(attr.wakeup_watermark, 4096);
+    assert_false(attr.exclude_kernel);
+    assert_false(attr.exclude_user);
+    assert_false(attr.exclude_callchain_kernel);
+    assert_false(attr.exclude_callchain_user);
+    assert_false(attr.inherit);
+    assert_false(attr.mmap || attr.mmap2 || attr.comm || attr.task || attr.context_switch);
+}
+
+static void the_side_band_is_complete(void **state)
+{
+    (void)state;
+    struct perf_attr_config config = plain;
+    config.with_switches = true;
+    struct perf_event_attr with, alone;
+    perf_attr_samples(&config, true, &with);
+    perf_attr_side_band(&config, &alone);
+    assert_decodable(&with);
+    assert_decodable(&alone);
+    const struct perf_event_attr *both[] = {&with, &alone};
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(both[i]->mmap && both[i]->mmap2 && both[i]->comm && both[i]->comm_exec &&
+                    both[i]->task);
+    }
+    assert_true(with.context_switch);
+    assert_int_equal(alone.config, PERF_COUNT_SW_DUMMY);
+    assert_false(alone.context_switch); /* switches of everybody would be a flood */
+
+    config.with_switches = false;
+    perf_attr_samples(&config, true, &with);
+    assert_false(with.context_switch);
+}
+
+static void who_inherits(void **state)
+{
+    (void)state;
+    struct perf_attr_config config = plain;
+    struct perf_event_attr attr;
+    config.inherit_threads = true;
+    perf_attr_samples(&config, true, &attr);
+    assert_true(attr.inherit);
+    assert_true(attr.inherit_thread); /* threads, and no process */
+    config.inherit_children = true;
+    perf_attr_samples(&config, true, &attr);
+    assert_true(attr.inherit);
+    assert_false(attr.inherit_thread);
+    config.inherit_threads = config.inherit_children = false;
+    perf_attr_samples(&config, true, &attr);
+    assert_false(attr.inherit);
+    assert_false(attr.inherit_thread);
+}
+
+static void how_much_of_the_kernel_is_seen(void **state)
+{
+    (void)state;
+    struct perf_attr_config config = plain;
+    struct perf_event_attr attr;
+    config.exclude_kernel = true;
+    perf_attr_samples(&config, true, &attr);
+    assert_true(attr.exclude_kernel);
+    perf_attr_side_band(&config, &attr);
+    assert_true(attr.exclude_kernel);
+    config.exclude_kernel = false;
+    config.no_kernel_frames = true; /* its time counts, its frames are not wanted */
+    perf_attr_samples(&config, true, &attr);
+    assert_false(attr.exclude_kernel);
+    assert_true(attr.exclude_callchain_kernel);
+}
+
+static void switches_come_one_by_one(void **state)
+{
+    (void)state;
+    struct perf_event_attr attr;
+    perf_attr_sched(&plain, &attr);
+    assert_decodable(&attr);
+    assert_int_equal(attr.config, PERF_COUNT_SW_BPF_OUTPUT);
+    assert_int_equal(attr.sample_period, 1);
+    assert_int_equal(attr.sample_type, PERF_ABI_FORMAT_SCHED);
+    assert_false(attr.mmap || attr.comm || attr.task || attr.context_switch);
+}
+
+/* Our own copy of the numbers is the kernel's. */
+static void our_numbers_are_the_kernels(void **state)
+{
+    (void)state;
+    assert_int_equal(PERF_ABI_SAMPLE_TID, PERF_SAMPLE_TID);
+    assert_int_equal(PERF_ABI_SAMPLE_TIME, PERF_SAMPLE_TIME);
+    assert_int_equal(PERF_ABI_SAMPLE_CALLCHAIN, PERF_SAMPLE_CALLCHAIN);
+    assert_int_equal(PERF_ABI_SAMPLE_CPU, PERF_SAMPLE_CPU);
+    assert_int_equal(PERF_ABI_SAMPLE_PERIOD, PERF_SAMPLE_PERIOD);
+    assert_int_equal(PERF_ABI_SAMPLE_RAW, PERF_SAMPLE_RAW);
+    assert_int_equal(PERF_ABI_SAMPLE_IDENTIFIER, PERF_SAMPLE_IDENTIFIER);
+    assert_int_equal(PERF_ABI_RECORD_MMAP, PERF_RECORD_MMAP);
+    assert_int_equal(PERF_ABI_RECORD_LOST, PERF_RECORD_LOST);
+    assert_int_equal(PERF_ABI_RECORD_COMM, PERF_RECORD_COMM);
+    assert_int_equal(PERF_ABI_RECORD_EXIT, PERF_RECORD_EXIT);
+    assert_int_equal(PERF_ABI_RECORD_THROTTLE, PERF_RECORD_THROTTLE);
+    assert_int_equal(PERF_ABI_RECORD_UNTHROTTLE, PERF_RECORD_UNTHROTTLE);
+    assert_int_equal(PERF_ABI_RECORD_FORK, PERF_RECORD_FORK);
+    assert_int_equal(PERF_ABI_RECORD_SAMPLE, PERF_RECORD_SAMPLE);
+    assert_int_equal(PERF_ABI_RECORD_MMAP2, PERF_RECORD_MMAP2);
+    assert_int_equal(PERF_ABI_RECORD_LOST_SAMPLES, PERF_RECORD_LOST_SAMPLES);
+    assert_int_equal(PERF_ABI_RECORD_SWITCH, PERF_RECORD_SWITCH);
+    assert_int_equal(PERF_ABI_MISC_MMAP_BUILD_ID, PERF_RECORD_MISC_MMAP_BUILD_ID);
+    assert_int_equal(PERF_ABI_MISC_COMM_EXEC, PERF_RECORD_MISC_COMM_EXEC);
+    assert_int_equal(PERF_ABI_MISC_SWITCH_OUT, PERF_RECORD_MISC_SWITCH_OUT);
+    assert_int_equal(PERF_ABI_MISC_SWITCH_OUT_PREEMPT, PERF_RECORD_MISC_SWITCH_OUT_PREEMPT);
+    assert_int_equal(PERF_ABI_CONTEXT_MAX, (uint64_t)PERF_CONTEXT_MAX);
+    assert_int_equal(PERF_ABI_CONTEXT_KERNEL, (uint64_t)PERF_CONTEXT_KERNEL);
+    assert_int_equal(PERF_ABI_CONTEXT_USER, (uint64_t)PERF_CONTEXT_USER);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(samples_come_by_the_cpu_clock_with_their_callers),
+        cmocka_unit_test(the_side_band_is_complete),
+        cmocka_unit_test(who_inherits),
+        cmocka_unit_test(how_much_of_the_kernel_is_seen),
+        cmocka_unit_test(switches_come_one_by_one),
+        cmocka_unit_test(our_numbers_are_the_kernels),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
