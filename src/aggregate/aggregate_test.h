@@ -105,15 +105,16 @@ static inline uint64_t random_life_below(struct random_life *life, uint64_t boun
     return (life->state >> 20) % bound;
 }
 
-/* A stack of up to 12 frames out of few functions, recursion included; now and then an empty one. */
+/* One of 200 stacks of up to 12 frames out of few functions, recursion included; now and then none. */
 static inline uint32_t random_life_stack(struct random_life *life, uint64_t *ret_ips)
 {
-    if (random_life_below(life, 40) == 0) {
+    struct random_life stack = {.state = random_life_below(life, 200)};
+    if (stack.state == 0) {
         return 0;
     }
-    uint32_t n_ips = 1 + (uint32_t)random_life_below(life, 12);
+    uint32_t n_ips = 1 + (uint32_t)random_life_below(&stack, 12);
     for (uint32_t i = 0; i < n_ips; i++) {
-        ret_ips[i] = 0x10000 + 0x1000 * random_life_below(life, 8) + random_life_below(life, 4);
+        ret_ips[i] = 0x10001 + 0x1000 * random_life_below(&stack, 8) + random_life_below(&stack, 4);
     }
     return n_ips;
 }

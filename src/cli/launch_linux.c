@@ -22,6 +22,8 @@
 #define STATUS_SIGNAL_BASE 128
 #define STATUS_ABORTED 125
 #define WRITTEN_MAX_BYTES 4096
+#define BURST_MAX 32
+#define BURST_NS 10000000       /* see handle_burst() */
 #define STOP_SETTLE_NS 20000000 /* see follow_stop() */
 
 struct launch {
@@ -240,17 +242,6 @@ static void follow_stop(const struct launch *launch, const struct launch_listene
     }
 }
 
-/* Was it the terminal, or somebody who sent it to all of the group? Then the target has it. */
-static bool is_for_group(const struct launch *launch, const struct signalfd_siginfo *info)
-{
-    if (info->ssi_code == SI_KERNEL) {
-        return info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT ||
-               info->ssi_signo == SIGHUP || info->ssi_signo == SIGWINCH ||
-               info->ssi_signo == SIGTSTP;
-    }
-    return group_ear_has_heard(&launch->ear, (int)info->ssi_signo, (pid_t)info->ssi_pid);
-}
-
 static void pass_on(const struct launch *launch, const struct signalfd_siginfo *info)
 {
     if (info->ssi_code != SI_KERNEL && (pid_t)info->ssi_pid == launch->pid) {
@@ -262,6 +253,65 @@ static void pass_on(const struct launch *launch, const struct signalfd_siginfo *
     } else {
         kill(launch->pid, (int)info->ssi_signo);
     }
+}
+
+/* What came within one moment; the same signal of the same sender counts once, as when pending. */
+struct burst {
+    struct signalfd_siginfo items[BURST_MAX];
+    size_t n_items;
+};
+
+static void collect(const struct launch *launch, struct burst *burst)
+{
+    struct signalfd_siginfo info;
+    while (burst->n_items < BURST_MAX &&
+           read(launch->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        bool is_new = info.ssi_signo != SIGCHLD;
+        bool is_queued = (int)info.ssi_signo >= SIGRTMIN; /* these never merge */
+        for (size_t i = 0; i < burst->n_items && is_new && !is_queued; i++) {
+            const struct signalfd_siginfo *other = &burst->items[i];
+            is_new = other->ssi_signo != info.ssi_signo || other->ssi_code != info.ssi_code ||
+                     other->ssi_pid != info.ssi_pid;
+        }
+        if (is_new) {
+            burst->items[burst->n_items++] = info;
+        }
+    }
+}
+
+static bool is_from_terminal(const struct signalfd_siginfo *info)
+{
+    return info->ssi_code == SI_KERNEL &&
+           (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT || info->ssi_signo == SIGHUP ||
+            info->ssi_signo == SIGWINCH || info->ssi_signo == SIGTSTP);
+}
+
+/* Returns how many of them were a Ctrl-C, of the terminal or sent to all of the group. */
+static unsigned handle_burst(const struct launch *launch, struct burst *burst)
+{
+    bool needs_ear = false;
+    for (size_t i = 0; i < burst->n_items; i++) {
+        needs_ear = needs_ear || burst->items[i].ssi_code != SI_KERNEL;
+    }
+    if (needs_ear) {
+        /* timeout(1) signals its child first and then the group: one moment, one signal. */
+        nanosleep(&(struct timespec){.tv_nsec = BURST_NS}, NULL);
+        collect(launch, burst);
+    }
+    unsigned n_interrupts = 0;
+    for (size_t i = 0; i < burst->n_items; i++) {
+        const struct signalfd_siginfo *info = &burst->items[i];
+        bool is_for_group =
+            is_from_terminal(info) ||
+            (info->ssi_code != SI_KERNEL &&
+             group_ear_has_heard(&launch->ear, (int)info->ssi_signo, (pid_t)info->ssi_pid));
+        if (!is_for_group) {
+            pass_on(launch, info);
+        } else if (info->ssi_signo == SIGINT) {
+            n_interrupts++;
+        }
+    }
+    return n_interrupts;
 }
 
 int launch_wait(struct launch *launch, const struct launch_listener *listener)
@@ -280,18 +330,15 @@ int launch_wait(struct launch *launch, const struct launch_listener *listener)
         }
         follow_stop(launch, listener);
         struct pollfd wanted = {.fd = launch->signal_fd, .events = POLLIN};
-        if (poll(&wanted, 1, -1) < 0 && errno != EINTR) {
+        if (poll(&wanted, 1, -1) <= 0) {
             continue;
         }
-        struct signalfd_siginfo info;
-        while (read(launch->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-            if (info.ssi_signo == SIGCHLD) {
-                continue;
-            }
-            if (!is_for_group(launch, &info)) {
-                pass_on(launch, &info);
-            } else if (info.ssi_signo == SIGINT && listener->on_interrupt) {
-                listener->on_interrupt(listener->userdata, ++n_interrupts);
+        struct burst burst = {.n_items = 0};
+        collect(launch, &burst);
+        for (unsigned n = handle_burst(launch, &burst); n > 0; n--) {
+            n_interrupts++;
+            if (listener->on_interrupt) {
+                listener->on_interrupt(listener->userdata, n_interrupts);
             }
         }
     }

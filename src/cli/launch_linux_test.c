@@ -221,6 +221,12 @@ static void send_usr1_to_stax_twice(pid_t launcher)
     kill(launcher, SIGUSR1);
 }
 
+static void send_usr1_to_both(pid_t launcher)
+{
+    kill(launcher, SIGUSR1);
+    kill(-launcher, SIGUSR1);
+}
+
 static void send_interrupt_to_group(pid_t launcher)
 {
     kill(-launcher, SIGINT);
@@ -256,6 +262,7 @@ static void a_signal_for_the_group_arrives_once(void **state)
 {
     (void)state;
     assert_int_equal(run_signalled(COUNTING, send_usr1_to_group), 1);
+    assert_int_equal(run_signalled(COUNTING, send_usr1_to_both), 1);
 }
 
 static void interrupts_of_the_group_are_counted(void **state)

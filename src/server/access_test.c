@@ -129,7 +129,7 @@ static void test_live_socket_is_left_alone(void **state)
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(fd, 0), 0);
+    assert_int_equal(listen(fd, 8), 0);
     assert_int_equal(open_access(&access, &error), -EADDRINUSE);
     int caller = connect_to(path);
     assert_true(caller >= 0);

@@ -2,6 +2,7 @@
 /*
  * stax-server - records, folds and answers; started by `stax record`, or by hand
  */
+#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -38,6 +39,8 @@ static const char help[] =
     "Example:\n"
     "  stax-server --socket /tmp/mine.sock &\n"
     "  stax --server /tmp/mine.sock record -- ./program\n";
+
+#define MAPPED_BLOCK_BYTES (256 * 1024)
 
 struct options {
     const char *socket_path, *log_path;
@@ -120,6 +123,18 @@ static int fail(const struct error *error)
     return EXIT_FAILURE;
 }
 
+/*
+ * A run reserves directories of many megabytes of which it touches little.
+ * glibc raises its threshold for mapping memory after the first large free(),
+ * and from then on hands out heap that must be zeroed, that is touched, and
+ * stays: ten megabytes for every short run. A fixed threshold keeps large
+ * blocks mappings of their own.
+ */
+static void keep_large_blocks_mapped(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BLOCK_BYTES);
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.socket_path = NULL};
@@ -133,6 +148,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     log_open("stax-server", getenv("STAX_LOG"));
+    keep_large_blocks_mapped();
     raise_descriptor_limit();
     setenv("UV_THREADPOOL_SIZE", "4", 1);
     if (rpc_socket_path(options.socket_path, path, sizeof(path), &error) < 0) {

@@ -82,9 +82,7 @@ static void *aggregator_main(void *userdata)
             latest = snapshot_unref(latest);
             complete_until_ns = slab->complete_until_ns;
             is_over = slab->is_last;
-            if (!is_over) {
-                apply(run, slab);
-            }
+            apply(run, slab);
             run_ingest_return(run->ingest, slab);
         }
         if (!is_over && has_askers(run)) {
@@ -238,6 +236,7 @@ void run_join(struct run *run)
         pthread_join(run->aggregator_thread, NULL);
         run->has_aggregator_thread = false;
     }
+    run_ingest_retire(run->ingest);
 }
 
 run_id run_get_id(const struct run *run)

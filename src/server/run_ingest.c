@@ -29,7 +29,7 @@
 struct run_ingest {
     struct run_slab *slabs;
     size_t n_slabs;
-    struct run_slab last;
+    struct run_slab last; /* always there, so that a run can end whatever is under way */
     struct spsc_queue *filled; /* producer → consumer */
     struct spsc_queue *pool;   /* consumer → producer */
     struct doorbell consumer_bell;
@@ -82,17 +82,28 @@ int run_ingest_new(const struct run_ingest_config *config, struct run_ingest **r
         }
         spsc_queue_push(ingest->pool, &ingest->slabs[i]);
     }
+    const struct event_batch_limits last = {
+        .n_events = 1, .n_ips = 1, .n_images = 1, .text_bytes = 1};
+    if (event_batch_new(&last, &ingest->last.batch) < 0) {
+        return -ENOMEM;
+    }
     *ret_ingest = TAKE_PTR(owned);
     return 0;
+}
+
+void run_ingest_retire(struct run_ingest *ingest)
+{
+    for (size_t i = 0; ingest->slabs && i < ingest->n_slabs; i++) {
+        ingest->slabs[i].batch = event_batch_free(ingest->slabs[i].batch);
+    }
 }
 
 struct run_ingest *run_ingest_free(struct run_ingest *ingest)
 {
     if (ingest) {
-        for (size_t i = 0; ingest->slabs && i < ingest->n_slabs; i++) {
-            event_batch_free(ingest->slabs[i].batch);
-        }
+        run_ingest_retire(ingest);
         free(ingest->slabs);
+        event_batch_free(ingest->last.batch);
         spsc_queue_free(ingest->filled);
         spsc_queue_free(ingest->pool);
         doorbell_release(&ingest->consumer_bell);
@@ -181,13 +192,18 @@ static bool add(struct run_ingest *ingest, const struct event *event)
     return event_batch_add_deep(ingest->open->batch, event);
 }
 
-static void tell_lost(struct run_ingest *ingest, uint64_t time_ns)
+static struct event lost_event(const struct run_ingest *ingest)
 {
-    const struct event lost = {
+    return (struct event){
         .kind = EVENT_LOST,
-        .time_ns = time_ns,
+        .time_ns = ingest->latest_ns,
         .lost = {.cause = EVENT_LOST_QUEUE_FULL, .count = ingest->n_lost_untold},
     };
+}
+
+static void tell_lost(struct run_ingest *ingest)
+{
+    const struct event lost = lost_event(ingest);
     if (add(ingest, &lost)) {
         ingest->n_lost_untold = 0;
     }
@@ -205,8 +221,9 @@ static int on_events(void *userdata, const struct event *events, size_t n_events
         ingest->n_lost_untold++;
         atomic_fetch_add_explicit(&ingest->n_lost, 1, memory_order_relaxed);
     }
-    if (ingest->n_lost_untold > 0) {
-        tell_lost(ingest, ingest->latest_ns);
+    /* Not while room is short: the drops so far are told together when it is over. */
+    if (ingest->n_lost_untold > 0 && ingest->open && !ingest->open_is_reserved) {
+        tell_lost(ingest);
     }
     if (n_under_way(ingest) < ingest->n_slabs / 2) {
         hand_over_open(ingest);
@@ -228,20 +245,22 @@ void run_ingest_progress(struct run_ingest *ingest, uint64_t complete_until_ns)
         return;
     }
     if (ingest->open || open_slab(ingest)) {
+        if (ingest->n_lost_untold > 0) {
+            tell_lost(ingest);
+        }
         hand_over_open(ingest);
     }
 }
 
 void run_ingest_end(struct run_ingest *ingest, uint64_t end_ns)
 {
-    if (ingest->n_lost_untold > 0) {
-        tell_lost(ingest, ingest->latest_ns);
-    }
     hand_over_open(ingest);
-    ingest->last = (struct run_slab){
-        .is_last = true,
-        .complete_until_ns = end_ns > ingest->latest_ns ? end_ns : ingest->latest_ns,
-    };
+    if (ingest->n_lost_untold > 0) {
+        const struct event lost = lost_event(ingest);
+        event_batch_add(ingest->last.batch, &lost);
+    }
+    ingest->last.is_last = true;
+    ingest->last.complete_until_ns = end_ns > ingest->latest_ns ? end_ns : ingest->latest_ns;
     hand_over(ingest, &ingest->last);
 }
 

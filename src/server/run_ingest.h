@@ -40,7 +40,7 @@ struct run_ingest_config {
 };
 
 struct run_slab {
-    struct event_batch *batch; /* NULL in the last one */
+    struct event_batch *batch;
     uint64_t complete_until_ns;
     bool is_last; /* nothing follows; complete_until_ns is the end of the run */
 };
@@ -58,6 +58,9 @@ struct run_ingest_stats {
 int run_ingest_new(const struct run_ingest_config *config, struct run_ingest **ret_ingest);
 struct run_ingest *run_ingest_free(struct run_ingest *ingest);
 DEFINE_FREEP(run_ingest);
+
+/* The run is over and both threads are gone: frees the slabs, keeps the figures. */
+void run_ingest_retire(struct run_ingest *ingest);
 
 /* The producer's side. */
 struct event_sink run_ingest_sink(struct run_ingest *ingest);

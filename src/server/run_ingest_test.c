@@ -101,7 +101,10 @@ static void test_drops_are_counted_and_told(void **state)
     uint64_t n_samples = 0, n_told = 0, latest_ns = 0;
     struct run_slab *slab;
     run_ingest_end(ingest, 0);
-    while (!(slab = run_ingest_next(ingest))->is_last) {
+    bool is_over = false;
+    while (!is_over) {
+        slab = run_ingest_next(ingest);
+        is_over = slab->is_last;
         for (size_t i = 0; i < event_batch_count(slab->batch); i++) {
             const struct event *event = event_batch_get(slab->batch, i);
             assert_true(event->time_ns >= latest_ns);

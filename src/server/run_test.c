@@ -206,7 +206,6 @@ static void check_failed(const struct start_request *request, const char *code)
 {
     struct run *run = start(request);
     wait_for(run, RUN_PHASE_FAILED);
-    uv_sem_wait(&changed);
     run_join(run);
     assert_string_equal(run_get_error(run)->code, code);
     assert_true(run_get_error(run)->message[0] != '\0');

@@ -54,7 +54,7 @@ static void test_a_child(void **state)
         close(ready[0]);
         fcntl(ready[1], F_SETFD, FD_CLOEXEC);
         dup2(blocking[0], STDIN_FILENO);
-        execv("/bin/sh", (char *[]){"sh", "-c", "read line", "a b", "", NULL});
+        execv("/bin/sh", (char *[]){"sh", "-c", "read line", "", "a b", NULL});
         _exit(127);
     }
     close(ready[1]);
@@ -64,7 +64,7 @@ static void test_a_child(void **state)
     assert_int_equal(open_pid(pid, &target, &error), 0);
     assert_int_equal(target.pid, pid);
     assert_true(target.pidfd >= 0);
-    assert_string_equal(target.command, "sh -c 'read line' 'a b' ''");
+    assert_string_equal(target.command, "sh -c 'read line' '' 'a b'");
 
     struct pollfd gone = {.fd = target.pidfd, .events = POLLIN};
     assert_int_equal(poll(&gone, 1, 0), 0);

@@ -105,7 +105,7 @@ def test_memory_limit_is_kept(stax):
     """Past --max-memory the oldest raw events are folded; the whole run's figures stay."""
     truth, run = stax.truth("shares", "--seconds", 3, "--threads", 2, "--burst-us", 200,
                             options=("-F", "10000", "--max-memory", "1M"))
-    assert run["lost"] == 0
+    assert run["lost"] == 0, stax.json("diagnose")["lost"]
     totals = stax.json("threads")["totals"]
     assert abs(totals["cpu_ns"] / truth["process_cpu_ns"] - 1) < 0.01
     if run["folded_until_ns"] > 0:

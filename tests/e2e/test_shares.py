@@ -42,14 +42,14 @@ def check_cpu(stax, truth, report, what):
     assert abs(whole) <= 1 and all(abs(d) <= 1 for d in off), (whole, off)
 
 
-def check_nothing_lost(run):
-    assert run["lost"] == 0 and run["state"] == "stopped", run
+def check_nothing_lost(stax, run):
+    assert run["lost"] == 0 and run["state"] == "stopped", stax.json("diagnose")["lost"]
 
 
 def test_900_hz_ten_seconds(anybody, report):
     stax = anybody
     truth, run = stax.truth("shares", "--seconds", 10)
-    check_nothing_lost(run)
+    check_nothing_lost(stax, run)
     check_shares(stax, truth, 1.5, report, "900 Hz, 10 s")
     check_cpu(stax, truth, report, "900 Hz, 10 s")
     top = stax.json("top", "-n", 0)
@@ -84,10 +84,17 @@ def check_callers(flame):
         assert right >= 0.99 * whole, (name, weights[name])
 
 
+@pytest.mark.xfail(reason="the first step out of a function without a frame needs CFI", strict=False)
+def test_caller_of_a_frameless_leaf(stax):
+    """What gcc -O2 -fno-omit-frame-pointer makes of a hot loop."""
+    stax.truth("shares_frameless", "--seconds", 1)
+    check_callers(stax.json("flame", "-d", 0, "--threshold-pct", 0))
+
+
 def test_cpu_time_at_49_hz(anybody, report):
     stax = anybody
     truth, run = stax.truth("shares", "--seconds", 4, "--threads", 2, options=("-F", "49"))
-    check_nothing_lost(run)
+    check_nothing_lost(stax, run)
     check_cpu(stax, truth, report, "49 Hz, 2 threads")
 
 
@@ -96,14 +103,14 @@ def test_cpu_time_of_200_us_bursts(anybody, report, frequency):
     stax = anybody
     truth, run = stax.truth("shares", "--seconds", 4, "--burst-us", 200,
                             options=("-F", str(frequency)))
-    check_nothing_lost(run)
+    check_nothing_lost(stax, run)
     check_cpu(stax, truth, report, f"200 µs bursts, {frequency} Hz")
 
 
 def test_threads_that_live_2_ms(anybody, report):
     stax = anybody
     truth, run = stax.truth("shares", "--seconds", 7, "--thread-ms", 2, "--threads", 2)
-    check_nothing_lost(run)
+    check_nothing_lost(stax, run)
     assert truth["threads_lived"] > 1000
     assert stax.json("threads", "-n", 1)["threads"] >= truth["threads_lived"]
     check_shares(stax, truth, 2.5, report, "threads of 2 ms")
@@ -115,7 +122,7 @@ def test_threads_that_live_2_ms(anybody, report):
 def test_bursts_of_different_length(anybody, report):
     stax = anybody
     truth, run = stax.truth("shares", "--seconds", 7, "--burst-mix", "--threads", 2)
-    check_nothing_lost(run)
+    check_nothing_lost(stax, run)
     check_shares(stax, truth, 2.5, report, "bursts of 0.2–3 ms")
     check_cpu(stax, truth, report, "bursts of 0.2–3 ms")
 

@@ -26,6 +26,17 @@
 #include "burn.h"
 #include "truth.h"
 
+/*
+ * Even with -fno-omit-frame-pointer gcc sets up no frame in a function that calls
+ * nothing and keeps nothing on its stack; its caller is then missing from every
+ * frame-pointer chain. Asking for the frame's address makes it set one up.
+ */
+#ifdef FRAMELESS_LEAVES
+#define LEAF_FRAME()
+#else
+#define LEAF_FRAME() __asm__ volatile("" : : "r"(__builtin_frame_address(0)))
+#endif
+
 #define FUNCTION_N 3
 #define DECK_MAX 64
 #define THREADS_TOLD_MAX 512
@@ -72,6 +83,8 @@ void housekeep(uint64_t n_iterations, struct account *account);
 __attribute__((noinline)) void work_50(uint64_t n_iterations)
 {
     uint64_t x = 50;
+
+    LEAF_FRAME();
     for (uint64_t i = 0; i < n_iterations; i++) {
         BURN_STEP(x, UINT64_C(6364136223846793005));
     }
@@ -80,6 +93,8 @@ __attribute__((noinline)) void work_50(uint64_t n_iterations)
 __attribute__((noinline)) void work_30(uint64_t n_iterations)
 {
     uint64_t x = 30;
+
+    LEAF_FRAME();
     for (uint64_t i = 0; i < n_iterations; i++) {
         BURN_STEP(x, UINT64_C(2862933555777941757));
     }
@@ -88,6 +103,8 @@ __attribute__((noinline)) void work_30(uint64_t n_iterations)
 __attribute__((noinline)) void work_20(uint64_t n_iterations)
 {
     uint64_t x = 20;
+
+    LEAF_FRAME();
     for (uint64_t i = 0; i < n_iterations; i++) {
         BURN_STEP(x, UINT64_C(3202034522624059733));
     }

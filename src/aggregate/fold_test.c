@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "aggregate/aggregate_internal.h"
+#include "aggregate/aggregate_test.h"
+
+#define MAX_BYTES (3u << 20)
+
+/* The same run twice: once with little memory, once with all it wants. */
+struct fixture {
+    struct aggregate *small, *large;
+    struct random_life small_life, large_life;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    const struct aggregate_config bounded = {.max_memory_bytes = MAX_BYTES}, unbounded = {0};
+    assert_int_equal(aggregate_new(&bounded, &fixture.small), 0);
+    assert_int_equal(aggregate_new(&unbounded, &fixture.large), 0);
+    fixture.small_life = (struct random_life){
+        .state = 5, .n_threads = 10, .sample_pct = 60, .has_switches = true};
+    fixture.large_life = fixture.small_life;
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->small = aggregate_free(fixture->small);
+    fixture->large = aggregate_free(fixture->large);
+    return 0;
+}
+
+static void play(struct fixture *fixture, unsigned int n_steps)
+{
+    random_life_play(&fixture->small_life, fixture->small, n_steps);
+    random_life_play(&fixture->large_life, fixture->large, n_steps);
+}
+
+/* Whole-run sums do not know that anything was folded. */
+static void assert_same_sums(const struct snapshot *small, const struct snapshot *large)
+{
+    assert_int_equal(small->sequence, large->sequence);
+    assert_int_equal(small->n_samples, large->n_samples);
+    assert_int_equal(small->n_slices, large->n_slices);
+    assert_int_equal(small->n_pairs, large->n_pairs);
+    for (size_t i = 0; i < small->n_pairs; i++) {
+        struct sample_pair one = snapshot_pair(small, i), other = snapshot_pair(large, i);
+        assert_int_equal(one.thread, other.thread);
+        assert_int_equal(one.stack, other.stack);
+        assert_int_equal(small->pair_counts[i], large->pair_counts[i]);
+    }
+    assert_int_equal(small->n_threads, large->n_threads);
+    for (size_t i = 0; i < small->n_threads; i++) {
+        const struct thread_totals *one = &small->threads[i], *other = &large->threads[i];
+        assert_int_equal(one->cpu_ns, other->cpu_ns);
+        assert_int_equal(one->blocked_ns, other->blocked_ns);
+        assert_int_equal(one->runnable_ns, other->runnable_ns);
+        assert_int_equal(one->n_samples, other->n_samples);
+        assert_int_equal(one->n_voluntary, other->n_voluntary);
+    }
+}
+
+/* What is left of the history is the history; reads every byte of it. */
+static void assert_same_history(const struct snapshot *small, const struct snapshot *large)
+{
+    for (uint64_t i = small->first_sample; i < small->n_samples; i++) {
+        assert_memory_equal(snapshot_sample(small, i), snapshot_sample(large, i),
+                            sizeof(struct stored_sample));
+    }
+    for (uint64_t i = small->first_slice; i < small->n_slices; i++) {
+        const struct stored_slice *one = snapshot_slice(small, i);
+        const struct stored_slice *other = snapshot_slice(large, i);
+        assert_int_equal(one->start_ns, other->start_ns);
+        assert_int_equal(one->end_ns, other->end_ns);
+        assert_int_equal(one->thread, other->thread);
+        assert_int_equal(one->before, other->before);
+        assert_int_equal(one->after, other->after);
+    }
+}
+
+static void sums_stay_and_history_goes(void **state)
+{
+    struct fixture *fixture = *state;
+    play(fixture, 500000);
+    struct snapshot *small = aggregate_snapshot(fixture->small, fixture->small_life.now_ns);
+    struct snapshot *large = aggregate_snapshot(fixture->large, fixture->large_life.now_ns);
+    assert_true(large->memory_bytes > 2 * MAX_BYTES);
+    assert_true(small->memory_bytes <= MAX_BYTES);
+    assert_true(small->first_sample > 0 || small->first_slice > 0);
+    assert_int_equal(large->first_sample, 0);
+    assert_int_equal(large->folded_until_ns, 0);
+    assert_same_sums(small, large);
+    assert_same_history(small, large);
+
+    /* From folded_until_ns on nothing is missing, and not much before it is left. */
+    assert_true(small->folded_until_ns > small->start_ns);
+    assert_true(small->folded_until_ns < small->now_ns);
+    for (uint64_t i = 0; i < small->first_sample; i++) {
+        assert_true(snapshot_sample(large, i)->time_ns <= small->folded_until_ns);
+    }
+    for (uint64_t i = 0; i < small->first_slice; i++) {
+        assert_true(snapshot_slice(large, i)->end_ns <= small->folded_until_ns);
+    }
+    snapshot_unref(small);
+    snapshot_unref(large);
+}
+
+static size_t n_dropped(const struct aggregate *aggregate)
+{
+    size_t n = 0;
+    for (const struct dropped_chunk *dropped = aggregate->dropped; dropped;
+         dropped = dropped->next) {
+        n++;
+    }
+    return n;
+}
+
+/* Somebody reads an old snapshot at leisure while the run goes on and folds. */
+static void a_snapshot_stays_readable_while_others_fold(void **state)
+{
+    struct fixture *fixture = *state;
+    play(fixture, 60000);
+    struct snapshot *old = aggregate_snapshot(fixture->small, fixture->small_life.now_ns);
+    struct snapshot *old_large = aggregate_snapshot(fixture->large, fixture->large_life.now_ns);
+    assert_int_equal(old->first_sample, 0);
+    struct snapshot *middle = NULL;
+    uint64_t n_samples = old->n_samples;
+    for (int round = 0; round < 8; round++) {
+        play(fixture, 60000);
+        struct snapshot *brief = aggregate_snapshot(fixture->small, fixture->small_life.now_ns);
+        if (round == 4) {
+            middle = snapshot_ref(brief);
+        }
+        snapshot_unref(brief);
+        assert_int_equal(old->n_samples, n_samples);
+        assert_same_sums(old, old_large);
+        assert_same_history(old, old_large);
+    }
+    struct snapshot *newest = aggregate_snapshot(fixture->small, fixture->small_life.now_ns);
+    assert_true(newest->first_sample > n_samples); /* all that `old` shows has been folded */
+    size_t n_held = n_dropped(fixture->small);
+    assert_true(n_held > 10);
+
+    /* What only `old` could see goes with it; what `middle` sees stays. */
+    old = snapshot_unref(old);
+    aggregate_sweep(fixture->small);
+    assert_true(n_dropped(fixture->small) < n_held);
+    assert_true(n_dropped(fixture->small) > 0);
+    struct snapshot *large = aggregate_snapshot(fixture->large, fixture->large_life.now_ns);
+    assert_same_history(middle, large);
+    middle = snapshot_unref(middle);
+    aggregate_sweep(fixture->small);
+    assert_int_equal(n_dropped(fixture->small), 0);
+    assert_same_history(newest, large);
+    snapshot_unref(newest);
+    snapshot_unref(large);
+    snapshot_unref(old_large);
+}
+
+static void what_cannot_be_folded_is_kept(void **state)
+{
+    (void)state;
+    const struct aggregate_config config = {.max_memory_bytes = 1};
+    _cleanup_(aggregate_freep) struct aggregate *aggregate = NULL;
+    assert_int_equal(aggregate_new(&config, &aggregate), 0);
+    struct random_life life = {.state = 9, .n_threads = 3, .sample_pct = 60, .has_switches = true};
+    random_life_play(&life, aggregate, 100000);
+    struct snapshot *snapshot = aggregate_snapshot(aggregate, life.now_ns);
+    /* Only the newest chunk of each is left, and the aggregate works on. */
+    assert_true(snapshot->n_samples - snapshot->first_sample <= CHUNKED_ITEMS);
+    assert_true(snapshot->n_slices - snapshot->first_slice <= CHUNKED_ITEMS);
+    assert_int_equal(snapshot->n_samples, life.n_samples);
+    snapshot_unref(snapshot);
+}
+
+static void everything_is_freed_with_the_aggregate(void **state)
+{
+    struct fixture *fixture = *state;
+    play(fixture, 60000);
+    struct snapshot *held = aggregate_snapshot(fixture->small, fixture->small_life.now_ns);
+    assert_non_null(held);
+    play(fixture, 200000);
+    assert_true(n_dropped(fixture->small) > 0);
+    /* tear_down() frees it with the snapshot still held: a leak checker tells. */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(sums_stay_and_history_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_snapshot_stays_readable_while_others_fold, set_up,
+                                        tear_down),
+        cmocka_unit_test(what_cannot_be_folded_is_kept),
+        cmocka_unit_test_setup_teardown(everything_is_freed_with_the_aggregate, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
