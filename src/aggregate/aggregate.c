@@ -351,4 +351,7 @@ void aggregate_end(struct aggregate *aggregate, uint64_t end_ns)
         pass_time(aggregate, aggregate->end_ns);
         thread_table_end(aggregate->threads, aggregate->end_ns);
     }
+    /* No stack will be resolved any more. */
+    free(aggregate->stack_cache);
+    aggregate->stack_cache = NULL;
 }

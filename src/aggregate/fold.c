@@ -17,7 +17,7 @@ uint64_t aggregate_memory_bytes(const struct aggregate *aggregate)
            frame_table_memory_bytes(aggregate->frames) +
            stack_table_memory_bytes(aggregate->stacks) +
            thread_table_memory_bytes(aggregate->threads) + aggregate->names.used_bytes +
-           STACK_CACHE_ENTRIES * sizeof(*aggregate->stack_cache);
+           (aggregate->stack_cache ? STACK_CACHE_ENTRIES * sizeof(*aggregate->stack_cache) : 0);
 }
 
 /* The time of the last item in the oldest chunk, or UINT64_MAX where it may not be dropped. */

@@ -89,6 +89,11 @@ void query_names_on_image_seen(struct query_names *names, image_id image)
     }
 }
 
+void query_names_settle(struct query_names *names, int timeout_ms)
+{
+    (void)symbolizer_wait_idle(names->symbolizer, timeout_ms);
+}
+
 void query_names_retire(struct query_names *names)
 {
     for (image_id id = 0; id < IMAGES_MAX; id++) {

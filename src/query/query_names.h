@@ -24,6 +24,9 @@ DEFINE_FREEP(query_names);
 void query_names_on_image(struct query_names *names, const struct image *image);
 void query_names_on_image_seen(struct query_names *names, image_id image);
 
+/* Waits, not longer than timeout_ms, until names that have been asked for are there. */
+void query_names_settle(struct query_names *names, int timeout_ms);
+
 /* The run is over. */
 void query_names_retire(struct query_names *names);
 

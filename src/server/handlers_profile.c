@@ -8,8 +8,15 @@
 
 #include "model/requests.h"
 #include "query/query.h"
+#include "query/query_names.h"
 #include "server/handlers.h"
 #include "server/run_choice.h"
+
+/*
+ * Of a live run the names come as they are read, and the next answer has more.
+ * A finished one is asked once, right after it ended: its first answer waits.
+ */
+#define NAMES_WAIT_MS 1000
 
 static int take_snapshot(struct call *call, const struct view *view,
                          struct query_context *ret_context)
@@ -21,6 +28,9 @@ static int take_snapshot(struct call *call, const struct view *view,
         error_set(&call->error, "busy", "no memory for a snapshot of run %u",
                   run_get_id(call->run));
         return -ENOMEM;
+    }
+    if (state != RUN_STATE_RECORDING) {
+        query_names_settle(run_get_names(call->run), NAMES_WAIT_MS);
     }
     *ret_context = (struct query_context){
         .snapshot = snapshot,
