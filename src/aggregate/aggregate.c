@@ -120,7 +120,8 @@ static int count_pair(struct aggregate *aggregate, thread_id thread, stack_id st
         return 0;
     }
     if (aggregate->pairs.n_items == aggregate->pair_counts_capacity) {
-        size_t capacity = aggregate->pair_counts_capacity ? 2 * aggregate->pair_counts_capacity : 1024;
+        size_t capacity =
+            aggregate->pair_counts_capacity ? 2 * aggregate->pair_counts_capacity : 1024;
         uint32_t *counts = realloc(aggregate->pair_counts, capacity * sizeof(*counts));
         if (!counts) {
             return -ENOMEM;
@@ -141,8 +142,8 @@ static int count_pair(struct aggregate *aggregate, thread_id thread, stack_id st
 static int apply_sample(struct aggregate *aggregate, const struct event *event)
 {
     thread_id id;
-    struct thread *thread = thread_table_get(aggregate->threads, event->pid, event->tid,
-                                             event->time_ns, &id);
+    struct thread *thread =
+        thread_table_get(aggregate->threads, event->pid, event->tid, event->time_ns, &id);
     if (!thread) {
         return -ENOMEM;
     }
@@ -202,8 +203,8 @@ static int apply_thread(struct aggregate *aggregate, const struct event *event)
             return r;
         }
     }
-    struct thread *thread = thread_table_get(aggregate->threads, event->pid, event->tid,
-                                             event->time_ns, &id);
+    struct thread *thread =
+        thread_table_get(aggregate->threads, event->pid, event->tid, event->time_ns, &id);
     if (!thread) {
         return -ENOMEM;
     }
@@ -235,8 +236,8 @@ static int apply_thread(struct aggregate *aggregate, const struct event *event)
 static int apply_switch(struct aggregate *aggregate, const struct event *event)
 {
     thread_id id;
-    struct thread *thread = thread_table_get(aggregate->threads, event->pid, event->tid,
-                                             event->time_ns, &id);
+    struct thread *thread =
+        thread_table_get(aggregate->threads, event->pid, event->tid, event->time_ns, &id);
     if (!thread) {
         return -ENOMEM;
     }

@@ -25,13 +25,13 @@ struct aggregate;
 /* What the aggregate tells while it works; called on the aggregator's thread, must not block. */
 struct aggregate_listener {
     void *userdata;
-    void (*on_image)(void *userdata, const struct image *image);      /* first mapped */
-    void (*on_image_seen)(void *userdata, image_id image);            /* first frame in it */
+    void (*on_image)(void *userdata, const struct image *image); /* first mapped */
+    void (*on_image_seen)(void *userdata, image_id image);       /* first frame in it */
 };
 
 struct aggregate_config {
     uint64_t max_memory_bytes; /* 0: no bound */
-    bool has_no_switches; /* recorded with --no-off-cpu: CPU time is samples × period */
+    bool has_no_switches;      /* recorded with --no-off-cpu: CPU time is samples × period */
     struct aggregate_listener listener;
 };
 

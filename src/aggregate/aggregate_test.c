@@ -128,7 +128,7 @@ static void a_chain_ends_where_there_is_no_code(void **state)
     const uint64_t astray[] = {0x400010, 0x400020, 0x900000, 0x400030};
     const uint64_t nowhere[] = {0x900000, 0x400020};
     const uint64_t edge[] = {0x400010, 0x400000}; /* a call just before the mapping */
-    for (uint64_t i = 0; i < 2; i++) { /* the second time by the short cut */
+    for (uint64_t i = 0; i < 2; i++) {            /* the second time by the short cut */
         tell_sample(aggregate, 2 + 3 * i, TEST_PID, astray, 4);
         tell_sample(aggregate, 3 + 3 * i, TEST_PID, nowhere, 2);
         tell_sample(aggregate, 4 + 3 * i, TEST_PID, edge, 2);
@@ -194,9 +194,11 @@ static void processes_have_address_spaces_of_their_own(void **state)
     tell_mapped(aggregate, 1, 0x400000, 0x500000, 0, "/bin/parent");
     tell_image(aggregate, 2, 200,
                (struct event_image){.change = EVENT_IMAGE_FORKED, .parent_pid = TEST_PID});
-    struct event sample = {
-        .kind = EVENT_SAMPLE, .time_ns = 3, .pid = 200, .tid = 200,
-        .sample = {.ips = &ip, .n_ips = 1}};
+    struct event sample = {.kind = EVENT_SAMPLE,
+                           .time_ns = 3,
+                           .pid = 200,
+                           .tid = 200,
+                           .sample = {.ips = &ip, .n_ips = 1}};
     tell(aggregate, sample);
     tell_image(aggregate, 4, 200, (struct event_image){.change = EVENT_IMAGE_EXEC});
     tell_image(aggregate, 5, 200,
@@ -269,7 +271,8 @@ static void listeners_hear_of_images_once(void **state)
 {
     (void)state;
     struct heard heard = {0};
-    _cleanup_(aggregate_freep) struct aggregate *aggregate = new_aggregate((struct aggregate_config){
+    _cleanup_(
+        aggregate_freep) struct aggregate *aggregate = new_aggregate((struct aggregate_config){
         .listener = {.userdata = &heard, .on_image = on_image, .on_image_seen = on_image_seen}});
     assert_int_equal(heard.n_images, 2);
     assert_string_equal(heard.names[IMAGE_ID_KERNEL], "[kernel]");

@@ -38,8 +38,8 @@ static inline void tell_sample(struct aggregate *aggregate, uint64_t time_ns, in
 
 static inline void tell_in(struct aggregate *aggregate, uint64_t time_ns, int64_t tid)
 {
-    tell(aggregate, (struct event){
-                        .kind = EVENT_SWITCH_IN, .time_ns = time_ns, .pid = TEST_PID, .tid = tid});
+    tell(aggregate,
+         (struct event){.kind = EVENT_SWITCH_IN, .time_ns = time_ns, .pid = TEST_PID, .tid = tid});
 }
 
 static inline void tell_out(struct aggregate *aggregate, uint64_t time_ns, int64_t tid,
@@ -67,11 +67,9 @@ static inline void tell_thread(struct aggregate *aggregate, uint64_t time_ns, in
 static inline void tell_image(struct aggregate *aggregate, uint64_t time_ns, int64_t pid,
                               struct event_image image)
 {
-    tell(aggregate, (struct event){.kind = EVENT_IMAGE,
-                                   .time_ns = time_ns,
-                                   .pid = pid,
-                                   .tid = pid,
-                                   .image = &image});
+    tell(aggregate,
+         (struct event){
+             .kind = EVENT_IMAGE, .time_ns = time_ns, .pid = pid, .tid = pid, .image = &image});
 }
 
 static inline void tell_mapped(struct aggregate *aggregate, uint64_t time_ns, uint64_t start_ip,
@@ -91,7 +89,7 @@ static inline void tell_mapped(struct aggregate *aggregate, uint64_t time_ns, ui
 struct random_life {
     uint64_t state; /* of the random numbers; the seed at first */
     uint64_t now_ns;
-    unsigned int n_threads; /* tids are TEST_PID … TEST_PID + n_threads - 1 */
+    unsigned int n_threads;  /* tids are TEST_PID … TEST_PID + n_threads - 1 */
     unsigned int sample_pct; /* of running time steps that are sampled */
     bool has_switches;
     int64_t running[4]; /* by CPU */
@@ -105,7 +103,8 @@ static inline uint64_t random_life_below(struct random_life *life, uint64_t boun
     return (life->state >> 20) % bound;
 }
 
-/* One of 200 stacks of up to 12 frames out of few functions, recursion included; now and then none. */
+/* One of 200 stacks of up to 12 frames out of few functions, recursion included; now and then none.
+ */
 static inline uint32_t random_life_stack(struct random_life *life, uint64_t *ret_ips)
 {
     struct random_life stack = {.state = random_life_below(life, 200)};

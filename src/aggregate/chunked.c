@@ -16,7 +16,8 @@ int chunked_init(struct chunked *array, size_t item_bytes, uint64_t max_items)
 void chunked_release(struct chunked *array)
 {
     uint64_t n_chunks = (array->n_items + CHUNKED_ITEMS - 1) >> CHUNKED_ITEMS_SHIFT;
-    for (uint64_t i = array->first_item >> CHUNKED_ITEMS_SHIFT; array->chunks && i < n_chunks; i++) {
+    for (uint64_t i = array->first_item >> CHUNKED_ITEMS_SHIFT; array->chunks && i < n_chunks;
+         i++) {
         free(array->chunks[i]);
     }
     free(array->chunks);

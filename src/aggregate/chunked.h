@@ -33,7 +33,8 @@ void chunked_release(struct chunked *array);
 /* A zeroed slot at the end, or NULL (full, or no memory). */
 void *chunked_add(struct chunked *array);
 
-/* Takes the oldest chunk out; NULL when only the newest is left. The caller frees it when no reader can see it. */
+/* Takes the oldest chunk out; NULL when only the newest is left. The caller frees it when no reader
+ * can see it. */
 void *chunked_drop_oldest(struct chunked *array);
 
 static inline void *chunked_get(const struct chunked *array, uint64_t index)

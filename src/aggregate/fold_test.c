@@ -25,8 +25,8 @@ static int set_up(void **state)
     const struct aggregate_config bounded = {.max_memory_bytes = MAX_BYTES}, unbounded = {0};
     assert_int_equal(aggregate_new(&bounded, &fixture.small), 0);
     assert_int_equal(aggregate_new(&unbounded, &fixture.large), 0);
-    fixture.small_life = (struct random_life){
-        .state = 5, .n_threads = 10, .sample_pct = 60, .has_switches = true};
+    fixture.small_life =
+        (struct random_life){.state = 5, .n_threads = 10, .sample_pct = 60, .has_switches = true};
     fixture.large_life = fixture.small_life;
     *state = &fixture;
     return 0;

@@ -75,7 +75,8 @@ static void add_open_phase(struct thread_totals *totals, uint64_t now_ns)
     }
 }
 
-/* Gives each slice what the record of its start came too late, at the expense of the wait before it. */
+/* Gives each slice what the record of its start came too late, at the expense of the wait before
+ * it. */
 static void add_switch_lag(struct thread_totals *totals, uint64_t lag_ns)
 {
     uint64_t extra_ns = lag_ns * (totals->n_voluntary + totals->n_involuntary);

@@ -55,10 +55,17 @@ struct stored_slice {
     uint8_t after;
 };
 
-/* No slice lasts longer, and no GAP_RUNNABLE before one: bounds how far a range query looks past its end. */
+/* No slice lasts longer, and no GAP_RUNNABLE before one: bounds how far a range query looks past
+ * its end. */
 #define STORED_SLICE_MAX_NS UINT64_C(1000000000)
 
-enum thread_phase { THREAD_PHASE_UNKNOWN, THREAD_PHASE_RUNNING, THREAD_PHASE_BLOCKED, THREAD_PHASE_RUNNABLE, THREAD_PHASE_GONE };
+enum thread_phase {
+    THREAD_PHASE_UNKNOWN,
+    THREAD_PHASE_RUNNING,
+    THREAD_PHASE_BLOCKED,
+    THREAD_PHASE_RUNNABLE,
+    THREAD_PHASE_GONE
+};
 
 struct thread_totals {
     int64_t pid, tid;
@@ -83,9 +90,9 @@ struct aggregate;
 
 struct snapshot {
     struct aggregate *aggregate;
-    uint64_t sequence;            /* number of the last event applied */
-    uint64_t start_ns, now_ns;    /* the run's first instant; its last event or, live, the present */
-    uint64_t folded_until_ns;     /* stored samples and slices before this are gone; 0: none are */
+    uint64_t sequence;         /* number of the last event applied */
+    uint64_t start_ns, now_ns; /* the run's first instant; its last event or, live, the present */
+    uint64_t folded_until_ns;  /* stored samples and slices before this are gone; 0: none are */
     uint64_t n_samples, n_slices; /* stored so far; the first ones may have been folded away */
     uint64_t first_sample, first_slice;
     uint32_t n_frames, n_stacks, n_images;
@@ -97,7 +104,8 @@ struct snapshot {
     uint64_t n_wakeups;
     uint64_t n_stacks_truncated, n_stacks_empty;
     uint64_t n_missed_switches; /* switch-ins that were never told and had to be inferred */
-    uint64_t switch_lag_ns; /* how much earlier than recorded a slice begins (aggregate/switch_lag.h) */
+    uint64_t
+        switch_lag_ns; /* how much earlier than recorded a slice begins (aggregate/switch_lag.h) */
     bool has_no_switches; /* CPU time is an estimate from samples, other times are unknown */
     uint64_t memory_bytes;
 };

@@ -126,8 +126,8 @@ static bool is_consistent(const struct snapshot *snapshot)
     for (size_t i = 0; i < snapshot->n_threads; i++) {
         const struct thread_totals *totals = &snapshot->threads[i];
         uint64_t end_ns = totals->end_ns ? totals->end_ns : snapshot->now_ns;
-        is_right &= totals->cpu_ns + totals->blocked_ns + totals->runnable_ns ==
-                    end_ns - totals->start_ns;
+        is_right &=
+            totals->cpu_ns + totals->blocked_ns + totals->runnable_ns == end_ns - totals->start_ns;
         is_right &= strlen(totals->name) < LIMIT_NAME_BYTES;
         n_samples += totals->n_samples;
     }

@@ -8,7 +8,7 @@
 #include "base/hash_table.h"
 
 struct stack_table {
-    struct chunked nodes;      /* struct stack_node */
+    struct chunked nodes;       /* struct stack_node */
     struct hash_table children; /* (parent, frame) → node */
 };
 
@@ -40,7 +40,8 @@ struct stack_table *stack_table_free(struct stack_table *table)
     return NULL;
 }
 
-/* Parent and frame are 32 bits each: together they are the key itself, so equal keys are equal nodes. */
+/* Parent and frame are 32 bits each: together they are the key itself, so equal keys are equal
+ * nodes. */
 static uint64_t key_of(stack_id parent, frame_id frame)
 {
     return (uint64_t)parent << 32 | frame;

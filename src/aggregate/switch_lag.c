@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "aggregate/switch_lag.h"
 
-/* Fewer switches than this say nothing; more than this much lag is something else (steal, a lost record). */
+/* Fewer switches than this say nothing; more than this much lag is something else (steal, a lost
+ * record). */
 #define SWITCHES_MIN 20u
 #define LAG_MAX_NS 50000u
 

@@ -6,7 +6,8 @@
 
 #include "base/hash_table.h"
 
-/* A move by more than this is no lag of a record: something was missed, or the hypervisor took the CPU. */
+/* A move by more than this is no lag of a record: something was missed, or the hypervisor took the
+ * CPU. */
 #define USUAL_LAG_MAX_NS 50000
 
 struct thread_table {
@@ -188,14 +189,17 @@ static void move_start(struct thread *thread, uint64_t start_ns)
 }
 
 /* Moves the start of the slice that is open so that it is as long as the kernel says. */
-static void adjust_start(struct thread_table *table, struct thread *thread, uint64_t end_ns, uint64_t length_ns)
+static void adjust_start(struct thread_table *table, struct thread *thread, uint64_t end_ns,
+                         uint64_t length_ns)
 {
     struct thread_totals *totals = &thread->totals;
-    bool was_stored = thread->gap_before == GAP_NONE || totals->phase_since_ns != thread->gap_end_ns;
+    bool was_stored =
+        thread->gap_before == GAP_NONE || totals->phase_since_ns != thread->gap_end_ns;
     uint64_t left_ns = length_ns > thread->stored_ns ? length_ns - thread->stored_ns : 0;
     uint64_t start_ns = end_ns > left_ns ? end_ns - left_ns : 0;
     if (was_stored) {
-        return; /* the start has been told already; what is off by now is a few microseconds of a long slice */
+        return; /* the start has been told already; what is off by now is a few microseconds of a
+                   long slice */
     }
     if (start_ns < thread->gap_start_ns) {
         start_ns = thread->gap_start_ns;
@@ -207,7 +211,8 @@ static void adjust_start(struct thread_table *table, struct thread *thread, uint
     move_start(thread, start_ns);
 }
 
-/* The last slice of a thread has no switch-out that tells its length: its start is moved by what is usual. */
+/* The last slice of a thread has no switch-out that tells its length: its start is moved by what is
+ * usual. */
 static void adjust_last(const struct thread_table *table, struct thread *thread)
 {
     uint64_t since_ns = thread->totals.phase_since_ns;
@@ -293,7 +298,8 @@ void thread_table_switch_out(struct thread_table *table, thread_id id, uint64_t 
         return; /* its last steps, which the kernel's account of it leaves out as well */
     }
     if (totals->phase == THREAD_PHASE_BLOCKED || totals->phase == THREAD_PHASE_RUNNABLE) {
-        /* Its switch-in could not be observed; where the kernel's account says when it was, it is set right below. */
+        /* Its switch-in could not be observed; where the kernel's account says when it was, it is
+         * set right below. */
         table->n_missed_switches++;
         thread_table_switch_in(table, id, time_ns);
     }

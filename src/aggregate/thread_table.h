@@ -38,7 +38,8 @@ int thread_table_new(struct slice_sink sink, struct thread_table **ret_table);
 struct thread_table *thread_table_free(struct thread_table *table);
 DEFINE_FREEP(thread_table);
 
-/* The living thread with this tid; created (as if present since start_ns) where it is unknown. NULL: no memory. */
+/* The living thread with this tid; created (as if present since start_ns) where it is unknown.
+ * NULL: no memory. */
 struct thread *thread_table_get(struct thread_table *table, int64_t pid, int64_t tid,
                                 uint64_t start_ns, thread_id *ret_id);
 struct thread *thread_table_at(struct thread_table *table, thread_id id);

@@ -25,7 +25,7 @@ struct capture;
 
 struct capture_config {
     int64_t pid;
-    int pidfd; /* borrowed; -1 where the host has none */
+    int pidfd;        /* borrowed; -1 where the host has none */
     bool is_launched; /* suspended before its exec: nothing before the exec is recorded */
     bool follow_children;
     bool no_kernel;
@@ -44,15 +44,15 @@ struct capture_stats {
     uint64_t records_read, bytes_read;
     uint64_t records_foreign; /* of other processes, dropped unread */
     uint64_t records_undecodable;
-    uint64_t records_lost;    /* the kernel's own count */
+    uint64_t records_lost; /* the kernel's own count */
     uint64_t throttles;
     uint64_t events_delivered;
     uint64_t drain_rounds;
-    uint64_t drain_cpu_ns;    /* CPU time of the drain thread */
-    uint64_t ring_bytes;      /* per CPU */
+    uint64_t drain_cpu_ns; /* CPU time of the drain thread */
+    uint64_t ring_bytes;   /* per CPU */
     uint64_t ring_fill_max_bytes;
     uint64_t n_rings, n_events_open;
-    uint64_t merge_late;      /* records that came too late for their place in time */
+    uint64_t merge_late; /* records that came too late for their place in time */
     uint64_t samples_truncated;
 };
 

@@ -65,7 +65,8 @@ struct event_batch *event_merge_batch(struct event_merge *merge, size_t source)
     return merge->sources[source].batch;
 }
 
-/* The oldest event that waits, or NULL. A scan: there is one source per CPU, and rounds are short. */
+/* The oldest event that waits, or NULL. A scan: there is one source per CPU, and rounds are short.
+ */
 static struct source *oldest(struct event_merge *merge, uint64_t until_ns)
 {
     struct source *best = NULL;
@@ -84,7 +85,8 @@ static struct source *oldest(struct event_merge *merge, uint64_t until_ns)
     return best;
 }
 
-/* Moves what was not delivered into the spare batch, so that the storage of the rest can be reused. */
+/* Moves what was not delivered into the spare batch, so that the storage of the rest can be reused.
+ */
 static void keep_rest(struct source *source)
 {
     size_t n_events = event_batch_count(source->batch);
@@ -107,8 +109,7 @@ static int flush(struct event_merge *merge, size_t n_events, const struct event_
     return n_events > 0 ? sink->on_events(sink->userdata, merge->output, n_events) : 0;
 }
 
-int event_merge_deliver(struct event_merge *merge, uint64_t until_ns,
-                        const struct event_sink *sink)
+int event_merge_deliver(struct event_merge *merge, uint64_t until_ns, const struct event_sink *sink)
 {
     int first_error = 0;
     size_t n_output = 0;

@@ -18,14 +18,14 @@ static void explain_open(int negative_errno, const struct explain_facts *facts,
             error_set(reterr_error, "paranoid",
                       "this host lets no ordinary user profile (kernel.perf_event_paranoid=%d)",
                       facts->event_paranoid);
-            error_hint(reterr_error,
-                       "either lower it for this boot with `" FIX_PARANOID
-                       "`, or run stax-server as root: `sudo stax record …`");
+            error_hint(reterr_error, "either lower it for this boot with `" FIX_PARANOID
+                                     "`, or run stax-server as root: `sudo stax record …`");
             return;
         }
-        error_set(reterr_error, "permission", "the kernel does not let you observe process %" PRId64,
-                  facts->pid);
-        error_hint(reterr_error, "profile your own processes, or run `sudo stax record --pid %" PRId64 "`",
+        error_set(reterr_error, "permission",
+                  "the kernel does not let you observe process %" PRId64, facts->pid);
+        error_hint(reterr_error,
+                   "profile your own processes, or run `sudo stax record --pid %" PRId64 "`",
                    facts->pid);
         return;
     case ESRCH:
@@ -34,16 +34,17 @@ static void explain_open(int negative_errno, const struct explain_facts *facts,
         return;
     case EMFILE:
     case ENFILE:
-        error_set(reterr_error, "limit", "too many open files to observe every thread of process %" PRId64,
-                  facts->pid);
+        error_set(reterr_error, "limit",
+                  "too many open files to observe every thread of process %" PRId64, facts->pid);
         error_hint(reterr_error, "raise the limit before stax-server starts: `ulimit -n 65536`");
         return;
     case ENOSYS:
     case ENOENT:
     case EOPNOTSUPP:
         error_set(reterr_error, "not_supported", "this kernel offers no perf events");
-        error_hint(reterr_error, "a container's seccomp profile may hide perf_event_open(2); allow it, "
-                                 "or run stax outside the container");
+        error_hint(reterr_error,
+                   "a container's seccomp profile may hide perf_event_open(2); allow it, "
+                   "or run stax outside the container");
         return;
     default:
         error_set(reterr_error, "internal", "opening events of process %" PRId64 ": %s", facts->pid,

@@ -3,7 +3,8 @@
 
 #include "decode/perf_abi.h"
 
-/* Below it nothing is ever mapped (vm.mmap_min_addr); a frame-pointer chain that leads there has gone astray. */
+/* Below it nothing is ever mapped (vm.mmap_min_addr); a frame-pointer chain that leads there has
+ * gone astray. */
 #define LOWEST_USER_IP UINT64_C(4096)
 #define LOWEST_KERNEL_IP (UINT64_C(1) << 63)
 
@@ -64,8 +65,8 @@ static bool take_chain(const struct perf_record *record, struct event_batch *bat
             is_user = ip == PERF_ABI_CONTEXT_USER;
             continue;
         }
-        bool is_code = is_user ? ip >= LOWEST_USER_IP && ip < LOWEST_KERNEL_IP
-                               : ip >= LOWEST_KERNEL_IP;
+        bool is_code =
+            is_user ? ip >= LOWEST_USER_IP && ip < LOWEST_KERNEL_IP : ip >= LOWEST_KERNEL_IP;
         if (!is_code) {
             sample->is_truncated = true;
             if (is_user) {
@@ -105,7 +106,8 @@ static int translate_sample(struct perf_translator *translator, const struct per
         }
         return n_added;
     }
-    /* A thread that has lost its numbers is none of the foreign ones: the kernel filters by task. */
+    /* A thread that has lost its numbers is none of the foreign ones: the kernel filters by task.
+     */
     if (record->pid >= 0 && is_foreign(translator, record->pid)) {
         return 0;
     }

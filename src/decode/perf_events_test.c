@@ -100,8 +100,12 @@ static void a_chain_is_split_into_kernel_and_user(void **state)
     (void)state;
     struct fixture fixture;
     begin(&fixture, false);
-    const uint64_t both[] = {PERF_ABI_CONTEXT_KERNEL, KERNEL_IP,   KERNEL_IP + 8,
-                             PERF_ABI_CONTEXT_USER,   USER_IP,     USER_IP + 8,
+    const uint64_t both[] = {PERF_ABI_CONTEXT_KERNEL,
+                             KERNEL_IP,
+                             KERNEL_IP + 8,
+                             PERF_ABI_CONTEXT_USER,
+                             USER_IP,
+                             USER_IP + 8,
                              USER_IP + 16};
     struct perf_record record = sample_of(PID, PID + 1, both, COUNT(both));
     assert_int_equal(translate(&fixture, &record), 1);
@@ -145,8 +149,12 @@ static void a_user_chain_ends_where_it_goes_astray(void **state)
     begin(&fixture, false);
     const uint64_t strays[] = {0, 1, 4095, UINT64_C(1) << 63, KERNEL_IP, UINT64_MAX - 5000};
     for (size_t i = 0; i < COUNT(strays); i++) {
-        const uint64_t ips[] = {PERF_ABI_CONTEXT_KERNEL, KERNEL_IP, PERF_ABI_CONTEXT_USER,
-                                USER_IP, strays[i], USER_IP + 8};
+        const uint64_t ips[] = {PERF_ABI_CONTEXT_KERNEL,
+                                KERNEL_IP,
+                                PERF_ABI_CONTEXT_USER,
+                                USER_IP,
+                                strays[i],
+                                USER_IP + 8};
         struct perf_record record = sample_of(PID, PID, ips, COUNT(ips));
         assert_int_equal(translate(&fixture, &record), 1);
         const struct event *event = last(&fixture, 0);

@@ -281,8 +281,9 @@ static void a_callchain_that_lies_is_refused(void **state)
 {
     (void)state;
     const uint64_t ips[] = {PERF_ABI_CONTEXT_USER, 0x401000};
-    const uint64_t lies[] = {3, 4, 1000, UINT32_MAX, UINT64_C(1) << 61, (UINT64_C(1) << 61) + 2,
-                             UINT64_MAX / 8, UINT64_MAX};
+    const uint64_t lies[] = {
+        3,         4, 1000, UINT32_MAX, UINT64_C(1) << 61, (UINT64_C(1) << 61) + 2, UINT64_MAX / 8,
+        UINT64_MAX};
     for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
         struct raw raw = stack_sample(lies[i], ips, 2);
         struct perf_record record;

@@ -57,22 +57,22 @@ enum event_lost_cause {
 struct event_image {
     enum event_image_change change;
     uint64_t start_ip, end_ip;
-    uint64_t file_offset;     /* of start_ip */
-    const char *path;         /* as the kernel says it: "/usr/lib/…", "[vdso]", "//anon" */
-    uint64_t inode;           /* 0: unknown */
+    uint64_t file_offset; /* of start_ip */
+    const char *path;     /* as the kernel says it: "/usr/lib/…", "[vdso]", "//anon" */
+    uint64_t inode;       /* 0: unknown */
     uint32_t device_major, device_minor;
-    uint8_t build_id_bytes;   /* 0: not told by the kernel */
+    uint8_t build_id_bytes; /* 0: not told by the kernel */
     uint8_t build_id[LIMIT_BUILD_ID_BYTES];
-    int64_t parent_pid;       /* EVENT_IMAGE_FORKED only */
+    int64_t parent_pid; /* EVENT_IMAGE_FORKED only */
 };
 
 struct event {
     enum event_kind kind;
     uint16_t cpu;
-    bool is_preempted;      /* SWITCH_OUT: it still wanted to run */
-    bool is_truncated;      /* SAMPLE: ips were cut at a limit */
+    bool is_preempted; /* SWITCH_OUT: it still wanted to run */
+    bool is_truncated; /* SAMPLE: ips were cut at a limit */
     uint64_t time_ns;
-    int64_t pid, tid;       /* of the thread that the event is about */
+    int64_t pid, tid; /* of the thread that the event is about */
     union {
         struct {
             const uint64_t *ips; /* innermost first: n_kernel_ips kernel ones, then user ones */

@@ -36,7 +36,8 @@ struct event_batch *event_batch_free(struct event_batch *batch);
 DEFINE_FREEP(event_batch);
 void event_batch_clear(struct event_batch *batch);
 
-/* Is there room for one more record of any kind (a few events, the deepest stack, the longest path)? */
+/* Is there room for one more record of any kind (a few events, the deepest stack, the longest
+ * path)? */
 bool event_batch_has_room(const struct event_batch *batch);
 
 /* Storage for parts of an event that is about to be added; NULL when there is no room. */

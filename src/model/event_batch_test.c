@@ -50,8 +50,7 @@ static void events_come_out_in_the_order_of_their_times(void **state)
             const struct event *before = event_batch_get(batch, i - 1);
             assert_true(before->time_ns <= event->time_ns);
             /* Of equal times the first added stays first. */
-            assert_true(before->time_ns < event->time_ns ||
-                        before->lost.count < event->lost.count);
+            assert_true(before->time_ns < event->time_ns || before->lost.count < event->lost.count);
         }
     }
 }
@@ -159,7 +158,7 @@ static void every_bound_holds(void **state)
 
     const struct event_image with_path = {.change = EVENT_IMAGE_MAPPED, .path = "/x"};
     const struct event_image without_path = {.change = EVENT_IMAGE_UNMAPPED};
-    assert_null(event_batch_add_image(batch, &with_path)); /* no text left … */
+    assert_null(event_batch_add_image(batch, &with_path));        /* no text left … */
     assert_non_null(event_batch_add_image(batch, &without_path)); /* … and its place was not lost */
     assert_null(event_batch_add_image(batch, &without_path));
 

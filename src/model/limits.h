@@ -7,10 +7,10 @@
  * Owner, Threads: constants.
  */
 
-#define LIMIT_STACK_IPS 1024        /* frames of one stack; deeper ones are cut and marked */
-#define LIMIT_FREQUENCY_HZ 20000    /* cli.md */
+#define LIMIT_STACK_IPS 1024     /* frames of one stack; deeper ones are cut and marked */
+#define LIMIT_FREQUENCY_HZ 20000 /* cli.md */
 #define LIMIT_FREQUENCY_DEFAULT_HZ 900
-#define LIMIT_NAME_BYTES 64         /* a thread's name, with NUL */
+#define LIMIT_NAME_BYTES 64 /* a thread's name, with NUL */
 #define LIMIT_PATH_BYTES 4096
 #define LIMIT_BUILD_ID_BYTES 20
 #define LIMIT_REQUEST_BYTES (1u << 20) /* rpc.md */

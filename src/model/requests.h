@@ -18,19 +18,20 @@
 
 struct start_request { /* run.start → run_info */
     int64_t pid;
-    bool launched; /* pid is suspended before its exec; the reply means that it may go on */
-    const char *command; /* as people should see it; NULL: read from the process */
+    bool launched;         /* pid is suspended before its exec; the reply means that it may go on */
+    const char *command;   /* as people should see it; NULL: read from the process */
     uint32_t frequency_hz; /* default LIMIT_FREQUENCY_DEFAULT_HZ */
     uint64_t time_limit_ns; /* 0: none */
     bool follow_children, no_kernel, no_off_cpu;
     bool no_dwarf_unwind;
     uint64_t max_memory_bytes; /* default LIMIT_MEMORY_DEFAULT_BYTES */
     const char *daemon_socket;
-    const char *replay; /* a synthetic stream instead of a target; only with stax-server --allow-replay */
+    const char
+        *replay; /* a synthetic stream instead of a target; only with stax-server --allow-replay */
 };
 
 struct run_request { /* run.stop, run.select → run_info */
-    run_id run; /* 0: the active one */
+    run_id run;      /* 0: the active one */
 };
 
 struct exit_request { /* run.reportExit → run_info; by the parent of a launched target */
@@ -39,7 +40,7 @@ struct exit_request { /* run.reportExit → run_info; by the parent of a launche
 };
 
 struct wait_request { /* run.wait → wait_result; at most one condition, none: until it stops */
-    run_id run; /* 0: the active one */
+    run_id run;       /* 0: the active one */
     uint64_t for_samples;
     uint64_t for_ns;
     const char *until_symbol;
@@ -55,7 +56,7 @@ struct top_request { /* profile.top → top_result */
 
 struct flame_request { /* profile.flame → flame_result */
     struct view view;
-    uint32_t max_depth; /* default 0: all */
+    uint32_t max_depth;   /* default 0: all */
     double threshold_pct; /* default 0 */
 };
 

@@ -17,7 +17,13 @@
 
 #include "model/ids.h"
 
-enum view_mode { VIEW_MODE_ACTIVE, VIEW_MODE_CPU, VIEW_MODE_OFF_CPU, VIEW_MODE_WALL, VIEW_MODE_TARGET };
+enum view_mode {
+    VIEW_MODE_ACTIVE,
+    VIEW_MODE_CPU,
+    VIEW_MODE_OFF_CPU,
+    VIEW_MODE_WALL,
+    VIEW_MODE_TARGET
+};
 
 struct view {
     run_id run; /* 0: the active run, else the selected one */

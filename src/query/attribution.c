@@ -17,6 +17,9 @@ struct portion {
 
 static uint64_t share_at(const struct portion *portion)
 {
+    if (portion->n_total == 0) {
+        return 0;
+    }
     return (uint64_t)((unsigned __int128)portion->total_ns * portion->n_given / portion->n_total);
 }
 
@@ -62,7 +65,8 @@ static int resolve_range(struct work *work, struct error *reterr_error)
                   (double)(result->from_ns - snapshot->start_ns) / NS_PER_S,
                   (double)(result->to_ns - snapshot->start_ns) / NS_PER_S,
                   (double)(snapshot->now_ns - snapshot->start_ns) / NS_PER_S);
-        error_hint(reterr_error, "times count from the start of the run, negative ones from its end");
+        error_hint(reterr_error,
+                   "times count from the start of the run, negative ones from its end");
         return -EINVAL;
     }
     return 0;
@@ -93,7 +97,8 @@ static int choose_threads(struct work *work, struct error *reterr_error)
         n_chosen += has_tid(view, totals->tid);
     }
     if (view->n_tids > 0 && n_chosen == 0) {
-        error_set(reterr_error, "not_found", "no thread of this run has tid %" PRId64, view->tids[0]);
+        error_set(reterr_error, "not_found", "no thread of this run has tid %" PRId64,
+                  view->tids[0]);
         error_hint(reterr_error, "`stax threads -n 0` lists them all");
         return -EINVAL;
     }
@@ -220,11 +225,10 @@ static uint8_t flags_of_frame(const struct work *work, const struct patterns *ex
                               const struct patterns *focus, frame_id frame, uint8_t *frame_flags)
 {
     if (!(frame_flags[frame] & FRAME_KNOWN)) {
-        const struct symbol *symbol =
-            query_names_find(work->context->names, work->snapshot, frame);
-        frame_flags[frame] = (uint8_t)(FRAME_KNOWN |
-                                       (patterns_match(exclude, symbol) ? STACK_EXCLUDED : 0) |
-                                       (patterns_match(focus, symbol) ? STACK_FOCUSED : 0));
+        const struct symbol *symbol = query_names_find(work->context->names, work->snapshot, frame);
+        frame_flags[frame] =
+            (uint8_t)(FRAME_KNOWN | (patterns_match(exclude, symbol) ? STACK_EXCLUDED : 0) |
+                      (patterns_match(focus, symbol) ? STACK_FOCUSED : 0));
     }
     return frame_flags[frame] & (STACK_EXCLUDED | STACK_FOCUSED);
 }

@@ -32,8 +32,8 @@ struct thread_share {
 struct attribution {
     uint64_t from_ns, to_ns; /* absolute */
     struct thread_share *threads;
-    bool is_filtered; /* exclude or focus */
-    uint64_t *stack_ns;      /* of samples whose stack is exactly this */
+    bool is_filtered;   /* exclude or focus */
+    uint64_t *stack_ns; /* of samples whose stack is exactly this */
     uint64_t *stack_samples;
     uint64_t unsampled_ns; /* CPU time of threads that no sample met */
     struct totals totals;

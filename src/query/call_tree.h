@@ -20,7 +20,7 @@
 struct call_tree {
     uint32_t n_stacks;
     uint64_t *subtree_ns, *subtree_samples;
-    uint32_t *subtree_nodes; /* nodes with weight in the subtree, itself included */
+    uint32_t *subtree_nodes;              /* nodes with weight in the subtree, itself included */
     stack_id *first_child, *next_sibling; /* of nodes with weight; CALL_TREE_NONE ends */
     uint32_t *function;                   /* of the node's frame; CALL_TREE_NONE for node 0 */
     uint32_t n_functions;

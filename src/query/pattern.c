@@ -18,7 +18,8 @@ static int compile_expression(const char *text, size_t n_bytes, struct pattern *
     if (r != 0) {
         char reason[128];
         (void)regerror(r, &pattern->expression, reason, sizeof(reason));
-        error_set(reterr_error, "invalid_params", "/%s/ is no regular expression: %s", inner, reason);
+        error_set(reterr_error, "invalid_params", "/%s/ is no regular expression: %s", inner,
+                  reason);
         error_hint(reterr_error, "leave the slashes out to search for plain text");
         return -EINVAL;
     }

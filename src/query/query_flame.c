@@ -139,8 +139,7 @@ static void build_children(struct builder *builder, const struct member *parents
 static int add_placeless(const struct attribution *attribution, struct arena *arena,
                          struct flame_node *root)
 {
-    struct flame_node *children =
-        arena_alloc_array(arena, root->n_children + 2, sizeof(*children));
+    struct flame_node *children = arena_alloc_array(arena, root->n_children + 2, sizeof(*children));
     if (!children) {
         return -ENOMEM;
     }

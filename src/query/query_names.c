@@ -66,9 +66,8 @@ struct query_names *query_names_free(struct query_names *names)
 
 static struct symbol_source *source_of(struct query_names *names, image_id image)
 {
-    return image < IMAGES_MAX
-               ? atomic_load_explicit(&names->sources[image], memory_order_acquire)
-               : NULL;
+    return image < IMAGES_MAX ? atomic_load_explicit(&names->sources[image], memory_order_acquire)
+                              : NULL;
 }
 
 void query_names_on_image(struct query_names *names, const struct image *image)
@@ -178,7 +177,8 @@ const struct symbol *query_names_find(struct query_names *names, const struct sn
     /* Asked before the search: what settles in between is found by the next query. */
     bool is_settled = !source || symbol_source_is_settled(source);
     uint64_t address = frame.offset;
-    const struct symbol *symbol = source ? symbol_source_find(source, frame.offset, &address) : NULL;
+    const struct symbol *symbol =
+        source ? symbol_source_find(source, frame.offset, &address) : NULL;
     uintptr_t wanted;
     if (symbol) {
         wanted = (uintptr_t)symbol;

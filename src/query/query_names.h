@@ -30,9 +30,11 @@ void query_names_settle(struct query_names *names, int timeout_ms);
 /* The run is over. */
 void query_names_retire(struct query_names *names);
 
-/* Never NULL: "image+0xoffset" stands where no name is known (yet). The same function is the same pointer. */
+/* Never NULL: "image+0xoffset" stands where no name is known (yet). The same function is the same
+ * pointer. */
 const struct symbol *query_names_find(struct query_names *names, const struct snapshot *snapshot,
                                       frame_id frame);
 
 /* What is known of an image's symbols (diagnose). */
-void query_names_describe(struct query_names *names, image_id image, struct symbol_source_info *ret_info);
+void query_names_describe(struct query_names *names, image_id image,
+                          struct symbol_source_info *ret_info);

@@ -53,8 +53,7 @@ int query_threads(const struct query_context *context, const struct query_thread
         return r;
     }
     const struct snapshot *snapshot = context->snapshot;
-    struct thread_row *rows =
-        arena_alloc_array(context->arena, snapshot->n_threads, sizeof(*rows));
+    struct thread_row *rows = arena_alloc_array(context->arena, snapshot->n_threads, sizeof(*rows));
     if (!rows) {
         return -ENOMEM;
     }

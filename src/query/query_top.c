@@ -171,7 +171,8 @@ int query_top(const struct query_context *context, const struct query_top_option
     size_t n_placeless = add_placeless(&attribution, rows + n_rows);
     if (n_placeless > 0) {
         n_rows += n_placeless;
-        qsort(rows, n_rows, sizeof(*rows), is_by_total ? compare_rows_by_total : compare_rows_by_self);
+        qsort(rows, n_rows, sizeof(*rows),
+              is_by_total ? compare_rows_by_total : compare_rows_by_self);
         if (options->limit > 0 && n_rows > options->limit) {
             n_rows = options->limit;
         }

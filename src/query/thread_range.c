@@ -44,8 +44,8 @@ static void add_gap(struct thread_share *share, const struct life *life, uint64_
 }
 
 static void add_slice(const struct stored_slice *slice, const struct thread_totals *totals,
-                      uint64_t from_ns, uint64_t to_ns, uint64_t lag_ns,
-                      struct thread_share *share, struct life *life)
+                      uint64_t from_ns, uint64_t to_ns, uint64_t lag_ns, struct thread_share *share,
+                      struct life *life)
 {
     uint64_t start_ns = slice->start_ns;
     bool is_mark = slice->start_ns == slice->end_ns; /* of a long wait for a CPU: nothing ran */

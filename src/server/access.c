@@ -21,8 +21,7 @@
 #define LOCK_ATTEMPTS 16
 #define BACKLOG 128
 
-static int refuse(struct error *reterr_error, int negative_errno, const char *path,
-                  const char *why)
+static int refuse(struct error *reterr_error, int negative_errno, const char *path, const char *why)
 {
     error_set(reterr_error, "permission", "%s %s", path, why);
     error_hint(reterr_error, "choose another socket: --socket PATH or STAX_SERVER_SOCKET");
@@ -196,8 +195,8 @@ int access_open(const char *path, struct access *ret_access, struct error *reter
 void access_release(struct access *access)
 {
     struct stat status;
-    if (access->inode != 0 && lstat(access->path, &status) == 0 &&
-        status.st_ino == access->inode && status.st_dev == access->device) {
+    if (access->inode != 0 && lstat(access->path, &status) == 0 && status.st_ino == access->inode &&
+        status.st_dev == access->device) {
         unlink(access->path);
     }
     access->inode = 0;

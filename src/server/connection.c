@@ -205,8 +205,8 @@ static void take_lines(struct connection *connection)
     }
     connection->is_taking_lines = false;
     if (connection->is_open) {
-        set_reading(connection, !connection->is_eof && !connection->is_finishing &&
-                                    !must_pause(connection));
+        set_reading(connection,
+                    !connection->is_eof && !connection->is_finishing && !must_pause(connection));
         /* With lines left over, the jobs that pause us are owed answers, so this does not close. */
         close_if_done(connection);
     }

@@ -49,7 +49,8 @@ int connection_new(uv_loop_t *loop, const struct connection_limits *limits,
 struct connection *connection_ref(struct connection *connection);
 struct connection *connection_unref(struct connection *connection); /* accepts NULL, returns NULL */
 
-/* Takes the next caller of the listener, or a connected descriptor; reading begins with _start(). */
+/* Takes the next caller of the listener, or a connected descriptor; reading begins with _start().
+ */
 int connection_accept(struct connection *connection, uv_stream_t *listener);
 int connection_adopt(struct connection *connection, int take_fd);
 int connection_start(struct connection *connection);

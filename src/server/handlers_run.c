@@ -122,8 +122,7 @@ static bool check_start(struct call *call, const struct start_request *request)
         error_set(&call->error, "not_supported", "this server plays no replays");
         error_hint(&call->error, "stax-server --allow-replay is for tests and benches");
     } else if (request->frequency_hz < 1 || request->frequency_hz > LIMIT_FREQUENCY_HZ) {
-        error_set(&call->error, "invalid_params", "frequency_hz: from 1 to %u",
-                  LIMIT_FREQUENCY_HZ);
+        error_set(&call->error, "invalid_params", "frequency_hz: from 1 to %u", LIMIT_FREQUENCY_HZ);
     } else if (!server_get_symbolizer(server)) {
         error_set(&call->error, "limit", "out of memory");
     }

@@ -2,10 +2,10 @@
 /*
  * stax-server - records, folds and answers; started by `stax record`, or by hand
  */
-#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>

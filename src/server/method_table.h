@@ -25,6 +25,7 @@ struct method_entry {
 /* NULL when there is no such method. */
 const struct method_entry *method_table_find(const char *name);
 
-/* One line from a client: parse, look up, decode, check, hand to the handler; or answer the error. */
+/* One line from a client: parse, look up, decode, check, hand to the handler; or answer the error.
+ */
 void method_dispatch(struct server *server, struct connection *connection, const char *line,
                      size_t n_bytes);

@@ -72,7 +72,8 @@ static inline void run_unrefp(struct run **run)
 /* Asks for the end; returns at once. The first cause counts. */
 void run_stop(struct run *run, enum run_end cause);
 
-/* Waits for the threads of a run that is STOPPED or FAILED: they are past everything that takes time. */
+/* Waits for the threads of a run that is STOPPED or FAILED: they are past everything that takes
+ * time. */
 void run_join(struct run *run);
 
 run_id run_get_id(const struct run *run);
@@ -88,7 +89,8 @@ const char *run_get_command(const struct run *run);
 
 /* How far the aggregator is; cheap. */
 uint64_t run_get_samples(const struct run *run);
-uint64_t run_get_sequence(const struct run *run); /* grows with every change of what a query can see */
+uint64_t
+run_get_sequence(const struct run *run); /* grows with every change of what a query can see */
 
 void run_set_exit_status(struct run *run, int32_t exit_status);
 

@@ -62,7 +62,8 @@ static void add_counters(struct findings *findings)
     add_counter(findings, "aggregate", "samples", findings->samples, "samples");
     add_counter(findings, "aggregate", "threads", findings->threads, "threads");
     add_counter(findings, "aggregate", "distinct_stacks", snapshot->n_stacks, "stacks");
-    add_counter(findings, "aggregate", "switches_inferred", snapshot->n_missed_switches, "switches");
+    add_counter(findings, "aggregate", "switches_inferred", snapshot->n_missed_switches,
+                "switches");
     add_counter(findings, "aggregate", "distinct_frames", snapshot->n_frames, "frames");
     add_counter(findings, "aggregate", "samples_stored",
                 snapshot->n_samples - snapshot->first_sample, "samples");

@@ -30,12 +30,11 @@ static void add_note(struct run *run, const char *text)
 static uint32_t max_frequency_hz(void)
 {
     _cleanup_(freep) char *text = NULL;
-    uint32_t most = 0;
-    if (fd_read_file("/proc/sys/kernel/perf_event_max_sample_rate", 64, &text, NULL) < 0 ||
-        sscanf(text, "%u", &most) != 1 || most == 0) {
+    if (fd_read_file("/proc/sys/kernel/perf_event_max_sample_rate", 64, &text, NULL) < 0) {
         return LIMIT_FREQUENCY_HZ;
     }
-    return most < LIMIT_FREQUENCY_HZ ? most : LIMIT_FREQUENCY_HZ;
+    unsigned long most = strtoul(text, NULL, 10);
+    return most == 0 || most > LIMIT_FREQUENCY_HZ ? LIMIT_FREQUENCY_HZ : (uint32_t)most;
 }
 
 static void choose_frequency(struct run *run)
@@ -111,8 +110,7 @@ static int begin(struct run *run)
     if (r < 0) {
         run->ops->free(capture);
         if (r == -ESRCH) {
-            error_set(&run->error, "target_gone",
-                      "process %lld ended before the recording began",
+            error_set(&run->error, "target_gone", "process %lld ended before the recording began",
                       (long long)run->request.pid);
         } else {
             error_set_errno(&run->error, r, "starting the capture");

@@ -9,4 +9,4 @@
  */
 
 /* For pthread_create(); the argument is a struct run. */
-void *run_drain_main(void *run);
+void *run_drain_main(void *userdata);

@@ -29,7 +29,7 @@
 struct run_ingest {
     struct run_slab *slabs;
     size_t n_slabs;
-    struct run_slab last; /* always there, so that a run can end whatever is under way */
+    struct run_slab last;      /* always there, so that a run can end whatever is under way */
     struct spsc_queue *filled; /* producer → consumer */
     struct spsc_queue *pool;   /* consumer → producer */
     struct doorbell consumer_bell;

@@ -35,8 +35,9 @@
 struct run_ingest;
 
 struct run_ingest_config {
-    size_t n_slabs;      /* 0: RUN_INGEST_SLABS */
-    bool waits_for_room; /* the producer waits instead of dropping (replays that must be complete) */
+    size_t n_slabs; /* 0: RUN_INGEST_SLABS */
+    bool
+        waits_for_room; /* the producer waits instead of dropping (replays that must be complete) */
 };
 
 struct run_slab {
@@ -48,11 +49,11 @@ struct run_slab {
 /* Counters only grow. */
 struct run_ingest_stats {
     uint64_t n_slabs;
-    uint64_t n_pushed;      /* slabs handed over */
-    uint64_t n_fill_max;    /* most slabs in the queue at once */
-    uint64_t n_lost;        /* events dropped */
-    uint64_t n_wakeups;     /* times the aggregator went to sleep */
-    uint64_t memory_bytes;  /* of the pool, when all of it is used */
+    uint64_t n_pushed;     /* slabs handed over */
+    uint64_t n_fill_max;   /* most slabs in the queue at once */
+    uint64_t n_lost;       /* events dropped */
+    uint64_t n_wakeups;    /* times the aggregator went to sleep */
+    uint64_t memory_bytes; /* of the pool, when all of it is used */
 };
 
 int run_ingest_new(const struct run_ingest_config *config, struct run_ingest **ret_ingest);

@@ -27,8 +27,7 @@ static bool always(void *userdata)
 
 static struct run_ingest *make(size_t n_slabs, bool waits_for_room)
 {
-    const struct run_ingest_config config = {.n_slabs = n_slabs,
-                                             .waits_for_room = waits_for_room};
+    const struct run_ingest_config config = {.n_slabs = n_slabs, .waits_for_room = waits_for_room};
     struct run_ingest *ingest = NULL;
     assert_int_equal(run_ingest_new(&config, &ingest), 0);
     return ingest;
@@ -60,7 +59,9 @@ static void test_deep_copies(void **state)
     struct event_image image = {.change = EVENT_IMAGE_MAPPED, .end_ip = 9, .path = path};
     const struct event events[] = {
         sample(10, ips, 3),
-        {.kind = EVENT_THREAD, .time_ns = 11, .thread = {.change = EVENT_THREAD_NAMED, .name = name}},
+        {.kind = EVENT_THREAD,
+         .time_ns = 11,
+         .thread = {.change = EVENT_THREAD_NAMED, .name = name}},
         {.kind = EVENT_IMAGE, .time_ns = 12, .image = &image},
     };
     struct event_sink sink = run_ingest_sink(ingest);
@@ -249,12 +250,9 @@ static void test_two_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_deep_copies),
-        cmocka_unit_test(test_drops_are_counted_and_told),
-        cmocka_unit_test(test_samples_go_first),
-        cmocka_unit_test(test_room_comes_back),
-        cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_deep_copies),      cmocka_unit_test(test_drops_are_counted_and_told),
+        cmocka_unit_test(test_samples_go_first), cmocka_unit_test(test_room_comes_back),
+        cmocka_unit_test(test_progress),         cmocka_unit_test(test_two_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,8 +43,8 @@ struct run {
     char backend[160];
 
     /* Published by the run's threads, read by any. */
-    atomic_int phase;            /* enum run_phase */
-    atomic_int end;              /* enum run_end: asked for, or what happened */
+    atomic_int phase; /* enum run_phase */
+    atomic_int end;   /* enum run_end: asked for, or what happened */
     atomic_uint_fast64_t n_samples, sequence;
     atomic_int_fast64_t exit_status;
 

@@ -24,8 +24,7 @@ static int failing_start(struct capture *capture)
 
 static int failing_drain(struct capture *capture, int timeout_ms, enum capture_state *ret_state)
 {
-    return drain_answer < 0 ? drain_answer
-                            : capture_fake_ops.drain(capture, timeout_ms, ret_state);
+    return drain_answer < 0 ? drain_answer : capture_fake_ops.drain(capture, timeout_ms, ret_state);
 }
 
 static struct capture *counting_free(struct capture *capture)

@@ -23,8 +23,7 @@
 #define HOUSEKEEPING_MS 1000
 #define END_PATIENCE_MS 3000
 
-static void on_line(void *userdata, struct connection *connection, const char *line,
-                    size_t n_bytes)
+static void on_line(void *userdata, struct connection *connection, const char *line, size_t n_bytes)
 {
     method_dispatch(userdata, connection, line, n_bytes);
 }

@@ -46,9 +46,9 @@ struct snapshot *snapshot_desk_ask(struct snapshot_desk *desk, void (*wake)(void
     do {
         is_closed = newest == &closed;
         asker.next = newest;
-    } while (!is_closed && !atomic_compare_exchange_weak_explicit(&desk->askers, &newest, &asker,
-                                                                  memory_order_acq_rel,
-                                                                  memory_order_acquire));
+    } while (!is_closed &&
+             !atomic_compare_exchange_weak_explicit(&desk->askers, &newest, &asker,
+                                                    memory_order_acq_rel, memory_order_acquire));
     if (is_closed) {
         asker.answer = reference(desk->final);
     } else {

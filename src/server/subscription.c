@@ -141,8 +141,7 @@ static void compute(struct subscription_cycle *cycle)
     cycle->entry->handler(call);
 }
 
-struct subscription_set *subscription_set_new(struct server *server,
-                                              struct connection *connection)
+struct subscription_set *subscription_set_new(struct server *server, struct connection *connection)
 {
     struct subscription_set *set = calloc(1, sizeof(*set));
     if (set) {
@@ -189,8 +188,8 @@ static int find_method(const struct subscribe_request *request, struct subscript
     return 0;
 }
 
-static int decode_params(const struct subscribe_request *request,
-                         struct subscription_cycle *cycle, struct error *reterr_error)
+static int decode_params(const struct subscribe_request *request, struct subscription_cycle *cycle,
+                         struct error *reterr_error)
 {
     const struct json_limits limits = {
         .max_bytes = LIMIT_REQUEST_BYTES,

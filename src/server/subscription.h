@@ -29,8 +29,7 @@ struct subscribe_request;
 struct subscription_set;
 
 /* The subscriptions of a connection; NULL: -ENOMEM. */
-struct subscription_set *subscription_set_new(struct server *server,
-                                              struct connection *connection);
+struct subscription_set *subscription_set_new(struct server *server, struct connection *connection);
 
 /* Ends all; what the pool is still computing for them is dropped when it comes. */
 struct subscription_set *subscription_set_free(struct subscription_set *set);

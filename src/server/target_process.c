@@ -20,8 +20,8 @@
 struct status {
     char name[64];
     char state;
-    long long process;       /* the pid, when asked for a thread */
-    unsigned long uids[3];   /* real, effective, saved */
+    long long process;     /* the pid, when asked for a thread */
+    unsigned long uids[3]; /* real, effective, saved */
 };
 
 static bool line_value(const char *text, const char *name, const char **ret_value)
@@ -46,21 +46,24 @@ static int read_status(int64_t pid, struct status *ret_status)
     const char *value;
     *ret_status = (struct status){.state = '?'};
     if (strncmp(text, "Name:\t", 6) == 0) {
-        snprintf(ret_status->name, sizeof(ret_status->name), "%.*s",
-                 (int)strcspn(text + 6, "\n"), text + 6);
+        snprintf(ret_status->name, sizeof(ret_status->name), "%.*s", (int)strcspn(text + 6, "\n"),
+                 text + 6);
     }
     if (line_value(text, "\nState:\t", &value)) {
         ret_status->state = *value;
     }
-    if (!line_value(text, "\nTgid:\t", &value) || sscanf(value, "%lld", &ret_status->process) != 1) {
+    if (!line_value(text, "\nTgid:\t", &value)) {
         return -EBADMSG;
     }
-    unsigned long *uids = ret_status->uids;
-    if (!line_value(text, "\nUid:\t", &value) ||
-        sscanf(value, "%lu %lu %lu", &uids[0], &uids[1], &uids[2]) != 3) {
+    ret_status->process = strtoll(value, NULL, 10);
+    if (!line_value(text, "\nUid:\t", &value)) {
         return -EBADMSG;
     }
-    return 0;
+    char *at = (char *)value;
+    for (size_t i = 0; i < 3; i++) { /* real, effective, saved */
+        ret_status->uids[i] = strtoul(at, &at, 10);
+    }
+    return ret_status->process > 0 ? 0 : -EBADMSG;
 }
 
 static int no_such_process(int64_t pid, struct error *reterr_error)
@@ -100,8 +103,7 @@ static void format_arguments(const char *bytes, size_t n_bytes, char *text, size
         bool is_quoted = length == 0 || memchr(argument, ' ', length);
         i += length + 1;
         int n = snprintf(text + at, size - at, "%s%s%.*s%s", at ? " " : "", is_quoted ? "'" : "",
-                         length > INT_MAX ? INT_MAX : (int)length, argument,
-                         is_quoted ? "'" : "");
+                         length > INT_MAX ? INT_MAX : (int)length, argument, is_quoted ? "'" : "");
         if (n < 0) {
             break;
         }

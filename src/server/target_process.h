@@ -20,7 +20,7 @@
 
 struct target_process {
     int64_t pid;
-    int pidfd; /* -1 where the host has none */
+    int pidfd;                                  /* -1 where the host has none */
     char command[TARGET_PROCESS_COMMAND_BYTES]; /* as a shell would show it, cut at the end */
 };
 
@@ -29,7 +29,6 @@ struct target_process {
  * has ended, or never was, or the number is a thread's), "permission" (it
  * belongs to somebody else), "invalid_params" (it is this server).
  */
-int target_process_open(int64_t pid, struct target_process *ret_target,
-                        struct error *reterr_error);
+int target_process_open(int64_t pid, struct target_process *ret_target, struct error *reterr_error);
 void target_process_release(struct target_process *target);
 DEFINE_RELEASEP(target_process);

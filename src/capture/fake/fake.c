@@ -19,6 +19,8 @@
 #include "capture/fake/fake_stream.h"
 
 #define BATCH_EVENTS 512u
+/* Paced samples come in small bunches, as a kernel ring hands them over. */
+#define PACE_NS NS_PER_MS
 /* One call of drain() plays at most this long, so that a stop is noticed. */
 #define DRAIN_MAX_NS (5 * NS_PER_MS)
 
@@ -107,7 +109,7 @@ static void sleep_until(uint64_t time_ns)
     }
 }
 
-/* When the next sample is due, at most timeout_ms from now. */
+/* When to look for due samples again, at most timeout_ms from now. */
 static uint64_t next_due_ns(const struct capture *capture, uint64_t now_ns, int timeout_ms)
 {
     uint64_t latest_ns = now_ns + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * NS_PER_MS;
@@ -117,6 +119,7 @@ static uint64_t next_due_ns(const struct capture *capture, uint64_t now_ns, int 
     unsigned __int128 after = fake_stream_samples(capture->stream) + 1;
     uint64_t due_ns =
         capture->started_at_ns + (uint64_t)(after * NS_PER_S / capture->script.rate) + 1;
+    due_ns = due_ns > now_ns + PACE_NS ? due_ns : now_ns + PACE_NS;
     return due_ns < latest_ns ? due_ns : latest_ns;
 }
 

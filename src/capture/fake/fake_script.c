@@ -18,15 +18,15 @@ struct field {
 };
 
 #define NUMBER(member, least_, most_)                                                              \
-    {.name = #member,                                                                              \
-     .offset = offsetof(struct fake_script, member),                                               \
-     .least = (least_),                                                                            \
-     .most = (most_)}
+    {                                                                                              \
+        .name = #member, .offset = offsetof(struct fake_script, member), .least = (least_),        \
+        .most = (most_)                                                                            \
+    }
 #define FLAG(member)                                                                               \
-    {.name = #member,                                                                              \
-     .offset = offsetof(struct fake_script, member),                                               \
-     .is_flag = true,                                                                              \
-     .most = 1}
+    {                                                                                              \
+        .name = #member, .offset = offsetof(struct fake_script, member), .is_flag = true,          \
+        .most = 1                                                                                  \
+    }
 
 static const struct field fields[] = {
     NUMBER(samples, 0, UINT64_C(100000000000)),

@@ -39,6 +39,6 @@ struct fake_script {
     bool hold;             /* stay alive after the last sample, until stopped (0) */
 };
 
-/* Returns 0; -EINVAL with code "invalid_params" and what is wrong. NULL and "" mean all defaults. */
-int fake_script_parse(const char *text, struct fake_script *ret_script,
-                      struct error *reterr_error);
+/* Returns 0; -EINVAL with code "invalid_params" and what is wrong. NULL and "" mean all defaults.
+ */
+int fake_script_parse(const char *text, struct fake_script *ret_script, struct error *reterr_error);

@@ -45,11 +45,23 @@ static void test_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "sample=1",       "samples",       "samples=",          "samples=x",
-        "samples=1x",     "samples=-1",    "samples=1,,",       "threads=0",
-        "block=2",        "samples=1 ",    "samples=1,samples=1", "=1",
-        "depth=100000",   "seed=99999999999999999999999",       "samples=99999999999G",
-        ",",              "samples=1\n",
+        "sample=1",
+        "samples",
+        "samples=",
+        "samples=x",
+        "samples=1x",
+        "samples=-1",
+        "samples=1,,",
+        "threads=0",
+        "block=2",
+        "samples=1 ",
+        "samples=1,samples=1",
+        "=1",
+        "depth=100000",
+        "seed=99999999999999999999999",
+        "samples=99999999999G",
+        ",",
+        "samples=1\n",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct fake_script script;

@@ -27,7 +27,8 @@ struct lane { /* one CPU */
 struct fake_stream {
     struct fake_script script;
     uint64_t start_ns, step_ns;
-    unsigned octaves; /* stacks 2^o - 1 … 2^(o+1) - 2 are as frequent together as any other octave */
+    unsigned
+        octaves; /* stacks 2^o - 1 … 2^(o+1) - 2 are as frequent together as any other octave */
     uint64_t random;
 
     uint64_t n_introduced; /* threads, then images, then first switches: before the first sample */
@@ -35,7 +36,7 @@ struct fake_stream {
     uint64_t n_switches;
     uint64_t n_switches_due; /* before the next sample */
     uint64_t n_switches_shared;
-    bool is_out;             /* half a switch is done: the next event is its other half */
+    bool is_out; /* half a switch is done: the next event is its other half */
     uint64_t n_finished;
     uint32_t *waiting; /* threads that no CPU runs, a ring */
     size_t waiting_first, n_waiting;
@@ -237,8 +238,8 @@ static bool introduce(struct fake_stream *stream, struct event *event)
         put_waiting(stream, (uint32_t)nth);
     } else if (nth < script->threads + script->images) {
         uint64_t i = nth - script->threads;
-        snprintf(stream->paths[i], PATH_BYTES, i ? "/nonexistent/replay/libreplay%llu.so"
-                                                 : "/nonexistent/replay/replay",
+        snprintf(stream->paths[i], PATH_BYTES,
+                 i ? "/nonexistent/replay/libreplay%llu.so" : "/nonexistent/replay/replay",
                  (unsigned long long)i);
         uint64_t first_ip = IMAGE_FIRST_IP + i * IMAGE_SPACING_BYTES;
         stream->images[i] = (struct event_image){

@@ -45,7 +45,8 @@ static int call(enum bpf_cmd command, union bpf_attr *attr)
 
 static int load(union bpf_attr *attr, const struct bpf_insn *program, size_t n_insns)
 {
-    /* Some of what we call is offered to GPL-compatible programs only; these few lines are MIT or GPL. */
+    /* Some of what we call is offered to GPL-compatible programs only; these few lines are MIT or
+     * GPL. */
     attr->license = (uint64_t)(uintptr_t) "Dual MIT/GPL";
     attr->insns = (uint64_t)(uintptr_t)program;
     attr->insn_cnt = (uint32_t)n_insns;
@@ -108,7 +109,8 @@ int bpf_programs_load_sched(const struct kernel_btf *btf, int64_t pid, int outpu
 {
     /* Arguments of sched_switch, 8 bytes each: preempt, prev, next, prev_state. */
     enum { ARG_PREV = 8, ARG_NEXT = 16, ARG_PREV_STATE = 24 };
-    /* r6 context, r7 prev, r8 next, r9 flags; r3, r4 tids; r5 CPU time. The payload lies on the stack. */
+    /* r6 context, r7 prev, r8 next, r9 flags; r3, r4 tids; r5 CPU time. The payload lies on the
+     * stack. */
     const int payload = -(int)sizeof(struct sched_payload);
 #define PAYLOAD(member) (payload + (int)offsetof(struct sched_payload, member))
     const struct bpf_insn program[] = {

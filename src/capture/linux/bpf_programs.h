@@ -20,17 +20,20 @@
 
 #include "capture/linux/kernel_btf.h"
 
-/* May this process see process ids as the kernel's own programs see them? (Not in a pid namespace.) */
+/* May this process see process ids as the kernel's own programs see them? (Not in a pid namespace.)
+ */
 int bpf_programs_check_namespace(void);
 
-/* A program for PERF_EVENT_IOC_SET_BPF that keeps the samples of process `pid` only. fd or -errno. */
+/* A program for PERF_EVENT_IOC_SET_BPF that keeps the samples of process `pid` only. fd or -errno.
+ */
 int bpf_programs_load_sample_filter(int64_t pid);
 
 /* The map from CPU to the bpf-output event that receives its switches. fd or -errno. */
 int bpf_programs_new_outputs(size_t n_cpus);
 int bpf_programs_set_output(int map_fd, uint32_t cpu, int event_fd);
 
-/* A program on sched_switch that writes struct sched_payload for switches of process `pid`. fd or -errno. */
+/* A program on sched_switch that writes struct sched_payload for switches of process `pid`. fd or
+ * -errno. */
 int bpf_programs_load_sched(const struct kernel_btf *btf, int64_t pid, int outputs_fd);
 /* Attaches it; closing the result detaches. */
 int bpf_programs_attach_sched(int program_fd);

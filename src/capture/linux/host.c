@@ -2,8 +2,8 @@
 #include "capture/linux/host.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -46,8 +46,8 @@ void host_read(struct host *ret_host)
     int64_t paranoid = read_number("/proc/sys/kernel/perf_event_paranoid", INT_MAX);
     *ret_host = (struct host){
         .is_privileged = is_admin || has_capability(CAPABILITY_PERFMON),
-        .can_load_bpf = is_admin || (has_capability(CAPABILITY_PERFMON) &&
-                                     has_capability(CAPABILITY_BPF)),
+        .can_load_bpf =
+            is_admin || (has_capability(CAPABILITY_PERFMON) && has_capability(CAPABILITY_BPF)),
         .perf_event_paranoid = paranoid > INT_MAX ? INT_MAX : (int)paranoid,
         .mlock_kb = read_number("/proc/sys/kernel/perf_event_mlock_kb", 516),
         .max_sample_rate_hz = read_number("/proc/sys/kernel/perf_event_max_sample_rate", 100000),

@@ -105,13 +105,14 @@ int kernel_btf_parse(const void *data, size_t n_bytes, struct kernel_btf *ret_bt
         if (bytes_has_failed(&types)) {
             return -EBADMSG;
         }
-        if (kind == BTF_KIND_STRUCT && !has_task && is_named(&strings, name_offset, "task_struct")) {
-            has_task = find_member(members, n_members, has_bitfields, &strings, "pid",
-                                   &btf.task_pid_offset) &&
-                       find_member(members, n_members, has_bitfields, &strings, "tgid",
-                                   &btf.task_tgid_offset) &&
-                       find_member(members, n_members, has_bitfields, &strings, "se",
-                                   &entity_offset);
+        if (kind == BTF_KIND_STRUCT && !has_task &&
+            is_named(&strings, name_offset, "task_struct")) {
+            has_task =
+                find_member(members, n_members, has_bitfields, &strings, "pid",
+                            &btf.task_pid_offset) &&
+                find_member(members, n_members, has_bitfields, &strings, "tgid",
+                            &btf.task_tgid_offset) &&
+                find_member(members, n_members, has_bitfields, &strings, "se", &entity_offset);
         } else if (kind == BTF_KIND_STRUCT && !has_entity &&
                    is_named(&strings, name_offset, "sched_entity")) {
             has_entity = find_member(members, n_members, has_bitfields, &strings,

@@ -121,7 +121,8 @@ static uint32_t make(struct blob *blob, unsigned int without)
     type(blob, "task_struct_x", BTF_KIND_STRUCT, 1, false); /* longer name */
     member(blob, "pid", 16);
     if (!(without & WITHOUT_ENTITY)) {
-        type(blob, "sched_entity", BTF_KIND_STRUCT, 2, true); /* with bitfields: offset is 24 bits */
+        type(blob, "sched_entity", BTF_KIND_STRUCT, 2,
+             true); /* with bitfields: offset is 24 bits */
         member(blob, "on_rq", 1u << 24 | 0);
         member(blob, "sum_exec_runtime", 0u << 24 | 112 * 8);
     }

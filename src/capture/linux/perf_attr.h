@@ -30,7 +30,8 @@ void perf_attr_samples(const struct perf_attr_config *config, bool with_side_ban
 /* Images, names, births and deaths alone. */
 void perf_attr_side_band(const struct perf_attr_config *config, struct perf_event_attr *ret_attr);
 
-/* Counts nothing and is not inherited: keeps a thread's context from being swapped with a child's. */
+/* Counts nothing and is not inherited: keeps a thread's context from being swapped with a child's.
+ */
 void perf_attr_anchor(struct perf_event_attr *ret_attr);
 
 /* What our scheduler program writes (struct sched_payload). */

@@ -14,7 +14,8 @@
 #include "capture/linux/target_state.h"
 #include "decode/perf_abi.h"
 
-/* Ring per CPU: what a privileged recording asks for, and what the default mlock allowance holds. */
+/* Ring per CPU: what a privileged recording asks for, and what the default mlock allowance holds.
+ */
 #define RING_PRIVILEGED_BYTES (4u << 20)
 #define RING_ORDINARY_BYTES (512u << 10)
 
@@ -98,8 +99,7 @@ static uint64_t read_ring(struct capture *capture, size_t index, uint64_t read_a
     bool is_corrupt = false;
     perf_ring_begin(ring);
     uint64_t first_tail = ring->tail;
-    while (event_batch_has_room(batch) &&
-           (data = perf_ring_next(ring, &n_bytes, &is_corrupt))) {
+    while (event_batch_has_room(batch) && (data = perf_ring_next(ring, &n_bytes, &is_corrupt))) {
         struct perf_record record;
         n_records++;
         int r = perf_record_parse(data, n_bytes, &formats, &record);
@@ -344,8 +344,7 @@ static int session_drain(struct capture *capture, int timeout_ms, enum capture_s
 {
     nfds_t n_fds = 0;
     if (capture->config.pidfd >= 0 && !capture->target_is_gone) {
-        capture->poll_fds[n_fds++] =
-            (struct pollfd){.fd = capture->config.pidfd, .events = POLLIN};
+        capture->poll_fds[n_fds++] = (struct pollfd){.fd = capture->config.pidfd, .events = POLLIN};
     }
     nfds_t n_first_ring = n_fds;
     for (size_t i = 0; i < capture->sources.n_cpus; i++) {

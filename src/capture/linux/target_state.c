@@ -55,7 +55,8 @@ static int emit_thread(void *userdata, int64_t tid)
 {
     const struct emission *emission = userdata;
     char path[96];
-    (void)snprintf(path, sizeof(path), "/proc/%" PRId64 "/task/%" PRId64 "/comm", emission->pid, tid);
+    (void)snprintf(path, sizeof(path), "/proc/%" PRId64 "/task/%" PRId64 "/comm", emission->pid,
+                   tid);
     _cleanup_(freep) char *name = NULL;
     size_t n_bytes;
     if (fd_read_file(path, 256, &name, &n_bytes) == 0 && n_bytes > 0 && name[n_bytes - 1] == '\n') {
@@ -103,7 +104,8 @@ int target_state_emit(int64_t pid, uint64_t time_ns, const struct event_sink *si
 {
     struct emission emission = {.pid = pid, .time_ns = time_ns, .sink = sink};
     int r = target_state_each_thread(pid, emit_thread, &emission);
-    /* A target that cannot be read any more (it just ended) is no reason to fail: its events tell. */
+    /* A target that cannot be read any more (it just ended) is no reason to fail: its events tell.
+     */
     if (r == 0) {
         r = emit_images(&emission);
     }

@@ -102,9 +102,8 @@ static void all_threads_and_all_code_are_told(void **state)
     for (int i = 0; i < N_SLEEPERS; i++) {
         party.sleepers[i] = (struct sleeper){.name = {'s', 'l', 'e', 'e', 'p', (char)('0' + i)}};
         attendances[i] = (struct attendance){&party, &party.sleepers[i]};
-        assert_int_equal(pthread_create(&party.sleepers[i].thread, NULL, sleep_until_told,
-                                        &attendances[i]),
-                         0);
+        assert_int_equal(
+            pthread_create(&party.sleepers[i].thread, NULL, sleep_until_told, &attendances[i]), 0);
     }
     pthread_barrier_wait(&party.is_ready);
     void *code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

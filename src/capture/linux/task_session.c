@@ -60,7 +60,7 @@ static int open_thread(void *userdata, int64_t tid)
     attr.disabled = 0;
     for (size_t i = 0; i < capture->sources.n_cpus; i++) {
         r = perf_sources_add(&capture->sources, &attr, (pid_t)tid, i, PERF_FORMAT_STACK, NULL,
-                                 &opening->is_ring_trouble);
+                             &opening->is_ring_trouble);
         if (r == -ESRCH && tid != capture->config.pid) {
             return 0; /* the thread ended between listing and opening */
         }

@@ -10,7 +10,8 @@
 
 bool wide_session_is_possible(const struct host *host, const struct capture_config *config)
 {
-    /* Following children needs a set of processes that grows; inherited events have that built in. */
+    /* Following children needs a set of processes that grows; inherited events have that built in.
+     */
     return host->is_privileged && host->can_load_bpf && !config->follow_children &&
            bpf_programs_check_namespace() == 0;
 }
@@ -52,8 +53,8 @@ static int open_cpu(struct capture *capture, size_t cpu_index)
     int fd;
 
     perf_attr_samples(&capture->attrs, false, &attr);
-    int r = perf_sources_add(sources, &attr, -1, cpu_index, PERF_FORMAT_STACK, &fd,
-                             &is_ring_trouble);
+    int r =
+        perf_sources_add(sources, &attr, -1, cpu_index, PERF_FORMAT_STACK, &fd, &is_ring_trouble);
     if (r != 0) {
         return r;
     }

@@ -20,9 +20,10 @@ struct run_info {
     uint64_t samples, intervals, wakeups, spans, lost, threads;
     bool has_exit_status;
     int32_t exit_status; /* as the shell has it: 128+N after signal N */
-    const char *stop_reason; /* "target exited", "stopped", "time limit", … ; NULL while recording */
+    const char
+        *stop_reason; /* "target exited", "stopped", "time limit", … ; NULL while recording */
     bool is_launched;
-    const char *backend;  /* how it is captured */
+    const char *backend; /* how it is captured */
     size_t n_notes;
     char **notes; /* what could not be captured and the exact fix, one line each */
     uint64_t memory_bytes;

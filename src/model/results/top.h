@@ -16,7 +16,8 @@ struct top_row {
     const char *image; /* base name of the file, "[kernel]", "[vdso]" */
     enum frame_kind kind;
     bool inlined;
-    const char *address; /* "0x…", where the function starts in its image; of a frame without a name, itself */
+    const char *address; /* "0x…", where the function starts in its image; of a frame without a
+                            name, itself */
     const char *file;
     uint32_t line;
     uint64_t self_active_ns, total_active_ns;
