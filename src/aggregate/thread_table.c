@@ -204,6 +204,9 @@ static void adjust_start(struct thread_table *table, struct thread *thread, uint
     if (start_ns < thread->gap_start_ns) {
         start_ns = thread->gap_start_ns;
     }
+    if (end_ns - start_ns > STORED_SLICE_MAX_NS) {
+        start_ns = end_ns - STORED_SLICE_MAX_NS; /* no slice that was missed is as long as that */
+    }
     int64_t moved_ns = (int64_t)(start_ns - totals->phase_since_ns);
     if (moved_ns > -USUAL_LAG_MAX_NS && moved_ns < USUAL_LAG_MAX_NS) {
         table->usual_lag_ns += (-(double)moved_ns - table->usual_lag_ns) / 64;

@@ -71,6 +71,8 @@ static void close_thread(const struct snapshot *snapshot, const struct thread_to
     uint64_t end_ns = totals->end_ns ? totals->end_ns : snapshot->now_ns;
     if (totals->phase == THREAD_PHASE_RUNNING) {
         share->cpu_ns += overlap_ns(totals->phase_since_ns, snapshot->now_ns, from_ns, to_ns);
+        share->runnable_ns +=
+            overlap_ns(totals->waited_since_ns, totals->phase_since_ns, from_ns, to_ns);
     } else if (totals->phase == THREAD_PHASE_RUNNABLE) {
         share->runnable_ns += overlap_ns(totals->phase_since_ns, end_ns, from_ns, to_ns);
     }

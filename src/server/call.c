@@ -9,7 +9,8 @@
 #include "rpc/message.h"
 #include "server/server.h"
 
-int call_new(struct server *server, const struct rpc_method *method, struct call **ret_call)
+int call_new(struct server *server, struct connection *connection,
+             const struct rpc_method *method, struct call **ret_call)
 {
     _cleanup_(call_freep) struct call *call = calloc(1, sizeof(*call));
     if (!call) {
@@ -17,7 +18,7 @@ int call_new(struct server *server, const struct rpc_method *method, struct call
     }
     call->server = server;
     call->method = method;
-    call->pool.data = call;
+    call->connection = connection_ref(connection);
     arena_init(&call->arena, CALL_ARENA_BYTES);
     text_init(&call->answer, CALL_ANSWER_BYTES);
     if (method && method->result) {
@@ -78,7 +79,7 @@ static void write_error(struct call *call)
 {
     call->has_failed = true;
     text_clear(&call->answer);
-    if (call->connection) {
+    if (!call->is_update) {
         message_error(&call->answer, call->id, &call->error);
     }
 }
@@ -97,7 +98,7 @@ static void check_length(struct call *call)
 /* Any thread. */
 static void write_result(struct call *call)
 {
-    if (call->connection) {
+    if (!call->is_update) {
         message_result(&call->answer, call->id, call->method->result, call->result);
     } else if (call->method->result) {
         rpc_encode(call->method->result, call->result, &call->answer);
@@ -135,9 +136,14 @@ void call_fail(struct call *call, const char *code, const char *format, ...)
     call_fail_as_set(call);
 }
 
-static void run_in_pool(uv_work_t *pool)
+static struct call *call_of(struct job *job)
 {
-    struct call *call = pool->data;
+    return (struct call *)((char *)job - offsetof(struct call, job));
+}
+
+static void run_in_pool(struct job *job)
+{
+    struct call *call = call_of(job);
     int r = call->work(call);
     if (r >= 0) {
         write_result(call);
@@ -153,11 +159,11 @@ static void run_in_pool(uv_work_t *pool)
     write_error(call);
 }
 
-static void after_pool(uv_work_t *pool, int status)
+static void after_pool(struct job *job, bool is_cancelled)
 {
-    struct call *call = pool->data;
-    if (status < 0) { /* cancelled: nothing was written */
-        error_set(&call->error, "busy", "the server is ending");
+    struct call *call = call_of(job);
+    if (is_cancelled) {
+        error_set(&call->error, "timed_out", "nobody waits for the answer any more");
         write_error(call);
     }
     settle(call);
@@ -166,7 +172,8 @@ static void after_pool(uv_work_t *pool, int status)
 void call_work(struct call *call, call_work_cb work)
 {
     call->work = work;
-    if (uv_queue_work(&call->server->loop, &call->pool, run_in_pool, after_pool) < 0) {
-        call_fail(call, "internal", "no thread for this request");
-    }
+    call->job.owner = call->connection;
+    call->job.work = run_in_pool;
+    call->job.done = after_pool;
+    job_queue_add(&call->server->jobs, &call->job);
 }

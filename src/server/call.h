@@ -18,7 +18,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -26,6 +25,7 @@
 #include "jsonrpc/request.h"
 #include "rpc/method.h"
 #include "server/connection.h"
+#include "server/job_queue.h"
 #include "server/run.h"
 
 #define CALL_ARENA_BYTES ((size_t)512 << 20)
@@ -48,8 +48,8 @@ struct call {
     struct run **runs;  /* references, in the arena */
     struct error error;
 
-    /* Of a client's request; a subscription's call has no connection. */
-    struct connection *connection;
+    struct connection *connection; /* a reference; who asked */
+    bool is_update;                /* for a subscription: not a request, has no id */
     char id[JSONRPC_ID_BYTES];
     bool is_notification;
     bool is_hold; /* may take long: does not count as a job of its connection */
@@ -61,12 +61,13 @@ struct call {
     bool has_failed;
 
     call_work_cb work;
-    uv_work_t pool;
+    struct job job;
     struct call *next; /* in the list of whoever keeps it */
 };
 
 /* 0 or -ENOMEM. */
-int call_new(struct server *server, const struct rpc_method *method, struct call **ret_call);
+int call_new(struct server *server, struct connection *connection,
+             const struct rpc_method *method, struct call **ret_call);
 struct call *call_free(struct call *call);
 DEFINE_FREEP(call);
 

@@ -317,10 +317,18 @@ void connection_check(struct connection *connection, uint64_t now_ns)
         connection_close(connection);
         return;
     }
+    if (!connection->is_reading) {
+        (void)connection_is_present(connection);
+    }
+}
+
+bool connection_is_present(struct connection *connection)
+{
     /* Half-closed is a client that waits for its answers; hung up is one that is gone. */
-    if (!connection->is_reading && has_hung_up(connection)) {
+    if (connection->is_open && has_hung_up(connection)) {
         connection_close(connection);
     }
+    return connection->is_open;
 }
 
 void connection_set_peer(struct connection *connection, void *peer)

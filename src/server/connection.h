@@ -69,6 +69,9 @@ void connection_hold_end(struct connection *connection);
 /* Queues the text's bytes and leaves it empty. Dropped when the connection is closed. */
 void connection_send(struct connection *connection, struct text *text);
 bool connection_is_open(const struct connection *connection);
+
+/* Open, and the client has not hung up; closes it when it has. Half-closed is present. */
+bool connection_is_present(struct connection *connection);
 size_t connection_queued_bytes(const struct connection *connection);
 
 /* Ends it when everything queued has been taken; reads nothing more. */

@@ -97,12 +97,11 @@ static void dispatch(struct server *server, struct connection *connection,
         refuse(connection, request, &error);
         return;
     }
-    if (call_new(server, method, &call) < 0) {
+    if (call_new(server, connection, method, &call) < 0) {
         error_set(&error, "limit", "out of memory");
         refuse(connection, request, &error);
         return;
     }
-    call->connection = connection_ref(connection);
     call->on_settled = answer_client;
     call->is_notification = request->is_notification;
     snprintf(call->id, sizeof(call->id), "%s", request->id);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -12,7 +11,6 @@
 #include "server/run_internal.h"
 
 #define DRAIN_TIMEOUT_MS 20
-#define DRAIN_NICE (-10)
 
 static void set_phase(struct run *run, enum run_phase phase)
 {
@@ -189,8 +187,7 @@ void *run_drain_main(void *userdata)
 {
     struct run *run = userdata;
     pthread_setname_np(pthread_self(), "stax-drain");
-    /* Of this thread only, and only where it is allowed: rings overflow when nobody drains them. */
-    (void)setpriority(PRIO_PROCESS, 0, DRAIN_NICE);
+    run_raise_priority();
     int r = begin(run);
     if (r < 0) {
         target_process_release(&run->target);

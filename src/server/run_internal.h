@@ -20,6 +20,9 @@
 #define RUN_NOTE_BYTES 400
 #define RUN_NO_EXIT_STATUS INT64_MIN
 
+/* Of the calling thread, where that is allowed: what falls behind here is lost. */
+void run_raise_priority(void);
+
 struct run {
     atomic_uint n_refs;
 

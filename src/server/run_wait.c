@@ -2,6 +2,7 @@
 #include "server/run_wait.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -22,7 +23,7 @@ struct wait {
     bool is_searching;    /* the pool is at it */
     bool has_found;       /* until_symbol */
     bool has_looked_last; /* once more after the run stopped */
-    uv_work_t search;
+    struct job search;
 };
 
 static int describe(struct call *call)
@@ -40,10 +41,15 @@ static void settle(struct wait *wait, enum wait_outcome outcome)
     free(wait);
 }
 
-/* In the pool: does any function that was sampled have this in its name? */
-static void search_names(uv_work_t *work)
+static struct wait *wait_of(struct job *job)
 {
-    struct wait *wait = work->data;
+    return (struct wait *)((char *)job - offsetof(struct wait, search));
+}
+
+/* In the pool: does any function that was sampled have this in its name? */
+static void search_names(struct job *job)
+{
+    struct wait *wait = wait_of(job);
     struct run *run = wait->call->run;
     const char *needle = wait->request->until_symbol;
     _cleanup_(snapshot_unrefp) struct snapshot *snapshot = run_take_snapshot(run);
@@ -53,10 +59,10 @@ static void search_names(uv_work_t *work)
     }
 }
 
-static void after_search(uv_work_t *work, int status)
+static void after_search(struct job *job, bool is_cancelled)
 {
-    struct wait *wait = work->data;
-    (void)status;
+    struct wait *wait = wait_of(job);
+    (void)is_cancelled; /* then the connection is closed, and the check ends the wait */
     wait->is_searching = false;
     wait->searched_at_ns = clock_now_ns();
     run_wait_check(wait->server);
@@ -64,9 +70,11 @@ static void after_search(uv_work_t *work, int status)
 
 static void begin_search(struct wait *wait)
 {
-    wait->search.data = wait;
-    wait->is_searching =
-        uv_queue_work(&wait->server->loop, &wait->search, search_names, after_search) == 0;
+    wait->is_searching = true;
+    wait->search.owner = wait->call->connection;
+    wait->search.work = search_names;
+    wait->search.done = after_search;
+    job_queue_add(&wait->server->jobs, &wait->search);
 }
 
 static bool is_met(const struct wait *wait, uint64_t now_ns)

@@ -309,6 +309,7 @@ int server_new(const struct server_config *config, struct server **ret_server,
         return r;
     }
     r = uv_loop_init(&server->loop);
+    job_queue_init(&server->jobs, &server->loop);
     if (r == 0) {
         r = make_handles(server);
     }

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "server/access.h"
 #include "server/connection.h"
+#include "server/job_queue.h"
 #include "server/run_registry.h"
 #include "symbols/symbolizer.h"
 
@@ -54,6 +55,7 @@ struct server {
     struct connection *connections[SERVER_MAX_CONNECTIONS];
     size_t n_connections;
     size_t n_calls; /* not yet settled */
+    struct job_queue jobs;
 
     struct run_registry registry;
     struct symbolizer *symbolizer; /* made with the first run */

@@ -130,10 +130,11 @@ static void compute(struct subscription_cycle *cycle)
     }
     cycle->is_held_back = false;
     cycle->began_at_ms = uv_now(&cycle->server->loop);
-    if (call_new(cycle->server, cycle->method, &call) < 0) {
+    if (call_new(cycle->server, cycle->set->connection, cycle->method, &call) < 0) {
         schedule(cycle);
         return;
     }
+    call->is_update = true;
     call->params = cycle->params;
     call->on_settled = on_settled;
     call->userdata = cycle;

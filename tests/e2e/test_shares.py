@@ -38,7 +38,8 @@ def check_cpu(stax, truth, report, what):
     off = [100 * (rows[t["tid"]] / t["cpu_ns"] - 1) for t in truth["threads"]]
     whole = 100 * (threads["totals"]["cpu_ns"] / truth["process_cpu_ns"] - 1)
     report(f"{what} ({stax.account}): cpu ms {whole:+.2f} %, "
-           f"threads {min(off):+.2f} … {max(off):+.2f} %")
+           f"threads {min(off):+.2f} … {max(off):+.2f} %, stolen from this machine meanwhile "
+           f"{stax.stolen_ms():.0f} ms")
     assert abs(whole) <= 1 and all(abs(d) <= 1 for d in off), (whole, off)
 
 

@@ -152,6 +152,8 @@ def test_flame_is_cut_where_told(recorded):
 
 
 def test_off_cpu_sort_and_mode(recorded):
+    if "off-cpu" not in recorded.ok("top", "--help").stdout:
+        pytest.skip("this version has no off-CPU order: its waits have no stacks")
     rows = recorded.json("top", "-n", 0, "--sort", "off-cpu", "--run", 1)["rows"]
     waits = [r["self_off_cpu_ns"] for r in rows]
     assert waits == sorted(waits, reverse=True)

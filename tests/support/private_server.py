@@ -63,6 +63,8 @@ class Stax:
         self.socket = self.folder / "stax.sock"
         self.bin = self._bin()
         self.started = []
+        self.stolen_before_ms = 0
+        self.stolen_before_ms = self.stolen_ms()
         self.env = {k: v for k, v in os.environ.items()
                     if not k.startswith(("STAX_", "XDG_", "MALLOC_"))}
         self.env.update(STAX_SERVER_SOCKET=str(self.socket), STAX_AUTOSTART="0", NO_COLOR="1",
@@ -170,6 +172,14 @@ class Stax:
         out = self.ok("record", "-q", *args, **options).stdout
         self.await_names()
         return out
+
+    def stolen_ms(self):
+        """What a hypervisor took from all CPUs since this object was made.
+
+        A thread's CPU clock leaves it out where the kernel knows of it, wall clocks do not.
+        """
+        ticks = int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8])
+        return 1000 * ticks / os.sysconf("SC_CLK_TCK") - self.stolen_before_ms
 
     def truth(self, *args, options=(), **popen_options):
         """Records one of tests/programs; its truth and the finished run."""

@@ -126,9 +126,9 @@ static uint64_t next_due_ns(const struct capture *capture, uint64_t now_ns, int 
 static int play(struct capture *capture)
 {
     uint64_t began_ns = clock_now_ns();
-    uint64_t now_ns = began_ns;
+    uint64_t last_sample = samples_due(capture, began_ns);
     do {
-        uint64_t due = samples_due(capture, now_ns) - fake_stream_samples(capture->stream);
+        uint64_t due = last_sample - fake_stream_samples(capture->stream);
         size_t n_events = fake_stream_next(capture->stream, capture->events, BATCH_EVENTS, due);
         if (n_events == 0) {
             return 0;
@@ -137,8 +137,7 @@ static int play(struct capture *capture)
         if (r < 0) {
             return r;
         }
-        now_ns = clock_now_ns();
-    } while (now_ns - began_ns < DRAIN_MAX_NS);
+    } while (clock_now_ns() - began_ns < DRAIN_MAX_NS);
     return 0;
 }
 
