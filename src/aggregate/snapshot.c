@@ -94,8 +94,8 @@ static void copy_threads(struct aggregate *aggregate, struct thread_totals *thre
     for (size_t i = 0; i < n_threads; i++) {
         const struct thread *thread = thread_table_at(aggregate->threads, (thread_id)i);
         threads[i] = thread->totals;
-        bool has_waited = thread->totals.phase == THREAD_PHASE_RUNNING &&
-                          thread->gap_before == GAP_RUNNABLE;
+        bool has_waited =
+            thread->totals.phase == THREAD_PHASE_RUNNING && thread->gap_before == GAP_RUNNABLE;
         threads[i].waited_since_ns =
             has_waited ? thread->gap_start_ns : thread->totals.phase_since_ns;
         if (!aggregate->has_ended && !aggregate->config.has_no_switches) {

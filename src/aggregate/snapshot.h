@@ -73,7 +73,8 @@ struct thread_totals {
     enum thread_phase phase;
     uint64_t start_ns, end_ns; /* absolute; end_ns 0 while alive */
     uint64_t phase_since_ns;
-    uint64_t waited_since_ns; /* RUNNING: from here to phase_since_ns it waited for a CPU, not yet in a slice */
+    uint64_t waited_since_ns; /* RUNNING: from here to phase_since_ns it waited for a CPU, not yet
+                                 in a slice */
     /* Closed time plus the phase that is open at snapshot.now_ns: */
     uint64_t cpu_ns, blocked_ns, runnable_ns;
     uint64_t n_samples;

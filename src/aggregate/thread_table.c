@@ -142,6 +142,22 @@ static void close_phase(struct thread_table *table, thread_id id, uint64_t time_
     totals->phase_since_ns = time_ns;
 }
 
+/* A wait for a CPU has no slice of its own to cut: one of no length marks the place. */
+static void cut_wait(struct thread_table *table, thread_id id, uint64_t now_ns)
+{
+    const struct stored_slice mark = {
+        .start_ns = now_ns,
+        .end_ns = now_ns,
+        .thread = id,
+        .before = GAP_RUNNABLE,
+        .after = GAP_NONE,
+    };
+    close_phase(table, id, now_ns, 0, GAP_NONE);
+    if (table->sink.on_slice) {
+        table->sink.on_slice(table->sink.userdata, &mark);
+    }
+}
+
 static enum gap_kind gap_of(enum thread_phase phase)
 {
     switch (phase) {
@@ -236,7 +252,11 @@ void thread_table_gone(struct thread_table *table, thread_id id, uint64_t time_n
     if (thread->totals.phase == THREAD_PHASE_RUNNING) {
         adjust_last(table, thread);
     }
-    close_phase(table, id, time_ns, 0, GAP_NONE);
+    if (thread->totals.phase == THREAD_PHASE_RUNNABLE) {
+        cut_wait(table, id, time_ns); /* its last switch-in was not told */
+    } else {
+        close_phase(table, id, time_ns, 0, GAP_NONE);
+    }
     thread->has_events = true;
     thread->totals.phase = THREAD_PHASE_GONE;
     thread->totals.end_ns = time_ns;
@@ -279,9 +299,6 @@ void thread_table_switch_in(struct thread_table *table, thread_id id, uint64_t t
     }
     if (totals->phase == THREAD_PHASE_UNKNOWN) {
         totals->phase = THREAD_PHASE_BLOCKED; /* not on a CPU since the recording began */
-    } else if (totals->phase == THREAD_PHASE_GONE) {
-        totals->phase = THREAD_PHASE_RUNNABLE; /* it was preempted in its last steps */
-        totals->end_ns = 0;
     }
     thread->gap_before = gap_of(totals->phase);
     thread->gap_start_ns = totals->phase_since_ns;
@@ -342,20 +359,6 @@ void thread_table_seen_running(struct thread_table *table, thread_id id, uint64_
     case THREAD_PHASE_GONE:
         break;
     }
-}
-
-/* A wait for a CPU has no slice of its own to cut: one of no length marks the place. */
-static void cut_wait(struct thread_table *table, thread_id id, uint64_t now_ns)
-{
-    const struct stored_slice mark = {
-        .start_ns = now_ns,
-        .end_ns = now_ns,
-        .thread = id,
-        .before = GAP_RUNNABLE,
-        .after = GAP_NONE,
-    };
-    close_phase(table, id, now_ns, 0, GAP_NONE);
-    table->sink.on_slice(table->sink.userdata, &mark);
 }
 
 bool thread_table_checkpoint(struct thread_table *table, uint64_t now_ns)

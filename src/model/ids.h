@@ -20,7 +20,8 @@ typedef uint32_t stack_id; /* a whole call stack; 0 is the empty one */
 #define STACK_ID_EMPTY 0u
 
 /* Images that every run has. */
-#define IMAGE_ID_UNKNOWN 0u /* code outside every known mapping; addresses are run-time addresses  \
-                             */
-#define IMAGE_ID_KERNEL 1u  /* the kernel and its modules; addresses are run-time addresses */
+#define IMAGE_ID_UNKNOWN                                                                           \
+    0u                     /* code outside every known mapping; addresses are run-time addresses   \
+                            */
+#define IMAGE_ID_KERNEL 1u /* the kernel and its modules; addresses are run-time addresses */
 #define IMAGE_ID_FIRST 2u

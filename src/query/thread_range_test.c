@@ -77,12 +77,16 @@ static void step(struct aggregate *aggregate, struct random_life *chance, uint64
         return;
     }
     bool runs = reference.lives[life].phase == RUNS;
+    /* A thread that ran when it was attached to is met by a sample soon; so do not wait for long.
+     */
+    bool is_new = !reference.lives[life].is_known &&
+                  now_ns - reference.lives[life].start_ns < STORED_SLICE_MAX_NS;
     if (choice == 1) {
         close_phase(life, reference.lives[life].phase, now_ns, false, false);
         reference.lives[life].is_over = true;
         reference.lives[life].end_ns = now_ns;
         tell_thread(aggregate, now_ns, tid, EVENT_THREAD_GONE, NULL);
-    } else if (runs || (!reference.lives[life].is_known && choice < 50)) {
+    } else if (runs || (is_new && choice < 50)) {
         bool is_preempted = random_life_below(chance, 2);
         close_phase(life, RUNS, now_ns, true, is_preempted);
         reference.lives[life].phase = is_preempted ? WANTS : WAITS;
@@ -118,8 +122,8 @@ static void compare(struct scene *scene, uint64_t from_ns, uint64_t to_ns)
     memset(shares, 0, sizeof(shares));
     for (size_t i = 0; i < reference.n_phases; i++) {
         struct thread_share *share = &wanted[reference.phases[i].life];
-        uint64_t length_ns = overlap_ns(reference.phases[i].start_ns, reference.phases[i].end_ns,
-                                        from_ns, to_ns);
+        uint64_t length_ns =
+            overlap_ns(reference.phases[i].start_ns, reference.phases[i].end_ns, from_ns, to_ns);
         bool ends_inside =
             reference.phases[i].end_ns > from_ns && reference.phases[i].end_ns <= to_ns;
         share->cpu_ns += reference.phases[i].phase == RUNS ? length_ns : 0;
@@ -180,8 +184,8 @@ static void play_and_compare(uint64_t seed, bool has_ended)
     }
     for (int i = 0; i < 3000; i++) {
         now_ns += random_life_below(&chance, 300000);
-        now_ns += random_life_below(&chance, 100) == 0 ? random_life_below(&chance, 5000 * TEST_MS)
-                                                       : 0;
+        now_ns +=
+            random_life_below(&chance, 100) == 0 ? random_life_below(&chance, 5000 * TEST_MS) : 0;
         step(scene.aggregate, &chance, now_ns);
     }
     uint64_t end_ns = now_ns + random_life_below(&chance, 3000 * TEST_MS);

@@ -9,8 +9,8 @@
 #include "rpc/message.h"
 #include "server/server.h"
 
-int call_new(struct server *server, struct connection *connection,
-             const struct rpc_method *method, struct call **ret_call)
+int call_new(struct server *server, struct connection *connection, const struct rpc_method *method,
+             struct call **ret_call)
 {
     _cleanup_(call_freep) struct call *call = calloc(1, sizeof(*call));
     if (!call) {

@@ -66,8 +66,8 @@ struct call {
 };
 
 /* 0 or -ENOMEM. */
-int call_new(struct server *server, struct connection *connection,
-             const struct rpc_method *method, struct call **ret_call);
+int call_new(struct server *server, struct connection *connection, const struct rpc_method *method,
+             struct call **ret_call);
 struct call *call_free(struct call *call);
 DEFINE_FREEP(call);
 

@@ -80,8 +80,8 @@ static void on_done(struct job *job, bool is_cancelled)
 
 static void add(int number, struct connection *owner)
 {
-    jobs[number] = (struct test_job){.number = number,
-                                     .job = {.owner = owner, .work = work, .done = on_done}};
+    jobs[number] =
+        (struct test_job){.number = number, .job = {.owner = owner, .work = work, .done = on_done}};
     job_queue_add(&queue, &jobs[number].job);
 }
 

@@ -19,7 +19,7 @@ def test_exec_twice(anybody):
     truth, run = stax.truth("execs", 400)
     sums = by_name(stax)
     for image in truth["images"]:
-        assert sums[image["function"]] == pytest.approx(image["cpu_ns"], rel=0.1), sums
+        assert sums[image["function"]] == pytest.approx(image["cpu_ns"], rel=0.25), sums
     assert run["lost"] == 0 and run["pid"] == truth["pid"]
     rows = {r["name"]: r["image"] for r in stax.json("top", "-n", 0)["rows"]}
     assert rows["work_in_first"] == "execs" and rows["work_in_third"] == "execs_third"

@@ -3,6 +3,8 @@
 
 import pytest
 
+from stax_client import RpcError
+
 MS = 10 ** 6
 FIELDS = ("active_ns", "cpu_ns", "off_cpu_ns", "samples", "target_ns", "spans")
 
@@ -151,13 +153,13 @@ def test_flame_is_cut_where_told(recorded):
     check(thick)
 
 
-def test_off_cpu_sort_and_mode(recorded):
-    if "off-cpu" not in recorded.ok("top", "--help").stdout:
-        pytest.skip("this version has no off-CPU order: its waits have no stacks")
-    rows = recorded.json("top", "-n", 0, "--sort", "off-cpu", "--run", 1)["rows"]
-    waits = [r["self_off_cpu_ns"] for r in rows]
-    assert waits == sorted(waits, reverse=True)
-    assert recorded.json("flame", "--mode", "off-cpu", "--run", 1)["mode"] in ("off-cpu", "off_cpu")
+def test_waits_have_no_stacks_yet(recorded):
+    """What this version cannot answer is refused, by the command line and by the server."""
+    refused = recorded("top", "--sort", "off-cpu", "--run", 1)
+    assert refused.returncode == 2 and "off-cpu" in refused.stderr
+    with pytest.raises(RpcError) as refusal:
+        recorded.client().call("profile.flame", view={"run": 1, "mode": "off_cpu"})
+    assert refusal.value.code == "not_supported" and refusal.value.hint
 
 
 @pytest.mark.parametrize("options", [("--from", "2", "--to", "1"), ("--exclude", ""),

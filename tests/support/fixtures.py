@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -77,7 +78,10 @@ def other_account():
         pytest.skip(f"useradd: {made.stderr.strip()}")
     entry = pwd.getpwnam(name)
     yield Account(name, entry.pw_uid, entry.pw_gid)
-    subprocess.run([place.find("userdel"), name], capture_output=True)
+    for _ in range(20):  # the files may be locked, the last process not quite gone
+        if subprocess.run([place.find("userdel"), name], capture_output=True).returncode == 0:
+            break
+        time.sleep(0.1)
 
 
 def _need_events(account):

@@ -197,6 +197,20 @@ class Stax:
         out, _ = process.communicate(timeout=20)
         return json.loads(out.splitlines()[-1])
 
+    def end_strays(self):
+        """Targets outlive their `stax record`; they are known by their environment."""
+        mark = f"STAX_SERVER_SOCKET={self.socket}\0".encode()
+        for entry in os.listdir("/proc"):
+            if entry.isdigit() and int(entry) not in self.spared_pids():
+                try:
+                    if mark in Path(f"/proc/{entry}/environ").read_bytes():
+                        os.kill(int(entry), signal.SIGKILL)
+                except OSError:
+                    pass  # gone meanwhile, or somebody else's
+
+    def spared_pids(self):
+        return {os.getpid()}
+
     def end_all(self):
         for process in self.started:
             if process.poll() is None:
@@ -205,6 +219,7 @@ class Stax:
                 if stream and not stream.closed:
                     stream.close()
             process.wait()
+        self.end_strays()
 
 
 class PrivateServer(Stax):
@@ -233,6 +248,9 @@ class PrivateServer(Stax):
     def is_healthy(self):
         with self.client(timeout_s=10) as client:
             return client.call("server.info")["pid"] == self.process.pid
+
+    def spared_pids(self):
+        return {os.getpid(), self.process.pid}
 
     def n_fds(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

@@ -22,6 +22,8 @@
 #define TENDED_EVENTS_MAX 256u
 
 #define CPU_TIME_EVERY_NS (200 * NS_PER_MS)
+#define READ_TOGETHER_NS (20 * NS_PER_US)
+#define READ_ATTEMPTS 5
 
 struct opening {
     struct capture *capture;
@@ -141,6 +143,26 @@ int task_session_open(struct capture *capture, struct error *reterr_error)
     return r;
 }
 
+/* Reads a CPU clock and the time it was read at; fails where something came in between every time.
+ */
+static bool read_together(clockid_t clock, uint64_t *ret_total_ns, uint64_t *ret_now_ns)
+{
+    for (int attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+        struct timespec total;
+        uint64_t before_ns = clock_now_ns();
+        if (clock_gettime(clock, &total) != 0) {
+            return false;
+        }
+        uint64_t after_ns = clock_now_ns();
+        if (after_ns - before_ns < READ_TOGETHER_NS) {
+            *ret_total_ns = (uint64_t)total.tv_sec * NS_PER_S + (uint64_t)total.tv_nsec;
+            *ret_now_ns = before_ns + (after_ns - before_ns) / 2;
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * The kernel's own account of the process: per-thread totals are not to be had
  * in event order, this one is, and it settles how late switch records are.
@@ -148,12 +170,11 @@ int task_session_open(struct capture *capture, struct error *reterr_error)
 static void tell_cpu_time(struct capture *capture)
 {
     clockid_t clock;
-    struct timespec total;
-    uint64_t now_ns = clock_now_ns();
+    uint64_t total_ns, now_ns = clock_now_ns();
     if (now_ns - capture->cpu_time_told_at_ns < CPU_TIME_EVERY_NS || capture->config.no_off_cpu ||
         capture->config.follow_children ||
         clock_getcpuclockid((pid_t)capture->config.pid, &clock) != 0 ||
-        clock_gettime(clock, &total) != 0) {
+        !read_together(clock, &total_ns, &now_ns)) {
         return;
     }
     capture->cpu_time_told_at_ns = now_ns;
@@ -162,8 +183,7 @@ static void tell_cpu_time(struct capture *capture)
         .time_ns = now_ns,
         .pid = capture->config.pid,
         .tid = capture->config.pid,
-        .thread = {.change = EVENT_THREAD_CPU_TIME,
-                   .cpu_time_ns = (uint64_t)total.tv_sec * NS_PER_S + (uint64_t)total.tv_nsec},
+        .thread = {.change = EVENT_THREAD_CPU_TIME, .cpu_time_ns = total_ns},
     };
     (void)event_batch_add(event_merge_batch(capture->merge, 0), &event);
 }

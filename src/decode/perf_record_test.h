@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * perf_record_test - records as the kernel writes them, made by hand for tests
+ *
+ * Shape:   one function per kind of record; what a test does not choose has
+ *          fixed values that it can compare with.
+ * Owner:   values. Threads: any.
+ * Source:  perf_event_open(2), section "MMAP layout".
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "decode/perf_abi.h"
+#include "decode/perf_record.h"
+
+#define STACK_IDENTIFIER 100u
+#define SCHED_IDENTIFIER 200u
+
+/* A record as the kernel writes it, in the making. */
+struct raw {
+    uint8_t data[2048];
+    size_t n_bytes;
+};
+
+static inline void put(struct raw *raw, const void *data, size_t n_bytes)
+{
+    assert_true(raw->n_bytes + n_bytes <= sizeof(raw->data));
+    memcpy(raw->data + raw->n_bytes, data, n_bytes);
+    raw->n_bytes += n_bytes;
+}
+
+static inline void put_u32(struct raw *raw, uint32_t value)
+{
+    put(raw, &value, sizeof(value));
+}
+
+static inline void put_u64(struct raw *raw, uint64_t value)
+{
+    put(raw, &value, sizeof(value));
+}
+
+/* Padded to 8 bytes with NULs, as the kernel does. */
+static inline void put_text(struct raw *raw, const char *text)
+{
+    static const char zeros[8];
+    size_t n_bytes = strlen(text) + 1;
+    put(raw, text, n_bytes);
+    put(raw, zeros, (8 - n_bytes % 8) % 8);
+}
+
+static inline struct raw raw_begin(uint32_t type, uint16_t misc)
+{
+    struct raw raw = {.n_bytes = 0};
+    put_u32(&raw, type);
+    put(&raw, &misc, sizeof(misc));
+    put(&raw, "\0\0", 2);
+    return raw;
+}
+
+static inline void raw_end(struct raw *raw)
+{
+    uint16_t size_bytes = (uint16_t)raw->n_bytes;
+    memcpy(raw->data + 6, &size_bytes, sizeof(size_bytes));
+}
+
+/* sample_id_all: what every record but a sample ends with. */
+static inline void raw_end_with_trailer(struct raw *raw)
+{
+    put_u32(raw, 4711);   /* pid */
+    put_u32(raw, 4712);   /* tid */
+    put_u64(raw, 123456); /* time */
+    put_u32(raw, 3);      /* cpu */
+    put_u32(raw, 0);
+    put_u64(raw, STACK_IDENTIFIER);
+    raw_end(raw);
+}
+
+static inline enum perf_format format_of(const void *userdata, uint64_t identifier)
+{
+    (void)userdata;
+    return identifier == STACK_IDENTIFIER   ? PERF_FORMAT_STACK
+           : identifier == SCHED_IDENTIFIER ? PERF_FORMAT_SCHED
+                                            : PERF_FORMAT_NONE;
+}
+
+static const struct perf_formats formats = {.of = format_of};
+
+static inline int parse(const struct raw *raw, struct perf_record *ret_record)
+{
+    return perf_record_parse(raw->data, raw->n_bytes, &formats, ret_record);
+}
+
+static inline void assert_trailer(const struct perf_record *record)
+{
+    assert_int_equal(record->pid, 4711);
+    assert_int_equal(record->tid, 4712);
+    assert_int_equal(record->time_ns, 123456);
+    assert_int_equal(record->cpu, 3);
+    assert_int_equal(record->identifier, STACK_IDENTIFIER);
+}
+
+static inline struct raw sample_head(uint64_t identifier)
+{
+    struct raw raw = raw_begin(PERF_ABI_RECORD_SAMPLE, 2);
+    put_u64(&raw, identifier);
+    put_u32(&raw, 10); /* pid */
+    put_u32(&raw, 11); /* tid */
+    put_u64(&raw, 999);
+    put_u32(&raw, 5); /* cpu */
+    put_u32(&raw, 0);
+    return raw;
+}
+
+static inline struct raw stack_sample(uint64_t n_claimed, const uint64_t *ips, size_t n_ips)
+{
+    struct raw raw = sample_head(STACK_IDENTIFIER);
+    put_u64(&raw, 1111111); /* period */
+    put_u64(&raw, n_claimed);
+    put(&raw, ips, n_ips * sizeof(*ips));
+    raw_end(&raw);
+    return raw;
+}
+
+static inline struct raw sched_sample(uint32_t raw_bytes)
+{
+    struct raw raw = sample_head(SCHED_IDENTIFIER);
+    put_u32(&raw, raw_bytes);
+    put_u32(&raw, SCHED_PAYLOAD_PREV_OURS | SCHED_PAYLOAD_NEXT_OURS);
+    put_u32(&raw, 21); /* prev */
+    put_u32(&raw, 22); /* next */
+    put_u32(&raw, 1);  /* state */
+    put_u64(&raw, 5000);
+    put_u32(&raw, 0); /* padding to 8 bytes */
+    raw_end(&raw);
+    return raw;
+}
+
+static inline struct raw mmap2_with_build_id(uint8_t build_id_bytes)
+{
+    struct raw raw = raw_begin(PERF_ABI_RECORD_MMAP2, PERF_ABI_MISC_MMAP_BUILD_ID);
+    uint8_t id[24] = {build_id_bytes, 0, 0, 0};
+    for (uint8_t i = 0; i < 20; i++) {
+        id[4 + i] = (uint8_t)(0xa0 + i);
+    }
+    put_u32(&raw, 30);
+    put_u32(&raw, 31);
+    put_u64(&raw, 0x7f0000001000);
+    put_u64(&raw, 0x2000);
+    put_u64(&raw, 0x1000);
+    put(&raw, id, sizeof(id));
+    put_u32(&raw, 5); /* PROT_READ | PROT_EXEC */
+    put_u32(&raw, 2);
+    put_text(&raw, "/usr/lib/libc.so.6");
+    raw_end_with_trailer(&raw);
+    return raw;
+}
+
+static inline struct raw mmap2_with_inode(uint32_t protection)
+{
+    struct raw raw = raw_begin(PERF_ABI_RECORD_MMAP2, 0);
+    put_u32(&raw, 30);
+    put_u32(&raw, 31);
+    put_u64(&raw, 0x400000);
+    put_u64(&raw, 0x1000);
+    put_u64(&raw, 0);
+    put_u32(&raw, 8);
+    put_u32(&raw, 1);
+    put_u64(&raw, 987654);
+    put_u64(&raw, 1);
+    put_u32(&raw, protection);
+    put_u32(&raw, 2);
+    put_text(&raw, "//anon");
+    raw_end_with_trailer(&raw);
+    return raw;
+}
+
+static inline struct raw mmap_at(uint64_t start_ip, uint64_t length_bytes)
+{
+    struct raw raw = raw_begin(PERF_ABI_RECORD_MMAP, 0);
+    put_u32(&raw, 30);
+    put_u32(&raw, 31);
+    put_u64(&raw, start_ip);
+    put_u64(&raw, length_bytes);
+    put_u64(&raw, 0x3000);
+    put_text(&raw, "/bin/true");
+    raw_end_with_trailer(&raw);
+    return raw;
+}
+
+static inline struct raw comm(uint16_t misc)
+{
+    struct raw raw = raw_begin(PERF_ABI_RECORD_COMM, misc);
+    put_u32(&raw, 40);
+    put_u32(&raw, 41);
+    put_text(&raw, "postgres");
+    raw_end_with_trailer(&raw);
+    return raw;
+}
+
+static inline struct raw task(uint32_t type)
+{
+    struct raw raw = raw_begin(type, 0);
+    put_u32(&raw, 50); /* pid, ppid, tid, ptid, time */
+    put_u32(&raw, 51);
+    put_u32(&raw, 52);
+    put_u32(&raw, 53);
+    put_u64(&raw, 1);
+    raw_end_with_trailer(&raw);
+    return raw;
+}
+
+static inline struct raw lost(uint64_t count)
+{
+    struct raw raw = raw_begin(PERF_ABI_RECORD_LOST, 0);
+    put_u64(&raw, 77);
+    put_u64(&raw, count);
+    raw_end_with_trailer(&raw);
+    return raw;
+}
+
+static inline struct raw lost_samples(uint64_t count)
+{
+    struct raw raw = raw_begin(PERF_ABI_RECORD_LOST_SAMPLES, 0);
+    put_u64(&raw, count);
+    raw_end_with_trailer(&raw);
+    return raw;
+}
+
+static inline struct raw throttle(uint32_t type)
+{
+    struct raw raw = raw_begin(type, 0);
+    put_u64(&raw, 1);
+    put_u64(&raw, 2);
+    put_u64(&raw, 3);
+    raw_end_with_trailer(&raw);
+    return raw;
+}
+
+static inline struct raw context_switch(uint16_t misc)
+{
+    struct raw raw = raw_begin(PERF_ABI_RECORD_SWITCH, misc);
+    raw_end_with_trailer(&raw);
+    return raw;
+}
