@@ -2,6 +2,8 @@
 #include "query/query_test.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 static struct flame_result ask(struct scene *scene, uint32_t max_depth, double threshold_pct)
@@ -280,6 +282,90 @@ static void all_views_agree(void **state)
     scene_end(&scene);
 }
 
+/* ---- while the run goes on ---- */
+
+#define N_ASKERS 3
+
+struct desk {
+    struct scene *scene;
+    pthread_mutex_t lock; /* of `newest` alone */
+    struct snapshot *newest;
+    atomic_bool is_over;
+    atomic_uint_fast64_t n_asked, n_wrong;
+};
+
+/* One client: asks all three questions of the newest moment; they must agree. */
+static bool ask_newest(struct desk *desk)
+{
+    _cleanup_(arena_releasep) struct arena arena;
+    arena_init(&arena, 0);
+    pthread_mutex_lock(&desk->lock);
+    struct snapshot *snapshot = desk->newest ? snapshot_ref(desk->newest) : NULL;
+    pthread_mutex_unlock(&desk->lock);
+    if (!snapshot) {
+        return true;
+    }
+    const struct view view = {.has_from = atomic_load(&desk->n_asked) % 2, .from_ns = 1};
+    const struct query_context context = {
+        .snapshot = snapshot, .names = desk->scene->names, .view = &view, .arena = &arena};
+    const struct query_flame_options flame_options = {.threshold_pct = 1};
+    const struct query_top_options top_options = {.limit = 10};
+    const struct query_threads_options threads_options = {.limit = 10};
+    struct flame_result flame;
+    struct top_result top;
+    struct threads_result threads;
+    struct error error;
+    bool is_right = query_flame(&context, &flame_options, &flame, &error) == 0 &&
+                    query_top(&context, &top_options, &top, &error) == 0 &&
+                    query_threads(&context, &threads_options, &threads, &error) == 0 &&
+                    memcmp(&flame.totals, &top.totals, sizeof(top.totals)) == 0 &&
+                    memcmp(&flame.totals, &threads.totals, sizeof(threads.totals)) == 0 &&
+                    flame.root.active_ns == top.totals.active_ns;
+    snapshot_unref(snapshot);
+    return is_right;
+}
+
+static void *ask_until_over(void *userdata)
+{
+    struct desk *desk = userdata;
+    while (!atomic_load(&desk->is_over)) {
+        atomic_fetch_add(&desk->n_wrong, !ask_newest(desk));
+        atomic_fetch_add(&desk->n_asked, 1);
+    }
+    return NULL;
+}
+
+static void questions_while_the_run_goes_on(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    struct desk desk = {.scene = &scene, .lock = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t askers[N_ASKERS];
+    for (int i = 0; i < N_ASKERS; i++) {
+        assert_int_equal(pthread_create(&askers[i], NULL, ask_until_over, &desk), 0);
+    }
+    struct random_life life = {.state = 4, .n_threads = 10, .sample_pct = 50, .has_switches = true};
+    for (int round = 0; round < 60 || atomic_load(&desk.n_asked) < 60; round++) {
+        random_life_play(&life, scene.aggregate, 300);
+        const uint64_t ips[] = {place_in(hash_key, (unsigned int)round), place_in(walk_tree, 1)};
+        tell_sample(scene.aggregate, life.now_ns, TEST_PID, ips, COUNT(ips));
+        struct snapshot *snapshot = aggregate_snapshot(scene.aggregate, life.now_ns);
+        pthread_mutex_lock(&desk.lock);
+        struct snapshot *before = desk.newest;
+        desk.newest = snapshot;
+        pthread_mutex_unlock(&desk.lock);
+        snapshot_unref(before);
+    }
+    atomic_store(&desk.is_over, true);
+    for (int i = 0; i < N_ASKERS; i++) {
+        pthread_join(askers[i], NULL);
+    }
+    assert_int_equal(atomic_load(&desk.n_wrong), 0);
+    snapshot_unref(desk.newest);
+    scene_end(&scene);
+}
+
 /* A recursion as deep as stacks can be neither overflows nor nests without bound. */
 static void very_deep_stacks(void **state)
 {
@@ -345,6 +431,7 @@ int main(void)
         cmocka_unit_test(time_without_a_place_is_a_child_of_all),
         cmocka_unit_test(other_modes_are_refused),
         cmocka_unit_test(all_views_agree),
+        cmocka_unit_test(questions_while_the_run_goes_on),
         cmocka_unit_test(very_deep_stacks),
         cmocka_unit_test(too_little_memory_is_told),
     };

@@ -294,6 +294,18 @@ void connection_finish(struct connection *connection)
     }
 }
 
+void connection_end_input(struct connection *connection)
+{
+    assert(!connection->is_taking_lines);
+    if (connection->is_open) {
+        connection->is_eof = true;
+        set_reading(connection, false);
+        frame_buffer_release(&connection->frame);
+        frame_buffer_init(&connection->frame, connection->limits->max_line_bytes);
+        close_if_done(connection);
+    }
+}
+
 static bool has_hung_up(const struct connection *connection)
 {
     struct pollfd wanted = {.fd = connection_get_fd(connection), .events = 0};

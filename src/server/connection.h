@@ -74,7 +74,10 @@ bool connection_is_open(const struct connection *connection);
 bool connection_is_present(struct connection *connection);
 size_t connection_queued_bytes(const struct connection *connection);
 
-/* Ends it when everything queued has been taken; reads nothing more. */
+/* As if the client had sent its last byte; what is not yet begun is dropped. */
+void connection_end_input(struct connection *connection);
+
+/* Ends it when everything queued has been taken, jobs or not; reads nothing more. */
 void connection_finish(struct connection *connection);
 void connection_close(struct connection *connection);
 

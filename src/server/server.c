@@ -153,16 +153,15 @@ static void on_end_tick(uv_timer_t *timer)
     if (uv_now(&server->loop) - server->ending_since_ms > END_PATIENCE_MS) {
         close_connections(server);
     }
-    if (server->registry.active || server->waits || server->n_calls > 0) {
+    if (server->registry.active || server->waits) {
         return;
     }
-    if (server->n_connections > 0) {
-        for (size_t i = 0; i < server->n_connections; i++) {
-            connection_finish(server->connections[i]);
-        }
-        return;
+    for (size_t i = 0; i < server->n_connections; i++) {
+        connection_end_input(server->connections[i]);
     }
-    close_handles(server);
+    if (server->n_connections == 0 && server->n_calls == 0) {
+        close_handles(server);
+    }
 }
 
 /* Nothing is recorded any more: who asked for the end is told that it has come. */

@@ -166,6 +166,7 @@ struct subscription_set *subscription_set_free(struct subscription_set *set)
             struct subscription_cycle *cycle = set->cycles;
             set->cycles = cycle->next;
             end(cycle);
+            connection_hold_end(set->connection);
         }
         free(set);
     }

@@ -35,7 +35,8 @@ def of_junit(path):
         if case.find("failure") is not None or case.find("error") is not None:
             yield name, "failed", ""
         elif skip is not None:
-            yield name, "skipped", skip.get("message") or "no reason given"
+            expected = "expected to fail: " if skip.get("type") == "pytest.xfail" else ""
+            yield name, "skipped", expected + (skip.get("message") or "no reason given")
         else:
             yield name, "passed", ""
 
