@@ -142,6 +142,7 @@ static int make_parts(struct run *run, const struct run_config *config)
     };
     const struct aggregate_config aggregate = {
         .max_memory_bytes = config->request->max_memory_bytes,
+        .has_no_switches = config->request->no_off_cpu,
         .listener = {.userdata = run, .on_image = on_image, .on_image_seen = on_image_seen},
     };
     int r = copy_request(run, config->request);
