@@ -17,7 +17,8 @@ static void ignore_slice(void *userdata, const struct stored_slice *slice)
     (void)slice;
 }
 
-/* A thread that runs BURST_NS at a time, of which the records miss the first lag_ns. Returns the time after it. */
+/* A thread that runs BURST_NS at a time, of which the records miss the first lag_ns. Returns the
+ * time after it. */
 static uint64_t run_bursts(struct thread_table *table, thread_id id, uint64_t now_ns, int n_bursts,
                            uint64_t lag_ns)
 {

@@ -58,7 +58,10 @@ static void the_line_stands_below_the_cursor(void **state)
     int master;
     int slave;
     struct winsize size = {.ws_col = 50, .ws_row = 24};
-    assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
+    if (openpty(&master, &slave, NULL, NULL, &size) < 0) {
+        print_message("skipped: this host has no pseudo terminals (/dev/pts)\n");
+        skip();
+    }
     setenv("TERM", "xterm", 1);
     setenv("NO_COLOR", "1", 1);
     assert_true(live_line_can_draw(slave));
@@ -85,7 +88,10 @@ static void a_program_that_draws_itself_is_left_alone(void **state)
     (void)state;
     int master;
     int slave;
-    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    if (openpty(&master, &slave, NULL, NULL, NULL) < 0) {
+        print_message("skipped: this host has no pseudo terminals (/dev/pts)\n");
+        skip();
+    }
     struct termios modes;
     assert_int_equal(tcgetattr(slave, &modes), 0);
     cfmakeraw(&modes);

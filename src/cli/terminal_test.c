@@ -38,7 +38,10 @@ static void a_terminal_has_both_unless_told_otherwise(void **state)
     int master;
     int slave;
     struct winsize size = {.ws_col = 120, .ws_row = 40};
-    assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
+    if (openpty(&master, &slave, NULL, NULL, &size) < 0) {
+        print_message("skipped: this host has no pseudo terminals (/dev/pts)\n");
+        skip();
+    }
     setenv("TERM", "xterm", 1);
     unsetenv("NO_COLOR");
     struct terminal terminal;

@@ -9,7 +9,7 @@
  * Threads: one, before any other thread is there (the umask is the process's).
  * Limits:  a path that belongs to somebody else, or is a symbolic link, or
  *          anything but a socket, is refused, never used and never removed.
- * Source:  docs/PROTOCOL.rpc.md, docs/SECURITY.md; unix(7).
+ * Source:  docs/PROTOCOL.rpc.md; unix(7).
  * Tests:   access_test.c
  */
 

@@ -14,10 +14,9 @@ static void test_table_and_schema_agree(void **state)
     (void)state;
     for (size_t i = 0; i < rpc_n_methods; i++) {
         const struct method_entry *entry = method_table_find(rpc_methods[i].name);
-        if (!entry) {
+        if (!entry || !entry->handler) {
             fail_msg("%s has no handler", rpc_methods[i].name);
         }
-        assert_non_null(entry->handler);
     }
     static const char *const known[] = {"profile.top", "run.start", "run.wait", "subscribe",
                                         "rpc.discover"};

@@ -87,10 +87,4 @@ struct run_slab *run_ingest_wait(struct run_ingest *ingest, bool (*has_work)(voi
                                  void *userdata);
 void run_ingest_wake(struct run_ingest *ingest);
 
-/*
- * Both threads have ended: gives the slabs' memory back. What other threads may
- * still do, a late wake and stats, stays allowed.
- */
-void run_ingest_drop_slabs(struct run_ingest *ingest);
-
 void run_ingest_stats(const struct run_ingest *ingest, struct run_ingest_stats *ret_stats);

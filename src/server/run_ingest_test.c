@@ -33,7 +33,7 @@ static struct run_ingest *make(size_t n_slabs, bool waits_for_room)
     return ingest;
 }
 
-static struct event sample(uint64_t time_ns, uint64_t *ips, size_t n_ips)
+static struct event sample(uint64_t time_ns, const uint64_t *ips, size_t n_ips)
 {
     return (struct event){
         .kind = EVENT_SAMPLE,
