@@ -158,9 +158,9 @@ static void test_in_order_for_each(void **state)
     while (n_done < 30) {
         finish_one();
     }
-    /* Two at a time: nobody is overtaken by more than one. */
+    /* Two at a time, begun in order: the next one done is never further than one ahead. */
     for (int i = 0; i < 30; i++) {
-        assert_in_range(done[i], i > 0 ? i - 1 : 0, i + 1);
+        assert_true(done[i] <= i + 1);
     }
     end_client(&client);
 }

@@ -4,6 +4,7 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -192,3 +193,21 @@ def test_frequency_above_the_hosts_limit_is_clamped(stax):
     done = stax.ok("record", "-F", limit + 1, "--", "true")
     assert "perf_event_max_sample_rate" in done.stderr
     assert stax.last_run()["frequency_hz"] == limit
+
+
+@pytest.mark.parametrize("paranoid", [3, 4])
+def test_a_host_that_lets_no_user_profile(other, paranoid):
+    """The administrator's wish counts also where the kernel itself knows no level above 2."""
+    setting = Path("/proc/sys/kernel/perf_event_paranoid")
+    before = setting.read_text()
+    try:
+        setting.write_text(f"{paranoid}\n")
+        refused = other("record", "-q", "--", "true")
+    except PermissionError as error:
+        pytest.skip(f"perf_event_paranoid cannot be set here: {error}")
+    finally:
+        setting.write_text(before)
+    assert refused.returncode == 125
+    assert f"perf_event_paranoid={paranoid}" in refused.stderr
+    assert "sudo sysctl kernel.perf_event_paranoid=2" in refused.stderr
+    assert "sudo stax record" in refused.stderr

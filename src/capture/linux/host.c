@@ -56,6 +56,11 @@ void host_read(struct host *ret_host)
     };
 }
 
+bool host_allows_user(const struct host *host)
+{
+    return host->is_privileged || host->perf_event_paranoid <= 2;
+}
+
 bool host_allows_kernel(const struct host *host)
 {
     return host->is_privileged || host->perf_event_paranoid <= 1;

@@ -24,5 +24,8 @@ struct host {
 
 void host_read(struct host *ret_host);
 
+/* May we observe a process of ours at all? */
+bool host_allows_user(const struct host *host);
+
 /* May an event of ours count kernel mode? */
 bool host_allows_kernel(const struct host *host);

@@ -180,7 +180,7 @@ static void session_probe(struct capability_set *ret_abilities)
     (void)snprintf(ret_abilities->backend, sizeof(ret_abilities->backend), "%s",
                    is_wide ? "perf: per-CPU events, filtered in the kernel"
                            : "perf: per-thread events");
-    bool may_open = host.is_privileged || host.perf_event_paranoid <= 2;
+    bool may_open = host_allows_user(&host);
     for (int i = CAPABILITY_ON_CPU; i <= CAPABILITY_OFF_CPU; i++) {
         items[i].is_available = may_open;
         if (!may_open) {
@@ -253,6 +253,11 @@ static int open_events(struct capture *capture, struct error *reterr_error)
             error_set_errno(reterr_error, r, "counting the CPUs");
             return r;
         }
+    }
+    if (!host_allows_user(&capture->host)) {
+        /* Some distributions' kernels refuse from 3 on, others know no 3: what the administrator asked for counts. */
+        perf_session_explain(capture, -EACCES, false, reterr_error);
+        return -EACCES;
     }
     capture->excludes_kernel = !host_allows_kernel(&capture->host);
     return task_session_open(capture, reterr_error);
