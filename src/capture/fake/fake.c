@@ -109,6 +109,14 @@ static void sleep_until(uint64_t time_ns)
     }
 }
 
+/* How many samples there are when the next bunch of a paced stream is complete. */
+static uint64_t next_bunch(const struct capture *capture)
+{
+    uint64_t bunch = capture->script.rate * PACE_NS / NS_PER_S;
+    uint64_t until = fake_stream_samples(capture->stream) + (bunch > 0 ? bunch : 1);
+    return until < capture->script.samples ? until : capture->script.samples;
+}
+
 /* When to look for due samples again, at most timeout_ms from now. */
 static uint64_t next_due_ns(const struct capture *capture, uint64_t now_ns, int timeout_ms)
 {
@@ -116,10 +124,9 @@ static uint64_t next_due_ns(const struct capture *capture, uint64_t now_ns, int 
     if (capture->script.rate == 0 || fake_stream_is_played(capture->stream)) {
         return latest_ns;
     }
-    unsigned __int128 after = fake_stream_samples(capture->stream) + 1;
+    unsigned __int128 until = next_bunch(capture);
     uint64_t due_ns =
-        capture->started_at_ns + (uint64_t)(after * NS_PER_S / capture->script.rate) + 1;
-    due_ns = due_ns > now_ns + PACE_NS ? due_ns : now_ns + PACE_NS;
+        capture->started_at_ns + (uint64_t)(until * NS_PER_S / capture->script.rate) + 1;
     return due_ns < latest_ns ? due_ns : latest_ns;
 }
 
@@ -156,12 +163,9 @@ static int finish(struct capture *capture)
 static int fake_drain(struct capture *capture, int timeout_ms, enum capture_state *ret_state)
 {
     uint64_t now_ns = clock_now_ns();
-    bool is_idle = fake_stream_is_played(capture->stream) ||
-                   samples_due(capture, now_ns) == fake_stream_samples(capture->stream);
-    if (is_idle) {
-        if (!fake_stream_is_played(capture->stream) || capture->script.hold) {
-            sleep_until(next_due_ns(capture, now_ns, timeout_ms));
-        }
+    bool is_played = fake_stream_is_played(capture->stream);
+    if (is_played ? capture->script.hold : samples_due(capture, now_ns) < next_bunch(capture)) {
+        sleep_until(next_due_ns(capture, now_ns, timeout_ms));
     }
     int r = play(capture);
     if (r < 0) {

@@ -255,7 +255,8 @@ static int open_events(struct capture *capture, struct error *reterr_error)
         }
     }
     if (!host_allows_user(&capture->host)) {
-        /* Some distributions' kernels refuse from 3 on, others know no 3: what the administrator asked for counts. */
+        /* Some distributions' kernels refuse from 3 on, others know no 3: what the administrator
+         * asked for counts. */
         perf_session_explain(capture, -EACCES, false, reterr_error);
         return -EACCES;
     }
