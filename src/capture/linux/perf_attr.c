@@ -44,6 +44,13 @@ void perf_attr_samples(const struct perf_attr_config *config, bool with_side_ban
     if (with_side_band) {
         add_side_band(ret_attr);
         ret_attr->context_switch = config->with_switches;
+    } else {
+        /*
+         * On an idle CPU without a tick nothing resets the kernel's count of
+         * samples per tick: after 0.4 s it would throttle the event, and a
+         * target that starts to run there would not be sampled at first.
+         */
+        ret_attr->exclude_idle = 1;
     }
 }
 
