@@ -323,8 +323,9 @@ static void only_the_callers_descriptors_are_inherited(void **state)
 
 int main(void)
 {
-    /* A shell that starts the tests in the background has them ignore it. */
+    /* A shell that starts the tests in the background has them ignore these. */
     signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_exit_status_is_the_targets),
         cmocka_unit_test(nothing_runs_before_the_release),
