@@ -67,7 +67,7 @@ class Stax:
         self.stolen_before_ms = self.stolen_ms()
         self.env = {k: v for k, v in os.environ.items()
                     if not k.startswith(("STAX_", "XDG_", "MALLOC_"))}
-        self.env.update(STAX_SERVER_SOCKET=str(self.socket), STAX_AUTOSTART="0", NO_COLOR="1",
+        self.env.update(STAX_SERVER_SOCKET=str(self.socket), STAX_AUTOSTART="0", NO_COLOR="1", TERM="xterm",
                         HOME=str(self.folder), XDG_STATE_HOME=str(self.folder / "state"),
                         XDG_CACHE_HOME=str(self.folder / "cache"),
                         STAX_SERVER_WS_BIND="127.0.0.1:0", LC_ALL="C.UTF-8")
