@@ -40,14 +40,14 @@ const struct option_spec view_option_specs[VIEW_OPTION_N] = {
         .name = "exclude",
         .kind = OPTION_TEXT_LIST,
         .value_name = "PATTERN",
-        .summary = "without stacks that hold a matching frame",
+        .summary = "without stacks through such a function or image: text or /regex/",
         .offset = offsetof(struct view_options, exclude),
     },
     {
         .name = "focus",
         .kind = OPTION_TEXT_LIST,
         .value_name = "PATTERN",
-        .summary = "only stacks that hold a matching frame",
+        .summary = "only stacks through such a function or image: text or /regex/",
         .offset = offsetof(struct view_options, focus),
     },
     {
