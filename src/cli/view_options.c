@@ -40,14 +40,14 @@ const struct option_spec view_option_specs[VIEW_OPTION_N] = {
         .name = "exclude",
         .kind = OPTION_TEXT_LIST,
         .value_name = "PATTERN",
-        .summary = "without stacks through such a function or image: text or /regex/",
+        .summary = "without stacks through it; text or /regex/, name or image",
         .offset = offsetof(struct view_options, exclude),
     },
     {
         .name = "focus",
         .kind = OPTION_TEXT_LIST,
         .value_name = "PATTERN",
-        .summary = "only stacks through such a function or image: text or /regex/",
+        .summary = "only stacks through it; text or /regex/, name or image",
         .offset = offsetof(struct view_options, focus),
     },
     {
