@@ -124,7 +124,11 @@ def test_bursts_of_different_length(anybody, report):
     stax = anybody
     truth, run = stax.truth("shares", "--seconds", 7, "--burst-mix", "--threads", 2)
     check_nothing_lost(stax, run)
-    check_shares(stax, truth, 2.5, report, "bursts of 0.2–3 ms")
+    # In a virtual machine a timer interrupt reaches a running CPU some 18 us later than an idle
+    # one: what is due in the last 18 us of a burst finds it over. Events per CPU miss that much of
+    # every burst (docs/performance.md); events that run with the thread do not.
+    points = 5 if stax.account.uid == 0 or stax.account.uid is None else 2.5
+    check_shares(stax, truth, points, report, "bursts of 0.2–3 ms")
     check_cpu(stax, truth, report, "bursts of 0.2–3 ms")
 
 
