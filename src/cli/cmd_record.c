@@ -50,7 +50,7 @@ static const struct option_spec what_specs[] = {
     {
         .name = "no-dwarf-unwind",
         .kind = OPTION_FLAG,
-        .summary = "stacks by frame pointers only",
+        .summary = "stacks by frame pointers only, as this version always does",
         .offset = offsetof(struct record_options, no_dwarf_unwind),
     },
     {
@@ -100,7 +100,7 @@ static const struct option_spec how_specs[] = {
         .name = "daemon-socket",
         .kind = OPTION_TEXT,
         .value_name = "PATH",
-        .summary = "the broker's socket, instead of /run/staxd.sock",
+        .summary = "the broker's socket; this version has no broker and ignores it",
         .offset = offsetof(struct record_options, daemon_socket),
     },
 };

@@ -28,7 +28,8 @@ def check_shares(stax, truth, points, report, what):
     off = {name: 100 * sums.get(name, 0) / whole - truth["functions"][name]["pct"]
            for name in FUNCTIONS}
     report(f"{what} ({stax.account}): " + ", ".join(f"{n} {d:+.2f} points" for n, d in off.items()))
-    assert all(abs(d) <= points for d in off.values()), off
+    if not all(abs(d) <= points for d in off.values()):
+        raise AssertionError(off)
 
 
 def check_cpu(stax, truth, report, what):
@@ -124,12 +125,15 @@ def test_bursts_of_different_length(anybody, report):
     stax = anybody
     truth, run = stax.truth("shares", "--seconds", 7, "--burst-mix", "--threads", 2)
     check_nothing_lost(stax, run)
-    # In a virtual machine a timer interrupt reaches a running CPU some 18 us later than an idle
-    # one: what is due in the last 18 us of a burst finds it over. Events per CPU miss that much of
-    # every burst (docs/performance.md); events that run with the thread do not.
-    points = 5 if stax.account.uid == 0 or stax.account.uid is None else 2.5
-    check_shares(stax, truth, points, report, "bursts of 0.2–3 ms")
     check_cpu(stax, truth, report, "bursts of 0.2–3 ms")
+    try:
+        check_shares(stax, truth, 2.5, report, "bursts of 0.2–3 ms")
+    except AssertionError as missed:
+        # Per-CPU events miss about 18 us of every burst on virtual machines (docs/performance.md).
+        worst = max(abs(points) for points in missed.args[0].values())
+        if stax.account.uid is not None or worst > 5:
+            raise
+        pytest.xfail(f"as root short bursts get too little: {worst:.1f} points, 2.5 are allowed")
 
 
 def test_agrees_with_schedstat(stax):
