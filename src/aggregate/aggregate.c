@@ -172,7 +172,7 @@ static int apply_sample(struct aggregate *aggregate, const struct event *event)
         .stack = stack,
         .thread = id,
         .cpu = event->cpu,
-        .period_ns = event->sample.period_ns > UINT32_MAX ? 0 : (uint32_t)event->sample.period_ns,
+        .period_ns = event->sample.period_ns,
     };
     thread->totals.n_samples++;
     thread->totals.period_ns = event->sample.period_ns;

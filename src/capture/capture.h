@@ -16,12 +16,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "model/capability.h"
 #include "model/event_sink.h"
 
 struct capture;
+struct code_map; /* unwind/code_map.h */
 
 struct capture_config {
     int64_t pid;
@@ -30,6 +32,8 @@ struct capture_config {
     bool follow_children;
     bool no_kernel;
     bool no_off_cpu;
+    bool no_unwind;       /* frame pointers only */
+    uint32_t stack_bytes; /* copied per sample; 0: as want_stack_bytes() says */
     uint32_t frequency_hz;
     const char *script; /* capture/fake only */
 };
@@ -74,6 +78,19 @@ struct capture_ops {
     /* How this run is captured, for people: "per-CPU events, filtered in the kernel". */
     const char *(*describe)(const struct capture *capture);
     struct capture *(*free)(struct capture *capture);
+
+    /* What the unwinder tells and asks, on the aggregator's thread, between start and stop. Each
+     * may be NULL. */
+
+    /* So many bytes of stack (0: none) would have sufficed for nearly every sample of late. */
+    void (*want_stack_bytes)(struct capture *capture, uint32_t n_bytes);
+    /* The code that a process has mapped now, for a backend that walks stacks itself; borrowed
+     * during the call, its tables for the whole run. */
+    void (*set_code)(struct capture *capture, const struct code_map *map);
+    /* The memory of a process as it is now. Returns how many bytes could be read, from the
+     * beginning, or a negative errno. */
+    ssize_t (*read_memory)(struct capture *capture, int64_t pid, uint64_t address, void *buffer,
+                           size_t n_bytes);
 };
 
 /* The backends; the server picks in one file. */

@@ -112,7 +112,8 @@ static int translate_sample(struct perf_translator *translator, const struct per
         return 0;
     }
     struct event sample = event_of(EVENT_SAMPLE, record);
-    sample.sample.period_ns = record->sample.period_ns;
+    sample.sample.period_ns =
+        record->sample.period_ns > UINT32_MAX ? 0 : (uint32_t)record->sample.period_ns;
     if (sample.tid <= 0) {
         sample.pid = translator->is_wide || sample.pid <= 0 ? translator->pid : sample.pid;
         sample.tid = running_tid(translator, record->cpu);

@@ -53,6 +53,35 @@ enum event_lost_cause {
     EVENT_LOST_CAUSE_N
 };
 
+/* How the user frames of a sample were found. */
+enum event_stack_source {
+    EVENT_STACK_FRAME_POINTERS, /* the kernel followed saved frame pointers: callers may be missing */
+    EVENT_STACK_WALKED,         /* by unwind tables: every frame is one */
+};
+
+/* Why a stack ends where it ends. */
+enum event_stack_end {
+    EVENT_STACK_END_UNKNOWN,     /* nobody looked */
+    EVENT_STACK_END_COMPLETE,    /* the thread's start was reached */
+    EVENT_STACK_END_COPY,        /* the copied bytes ran out */
+    EVENT_STACK_END_LIMIT,       /* LIMIT_STACK_IPS */
+    EVENT_STACK_END_NO_CODE,     /* a return address where no code is mapped */
+    EVENT_STACK_END_NO_TABLE,    /* code without unwind information or frame pointers */
+    EVENT_STACK_END_UNSUPPORTED, /* unwind information that the tables cannot express */
+    EVENT_STACK_END_MEMORY,      /* memory that could not be read, or had changed since */
+    EVENT_STACK_END_N
+};
+
+/* Registers and stack memory from which the walk of a sample's user stack goes on. */
+struct event_stack_copy {
+    uint64_t ip, sp, fp;
+    uint64_t lr;          /* aarch64: the link register; else 0 */
+    const uint8_t *bytes; /* the target's memory from sp on; n_bytes may be 0 */
+    uint32_t n_bytes;
+    bool is_innermost; /* ip is where the thread was; else it is a return address */
+    bool is_after_syscall; /* ip was in a system call: it stands behind the instruction */
+};
+
 /* What is mapped; file fields are zero for what has no file. */
 struct event_image {
     enum event_image_change change;
@@ -78,7 +107,10 @@ struct event {
             const uint64_t *ips; /* innermost first: n_kernel_ips kernel ones, then user ones */
             uint32_t n_ips;
             uint32_t n_kernel_ips;
-            uint64_t period_ns; /* CPU time between samples as the timer was set; 0 unknown */
+            uint32_t period_ns; /* CPU time between samples as the timer was set; 0 unknown */
+            uint8_t stack_source, stack_end; /* enum event_stack_source, event_stack_end */
+            /* Where the walk has to go on; NULL: there is nothing to add. */
+            const struct event_stack_copy *copy;
         } sample;
         struct {
             uint64_t cpu_time_ns; /* SWITCH_OUT: the kernel's own total for the thread; 0 unknown */

@@ -8,13 +8,17 @@
 /* One record becomes at most this many events (a switch: out and in; an exec: image and name). */
 #define EVENTS_PER_RECORD 4u
 
+/* A stack copy lies behind its registers; both begin at a multiple of 8. */
+#define STACK_OVERHEAD (sizeof(struct event_stack_copy) + 8)
+
 struct event_batch {
     struct event_batch_limits limits;
     struct event *events;
     uint64_t *ips;
     struct event_image *images;
     char *text;
-    size_t n_events, n_ips, n_images, text_bytes;
+    uint8_t *stacks;
+    size_t n_events, n_ips, n_images, text_bytes, stack_bytes;
 };
 
 static size_t or_default(size_t wanted, size_t fallback)
@@ -33,13 +37,15 @@ int event_batch_new(const struct event_batch_limits *limits, struct event_batch 
         .n_ips = or_default(limits->n_ips, 131072),
         .n_images = or_default(limits->n_images, 1024),
         .text_bytes = or_default(limits->text_bytes, 256 * 1024),
+        .stack_bytes = or_default(limits->stack_bytes, 1024 * 1024),
     };
     /* Not zeroed: what is never used is never touched. */
     batch->events = malloc(batch->limits.n_events * sizeof(*batch->events));
     batch->ips = malloc(batch->limits.n_ips * sizeof(*batch->ips));
     batch->images = malloc(batch->limits.n_images * sizeof(*batch->images));
     batch->text = malloc(batch->limits.text_bytes);
-    if (!batch->events || !batch->ips || !batch->images || !batch->text) {
+    batch->stacks = malloc(batch->limits.stack_bytes);
+    if (!batch->events || !batch->ips || !batch->images || !batch->text || !batch->stacks) {
         return -ENOMEM;
     }
     *ret_batch = TAKE_PTR(batch);
@@ -53,6 +59,7 @@ struct event_batch *event_batch_free(struct event_batch *batch)
         free(batch->ips);
         free(batch->images);
         free(batch->text);
+        free(batch->stacks);
         free(batch);
     }
     return NULL;
@@ -60,7 +67,8 @@ struct event_batch *event_batch_free(struct event_batch *batch)
 
 void event_batch_clear(struct event_batch *batch)
 {
-    batch->n_events = batch->n_ips = batch->n_images = batch->text_bytes = 0;
+    batch->n_events = batch->n_ips = batch->n_images = 0;
+    batch->text_bytes = batch->stack_bytes = 0;
 }
 
 bool event_batch_has_room(const struct event_batch *batch)
@@ -69,7 +77,8 @@ bool event_batch_has_room(const struct event_batch *batch)
     return batch->n_events + EVENTS_PER_RECORD <= limits->n_events &&
            batch->n_ips + LIMIT_STACK_IPS <= limits->n_ips &&
            batch->n_images + EVENTS_PER_RECORD <= limits->n_images &&
-           batch->text_bytes + 2 * LIMIT_PATH_BYTES <= limits->text_bytes;
+           batch->text_bytes + 2 * LIMIT_PATH_BYTES <= limits->text_bytes &&
+           batch->stack_bytes + LIMIT_STACK_COPY_BYTES + STACK_OVERHEAD <= limits->stack_bytes;
 }
 
 uint64_t *event_batch_add_ips(struct event_batch *batch, size_t n_ips)
@@ -113,6 +122,34 @@ struct event_image *event_batch_add_image(struct event_batch *batch,
     return copy;
 }
 
+struct event_stack_copy *event_batch_add_stack(struct event_batch *batch,
+                                               const struct event_stack_copy *copy, size_t n_bytes,
+                                               uint8_t **ret_bytes)
+{
+    size_t left = batch->limits.stack_bytes - batch->stack_bytes;
+    if (left < STACK_OVERHEAD || n_bytes > left - STACK_OVERHEAD) {
+        return NULL;
+    }
+    struct event_stack_copy *stored = (void *)(batch->stacks + batch->stack_bytes);
+    *stored = *copy;
+    stored->bytes = (const uint8_t *)(stored + 1);
+    stored->n_bytes = (uint32_t)n_bytes;
+    *ret_bytes = (uint8_t *)(stored + 1);
+    batch->stack_bytes += (sizeof(*stored) + n_bytes + 7) & ~(size_t)7;
+    return stored;
+}
+
+static const struct event_stack_copy *add_stack_deep(struct event_batch *batch,
+                                                     const struct event_stack_copy *copy)
+{
+    uint8_t *bytes;
+    struct event_stack_copy *stored = event_batch_add_stack(batch, copy, copy->n_bytes, &bytes);
+    if (stored && copy->n_bytes > 0) {
+        memcpy(bytes, copy->bytes, copy->n_bytes);
+    }
+    return stored;
+}
+
 bool event_batch_add(struct event_batch *batch, const struct event *event)
 {
     if (batch->n_events == batch->limits.n_events) {
@@ -136,6 +173,12 @@ bool event_batch_add_deep(struct event_batch *batch, const struct event *event)
         }
         memcpy(ips, event->sample.ips, event->sample.n_ips * sizeof(*ips));
         copy.sample.ips = ips;
+    }
+    if (event->kind == EVENT_SAMPLE && event->sample.copy) {
+        copy.sample.copy = add_stack_deep(batch, event->sample.copy);
+        if (!copy.sample.copy) {
+            return false;
+        }
     } else if (event->kind == EVENT_IMAGE) {
         copy.image = event_batch_add_image(batch, event->image);
         if (!copy.image) {
@@ -156,6 +199,11 @@ size_t event_batch_count(const struct event_batch *batch)
 }
 
 const struct event *event_batch_get(const struct event_batch *batch, size_t index)
+{
+    return &batch->events[index];
+}
+
+struct event *event_batch_get_mutable(struct event_batch *batch, size_t index)
 {
     return &batch->events[index];
 }

@@ -29,6 +29,7 @@ struct event_batch;
 struct event_batch_limits {
     size_t n_events, n_ips, n_images;
     size_t text_bytes;
+    size_t stack_bytes; /* of stack copies, their registers included */
 };
 
 int event_batch_new(const struct event_batch_limits *limits, struct event_batch **ret_batch);
@@ -46,6 +47,12 @@ const char *event_batch_add_text(struct event_batch *batch, const char *text);
 struct event_image *event_batch_add_image(struct event_batch *batch,
                                           const struct event_image *image);
 
+/* Room for n_bytes of stack memory, unset, with its registers as in `copy` (whose bytes are not
+ * looked at); NULL when there is no room. */
+struct event_stack_copy *event_batch_add_stack(struct event_batch *batch,
+                                               const struct event_stack_copy *copy, size_t n_bytes,
+                                               uint8_t **ret_bytes);
+
 /* Adds a copy of the event whose parts already lie in the batch. */
 bool event_batch_add(struct event_batch *batch, const struct event *event);
 
@@ -53,4 +60,5 @@ bool event_batch_add(struct event_batch *batch, const struct event *event);
 bool event_batch_add_deep(struct event_batch *batch, const struct event *event);
 
 size_t event_batch_count(const struct event_batch *batch);
+struct event *event_batch_get_mutable(struct event_batch *batch, size_t index);
 const struct event *event_batch_get(const struct event_batch *batch, size_t index);

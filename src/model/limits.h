@@ -7,7 +7,8 @@
  * Owner, Threads: constants.
  */
 
-#define LIMIT_STACK_IPS 1024     /* frames of one stack; deeper ones are cut and marked */
+#define LIMIT_STACK_IPS 8192     /* frames of one stack; deeper ones are cut and marked */
+#define LIMIT_STACK_COPY_BYTES 65528 /* the kernel's own limit for one sample */
 #define LIMIT_FREQUENCY_HZ 20000 /* cli.md */
 #define LIMIT_FREQUENCY_DEFAULT_HZ 900
 #define LIMIT_NAME_BYTES 64 /* a thread's name, with NUL */

@@ -76,6 +76,30 @@ void symbol_source_retire(struct symbol_source *source);
 const struct symbol *symbol_source_find(struct symbol_source *source, uint64_t offset,
                                         uint64_t *ret_image_addr);
 
+/*
+ * What stands at one address in the source: the function that holds it and,
+ * before it, the functions that were inlined there.
+ */
+#define SYMBOL_CHAIN_MAX 64u /* deeper inlining is cut at the outer end */
+
+struct symbol_chain_entry {
+    const struct symbol *symbol; /* one pointer per function and way (inlined or not) */
+    bool is_inlined;             /* into the next entry of the chain */
+    const char *file;            /* NULL: unknown; lives as long as the symbolizer */
+    uint32_t line;               /* 0: unknown; of a caller: of its call */
+};
+
+/*
+ * The chain at `offset`, innermost first: 0 where symbol_source_find() would
+ * be NULL, else at least 1. Lines and inlining come from debug information
+ * that is read in the background, one compilation unit at a time: the first
+ * answer for a place can be the function alone; symbol_source_chain_is_settled()
+ * tells whether it will stay.
+ */
+size_t symbol_source_find_chain(struct symbol_source *source, uint64_t offset,
+                                struct symbol_chain_entry *ret_chain, size_t max_entries);
+bool symbol_source_chain_is_settled(struct symbol_source *source, uint64_t offset);
+
 /* Will symbol_source_find() never answer differently from now on? */
 bool symbol_source_is_settled(const struct symbol_source *source);
 
