@@ -13,9 +13,26 @@
 #define PAIRS_MAX (UINT64_C(1) << 28)
 #define CHECKPOINT_EVERY_NS (STORED_SLICE_MAX_NS / 4)
 
+/* Samples in it learn how long it was; a piece that was cut out of one is long in any case. */
+static void count_slice(struct aggregate *aggregate, const struct stored_slice *slice)
+{
+    struct thread *thread = thread_table_at(aggregate->threads, slice->thread);
+    bool is_mark = slice->start_ns == slice->end_ns && slice->before == GAP_RUNNABLE &&
+                   slice->after == GAP_NONE;
+    if (is_mark) {
+        return;
+    }
+    uint8_t slice_class = slice_class_of(thread->stored_ns);
+    aggregate->class_ns[slice_class] += slice->end_ns - slice->start_ns;
+    aggregate->class_slices[slice_class] += slice->after != GAP_NONE;
+    pending_samples_settle(&aggregate->pending, thread->newest_pending, slice_class);
+    thread->newest_pending = 0;
+}
+
 static void store_slice(void *userdata, const struct stored_slice *slice)
 {
     struct aggregate *aggregate = userdata;
+    count_slice(aggregate, slice);
     struct stored_slice *slot = chunked_add(&aggregate->slices);
     if (slot) {
         *slot = *slice;
@@ -33,6 +50,7 @@ static int init(struct aggregate *aggregate)
     int r = image_table_new(&aggregate->images);
     r = r ? r : image_map_new(&aggregate->map);
     r = r ? r : frame_table_new(&aggregate->frames);
+    r = r ? r : code_epochs_new(aggregate->config.code_reuse_count, &aggregate->code_epochs);
     r = r ? r : stack_table_new(&aggregate->stacks);
     r = r ? r : thread_table_new(sink, &aggregate->threads);
     r = r ? r : chunked_init(&aggregate->samples, sizeof(struct stored_sample), SAMPLES_MAX);
@@ -89,8 +107,10 @@ struct aggregate *aggregate_free(struct aggregate *aggregate)
         image_table_free(aggregate->images);
         image_map_free(aggregate->map);
         frame_table_free(aggregate->frames);
+        code_epochs_free(aggregate->code_epochs);
         stack_table_free(aggregate->stacks);
         thread_table_free(aggregate->threads);
+        pending_samples_release(&aggregate->pending);
         chunked_release(&aggregate->samples);
         chunked_release(&aggregate->slices);
         chunked_release(&aggregate->pairs);
@@ -111,9 +131,13 @@ void aggregate_begin(struct aggregate *aggregate, uint64_t start_ns)
     aggregate->checkpoint_at_ns = start_ns + CHECKPOINT_EVERY_NS;
 }
 
-static int count_pair(struct aggregate *aggregate, thread_id thread, stack_id stack)
+_Static_assert(STACK_TABLE_MAX_NODES <= 1u << 28 && SLICE_CLASS_N <= 16,
+               "a stack and a class share 32 bits of a pair's key");
+
+static int count_pair(struct aggregate *aggregate, thread_id thread, stack_id stack,
+                      uint8_t slice_class)
 {
-    uint64_t key = (uint64_t)thread << 32 | stack;
+    uint64_t key = (uint64_t)thread << 32 | (uint64_t)slice_class << 28 | stack;
     uint32_t id = hash_table_find(&aggregate->pair_ids, key);
     if (id != HASH_TABLE_NONE) {
         aggregate->pair_counts[id]++;
@@ -134,9 +158,54 @@ static int count_pair(struct aggregate *aggregate, thread_id thread, stack_id st
     if (!pair) {
         return -ENOSPC;
     }
-    *pair = (struct sample_pair){.thread = thread, .stack = stack};
+    *pair = (struct sample_pair){.thread = thread, .stack = stack, .slice_class = slice_class};
     aggregate->pair_counts[id] = 1;
     return hash_table_add(&aggregate->pair_ids, key, id);
+}
+
+/* A sample whose slice class is known becomes history. */
+static int store_sample(struct aggregate *aggregate, const struct stored_sample *sample)
+{
+    int r = count_pair(aggregate, sample->thread, sample->stack, sample->slice_class);
+    struct stored_sample *slot = r == 0 ? chunked_add(&aggregate->samples) : NULL;
+    if (!slot) {
+        thread_table_at(aggregate->threads, sample->thread)->totals.n_samples--;
+        return r ? r : -ENOSPC;
+    }
+    *slot = *sample;
+    aggregate->class_samples[sample->slice_class]++;
+    return 0;
+}
+
+/* Stores the samples that need not wait any longer at now_ns, or all; returns how many failed. */
+static size_t release_samples(struct aggregate *aggregate, uint64_t now_ns, bool is_forced)
+{
+    size_t n_failed = 0;
+    struct stored_sample sample;
+    while (pending_samples_take(&aggregate->pending, now_ns, is_forced, &sample)) {
+        n_failed += store_sample(aggregate, &sample) != 0;
+    }
+    return n_failed;
+}
+
+/* A sample waits for the end of its slice; where switches are not told at all it is stored. */
+static int add_sample(struct aggregate *aggregate, struct thread *thread,
+                      const struct stored_sample *sample)
+{
+    thread->totals.n_samples++;
+    thread->totals.period_ns = sample->period_ns;
+    if (aggregate->config.has_no_switches) {
+        return store_sample(aggregate, sample);
+    }
+    while (pending_samples_add(&aggregate->pending, sample, thread->newest_pending,
+                               &thread->newest_pending) != 0) {
+        struct stored_sample oldest;
+        if (!pending_samples_take(&aggregate->pending, 0, true, &oldest)) {
+            return store_sample(aggregate, sample);
+        }
+        aggregate->lost[EVENT_LOST_QUEUE_FULL] += store_sample(aggregate, &oldest) != 0;
+    }
+    return 0;
 }
 
 static int apply_sample(struct aggregate *aggregate, const struct event *event)
@@ -159,23 +228,19 @@ static int apply_sample(struct aggregate *aggregate, const struct event *event)
     if (r != 0) {
         return r;
     }
-    r = count_pair(aggregate, id, stack);
-    if (r != 0) {
-        return r;
-    }
-    struct stored_sample *slot = chunked_add(&aggregate->samples);
-    if (!slot) {
-        return -ENOSPC;
-    }
-    *slot = (struct stored_sample){
+    const struct stored_sample sample = {
         .time_ns = event->time_ns,
         .stack = stack,
         .thread = id,
         .cpu = event->cpu,
+        .slice_class = SLICE_CLASS_LONG,
         .period_ns = event->sample.period_ns,
     };
-    thread->totals.n_samples++;
-    thread->totals.period_ns = event->sample.period_ns;
+    r = add_sample(aggregate, thread, &sample);
+    if (r != 0) {
+        return r;
+    }
+    aggregate->n_kernel_samples += event->sample.n_kernel_ips > 0;
     aggregate->n_stacks_truncated += is_cut;
     aggregate->n_stacks_empty += event->sample.n_ips == 0;
     return 0;
@@ -278,6 +343,7 @@ static int apply_image(struct aggregate *aggregate, const struct event *event)
                                 event->image->end_ip);
     case EVENT_IMAGE_EXEC:
         image_map_exec(aggregate->map, event->pid);
+        code_epochs_cut(aggregate->code_epochs, event->pid, event->time_ns);
         return thread_table_exec(aggregate->threads, event->pid, event->tid, event->time_ns);
     case EVENT_IMAGE_FORKED:
         return image_map_fork(aggregate->map, event->pid, event->image->parent_pid);
@@ -330,6 +396,7 @@ size_t aggregate_apply(struct aggregate *aggregate, const struct event *events, 
     }
     for (size_t i = 0; i < n_events; i++) {
         pass_time(aggregate, events[i].time_ns);
+        n_failed += release_samples(aggregate, events[i].time_ns, false);
         n_failed += apply_one(aggregate, &events[i]) != 0;
         aggregate->sequence++;
         if (events[i].time_ns > aggregate->newest_ns) {
@@ -352,6 +419,8 @@ void aggregate_end(struct aggregate *aggregate, uint64_t end_ns)
         pass_time(aggregate, aggregate->end_ns);
         thread_table_end(aggregate->threads, aggregate->end_ns);
     }
+    aggregate->lost[EVENT_LOST_QUEUE_FULL] += release_samples(aggregate, aggregate->end_ns, true);
+    pending_samples_release(&aggregate->pending);
     /* No stack will be resolved any more. */
     free(aggregate->stack_cache);
     aggregate->stack_cache = NULL;

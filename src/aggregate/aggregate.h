@@ -33,6 +33,8 @@ struct aggregate_config {
     uint64_t max_memory_bytes; /* 0: no bound */
     bool has_no_switches;      /* recorded with --no-off-cpu: CPU time is samples × period */
     struct aggregate_listener listener;
+    /* Grows when made code was found to have replaced other code (code_epoch.h). May be NULL. */
+    const _Atomic uint64_t *code_reuse_count;
 };
 
 int aggregate_new(const struct aggregate_config *config, struct aggregate **ret_aggregate);

@@ -12,7 +12,9 @@
 
 #include "aggregate/aggregate.h"
 #include "aggregate/chunked.h"
+#include "aggregate/code_epoch.h"
 #include "aggregate/frame_table.h"
+#include "aggregate/pending_samples.h"
 #include "aggregate/stack_table.h"
 #include "aggregate/switch_lag.h"
 #include "aggregate/thread_table.h"
@@ -26,7 +28,7 @@ struct held_snapshot {
     _Atomic uint32_t n_references;
     uint64_t number;
     struct held_snapshot *next;
-    void *memory; /* threads and counts */
+    void *memory; /* threads, newest samples and counts */
 };
 
 /* A chunk that was dropped while snapshots up to `number` could still see it. */
@@ -58,12 +60,17 @@ struct aggregate {
     size_t image_is_seen_capacity;
 
     struct frame_table *frames;
+    struct code_epochs *code_epochs;
     struct stack_table *stacks;
     struct stack_cache_entry *stack_cache;
 
     struct thread_table *threads;
     struct switch_lag switch_lag;
     struct arena names;
+
+    struct pending_samples pending; /* samples whose slice is open */
+    uint64_t class_ns[SLICE_CLASS_N], class_slices[SLICE_CLASS_N], class_samples[SLICE_CLASS_N];
+    uint64_t n_kernel_samples;
 
     struct chunked samples; /* struct stored_sample */
     struct chunked slices;  /* struct stored_slice */

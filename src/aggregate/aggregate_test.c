@@ -68,6 +68,12 @@ static void samples_are_counted_by_thread_and_stack(void **state)
     tell_sample(aggregate, 3001, 1, NULL, 0);
     struct snapshot *snapshot = aggregate_snapshot(aggregate, 3001);
     assert_int_equal(snapshot->n_samples, 17);
+    assert_int_equal(snapshot->n_newest, 17); /* nobody has left the CPU yet */
+    snapshot_unref(snapshot);
+    aggregate_end(aggregate, 3001);
+    snapshot = aggregate_snapshot(aggregate, 3001);
+    assert_int_equal(snapshot->n_newest, 0);
+    assert_int_equal(snapshot->n_samples, 17);
     assert_int_equal(snapshot->n_pairs, 4);
     const struct {
         thread_id thread;
@@ -476,6 +482,96 @@ static void equal_sequences_are_equal_answers(void **state)
     snapshot_unref(later);
 }
 
+/* Thread 1 runs 0.1 ms, 6 ms and 40 us, thread 2 all the while, thread 3 until it ends. */
+static size_t make_slices(struct event *ret_events)
+{
+    static const struct {
+        enum event_kind kind;
+        uint64_t time_us;
+        int64_t tid;
+    } plan[] = {
+        {EVENT_SWITCH_IN, 0, 2},     {EVENT_SWITCH_IN, 10, 1},    {EVENT_SAMPLE, 20, 2},
+        {EVENT_SAMPLE, 60, 1},       {EVENT_SWITCH_OUT, 110, 1},  {EVENT_SWITCH_IN, 1000, 1},
+        {EVENT_SAMPLE, 1500, 1},     {EVENT_SWITCH_IN, 1550, 3},  {EVENT_SAMPLE, 1560, 3},
+        {EVENT_THREAD, 1570, 3},     {EVENT_SAMPLE, 4000, 2},     {EVENT_SAMPLE, 6900, 1},
+        {EVENT_SWITCH_OUT, 7000, 1}, {EVENT_SAMPLE, 7500, 2},     {EVENT_SWITCH_IN, 8000, 1},
+        {EVENT_SAMPLE, 8010, 1},     {EVENT_SWITCH_OUT, 8040, 1}, {EVENT_SWITCH_IN, 8100, 1},
+        {EVENT_SAMPLE, 8150, 1},
+    };
+    static const uint64_t ips[] = {KERNEL_IP, 0x1000};
+    size_t n_events = sizeof(plan) / sizeof(plan[0]);
+    for (size_t i = 0; i < n_events; i++) {
+        ret_events[i] = (struct event){
+            .kind = plan[i].kind,
+            .time_ns = 1000 * (1000 + plan[i].time_us),
+            .pid = TEST_PID,
+            .tid = plan[i].tid,
+        };
+        if (plan[i].kind == EVENT_SAMPLE) {
+            ret_events[i].sample.ips = ips;
+            ret_events[i].sample.n_ips = 2;
+            ret_events[i].sample.n_kernel_ips = plan[i].tid == 2;
+        } else if (plan[i].kind == EVENT_THREAD) {
+            ret_events[i].thread.change = EVENT_THREAD_GONE;
+        }
+    }
+    return n_events;
+}
+
+static void assert_classes(const struct snapshot *snapshot, const uint8_t *wanted)
+{
+    assert_int_equal(snapshot->n_samples, 9);
+    uint64_t n_samples[SLICE_CLASS_N] = {0}, n_pair_samples[SLICE_CLASS_N] = {0};
+    for (uint64_t i = 0; i < 9; i++) {
+        assert_int_equal(snapshot_sample(snapshot, i)->slice_class, wanted[i]);
+        n_samples[wanted[i]]++;
+    }
+    for (size_t i = 0; i < snapshot->n_pairs; i++) {
+        n_pair_samples[snapshot_pair(snapshot, i).slice_class] += snapshot->pair_counts[i];
+    }
+    uint64_t class_ns = 0, cpu_ns = 0;
+    for (size_t i = 0; i < SLICE_CLASS_N; i++) {
+        assert_int_equal(snapshot->class_samples[i], n_samples[i]);
+        assert_int_equal(n_pair_samples[i], n_samples[i]);
+        class_ns += snapshot->class_ns[i];
+    }
+    for (size_t i = 0; i < snapshot->n_threads; i++) {
+        cpu_ns += snapshot->threads[i].cpu_ns;
+    }
+    assert_int_equal(class_ns, cpu_ns);
+    assert_int_equal(snapshot->n_kernel_samples, 3);
+}
+
+static void samples_know_how_long_their_slices_were(void **state)
+{
+    (void)state;
+    struct event events[32];
+    size_t n_events = make_slices(events);
+    /* What is open counts as long: thread 2 and the last slice of thread 1. */
+    const uint8_t live[] = {7, 2, 7, 0, 7, 7, 7, 1, 7}, ended[] = {7, 2, 7, 0, 7, 7, 7, 1, 2};
+    for (int by_one = 0; by_one < 2; by_one++) { /* batches and snapshots change nothing */
+        _cleanup_(aggregate_freep) struct aggregate *aggregate =
+            new_aggregate((struct aggregate_config){0});
+        for (size_t i = 0; i < n_events; i += by_one ? 1 : n_events) {
+            assert_int_equal(aggregate_apply(aggregate, events + i, by_one ? 1 : n_events), 0);
+            snapshot_unref(aggregate_snapshot(aggregate, events[i].time_ns));
+        }
+        struct snapshot *snapshot = aggregate_snapshot(aggregate, 9200000);
+        assert_int_equal(snapshot->n_newest, 3); /* from the oldest whose slice is open and young */
+        assert_classes(snapshot, live);
+        assert_int_equal(snapshot->class_ns[2], 100000);
+        assert_int_equal(snapshot->class_ns[1], 40000);
+        snapshot_unref(snapshot);
+        aggregate_end(aggregate, 9200000);
+        snapshot = aggregate_snapshot(aggregate, 9200000);
+        assert_int_equal(snapshot->n_newest, 0);
+        assert_classes(snapshot, ended);
+        assert_int_equal(snapshot->class_ns[2], 200000);
+        assert_int_equal(snapshot->class_ns[0], 20000);
+        snapshot_unref(snapshot);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +588,7 @@ int main(void)
         cmocka_unit_test(slices_are_cut_while_nothing_happens),
         cmocka_unit_test(every_snapshot_conserves_time),
         cmocka_unit_test(equal_sequences_are_equal_answers),
+        cmocka_unit_test(samples_know_how_long_their_slices_were),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

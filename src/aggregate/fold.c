@@ -13,8 +13,10 @@ uint64_t aggregate_memory_bytes(const struct aggregate *aggregate)
     return chunked_memory_bytes(&aggregate->samples) + chunked_memory_bytes(&aggregate->slices) +
            chunked_memory_bytes(&aggregate->pairs) +
            aggregate->pair_counts_capacity * sizeof(*aggregate->pair_counts) +
+           pending_samples_memory_bytes(&aggregate->pending) +
            hash_table_memory_bytes(&aggregate->pair_ids) +
            frame_table_memory_bytes(aggregate->frames) +
+           code_epochs_memory_bytes(aggregate->code_epochs) +
            stack_table_memory_bytes(aggregate->stacks) +
            thread_table_memory_bytes(aggregate->threads) + aggregate->names.used_bytes +
            (aggregate->stack_cache ? STACK_CACHE_ENTRIES * sizeof(*aggregate->stack_cache) : 0);

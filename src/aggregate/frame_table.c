@@ -41,12 +41,13 @@ static bool is_equal(uint32_t id, const void *wanted, const void *userdata)
 {
     const struct frame *frame = wanted;
     struct frame candidate = frame_table_get(userdata, id);
-    return candidate.image == frame->image && candidate.offset == frame->offset;
+    return candidate.image == frame->image && candidate.offset == frame->offset &&
+           candidate.code_epoch == frame->code_epoch;
 }
 
 int frame_table_intern(struct frame_table *table, struct frame frame, frame_id *ret_id)
 {
-    uint64_t key = hash_u64(frame.offset ^ hash_u64(frame.image));
+    uint64_t key = hash_u64(frame.offset ^ hash_u64(frame.image | (uint64_t)frame.code_epoch << 32));
     uint32_t id = hash_table_find_equal(&table->ids, key, is_equal, &frame, table);
     if (id == HASH_TABLE_NONE) {
         if (table->frames.n_items >= FRAME_TABLE_MAX) {

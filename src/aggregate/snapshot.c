@@ -105,15 +105,36 @@ static void copy_threads(struct aggregate *aggregate, struct thread_totals *thre
     }
 }
 
+static void copy_classes(struct aggregate *aggregate, struct snapshot *snapshot)
+{
+    uint64_t closed_ns = 0, cpu_ns = 0;
+    for (size_t i = 0; i < SLICE_CLASS_N; i++) {
+        snapshot->class_ns[i] =
+            aggregate->class_ns[i] + aggregate->switch_lag.lag_ns * aggregate->class_slices[i];
+        snapshot->class_samples[i] = aggregate->class_samples[i];
+        closed_ns += snapshot->class_ns[i];
+    }
+    for (size_t i = 0; i < snapshot->n_newest; i++) {
+        snapshot->class_samples[snapshot->newest[i].slice_class]++;
+    }
+    for (size_t i = 0; i < snapshot->n_threads; i++) {
+        cpu_ns += snapshot->threads[i].cpu_ns;
+    }
+    /* A slice that is open counts as a long one, as do its samples. */
+    snapshot->class_ns[SLICE_CLASS_LONG] += cpu_ns > closed_ns ? cpu_ns - closed_ns : 0;
+}
+
 struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns)
 {
     aggregate_sweep(aggregate);
     size_t n_threads = thread_table_count(aggregate->threads);
     size_t n_pairs = (size_t)aggregate->pairs.n_items;
     size_t threads_bytes = n_threads * sizeof(struct thread_totals);
-    size_t counts_bytes = n_pairs * sizeof(uint32_t);
+    size_t n_newest = pending_samples_count(&aggregate->pending);
+    size_t newest_bytes = n_newest * sizeof(struct stored_sample);
+    size_t counts_bytes = (n_pairs + n_newest) * sizeof(uint32_t);
     struct held_snapshot *held = calloc(1, sizeof(*held));
-    void *memory = malloc(threads_bytes + counts_bytes + 1);
+    void *memory = malloc(threads_bytes + newest_bytes + counts_bytes + 1);
     if (!held || !memory) {
         free(held);
         free(memory);
@@ -129,9 +150,14 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
         now_ns = aggregate->newest_ns;
     }
     copy_threads(aggregate, memory, n_threads, now_ns);
-    uint32_t *counts = (uint32_t *)(void *)((uint8_t *)memory + threads_bytes);
+    struct stored_sample *newest = (void *)((uint8_t *)memory + threads_bytes);
+    pending_samples_copy(&aggregate->pending, newest);
+    uint32_t *counts = (uint32_t *)(void *)((uint8_t *)newest + newest_bytes);
     if (n_pairs > 0) {
-        memcpy(counts, aggregate->pair_counts, counts_bytes);
+        memcpy(counts, aggregate->pair_counts, n_pairs * sizeof(*counts));
+    }
+    for (size_t i = 0; i < n_newest; i++) {
+        counts[n_pairs + i] = 1;
     }
     held->memory = memory;
     held->number = ++aggregate->n_snapshots;
@@ -144,17 +170,21 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
         .start_ns = aggregate->start_ns,
         .now_ns = now_ns,
         .folded_until_ns = aggregate->folded_until_ns,
-        .n_samples = aggregate->samples.n_items,
+        .n_samples = aggregate->samples.n_items + n_newest,
         .n_slices = aggregate->slices.n_items,
         .first_sample = aggregate->samples.first_item,
         .first_slice = aggregate->slices.first_item,
         .n_frames = frame_table_count(aggregate->frames),
         .n_stacks = stack_table_count(aggregate->stacks),
         .n_images = image_table_count(aggregate->images),
+        .n_code_epochs = code_epochs_count(aggregate->code_epochs),
         .n_threads = n_threads,
         .threads = memory,
-        .n_pairs = n_pairs,
+        .n_pairs = n_pairs + n_newest,
         .pair_counts = counts,
+        .n_kernel_samples = aggregate->n_kernel_samples,
+        .n_newest = n_newest,
+        .newest = newest,
         .n_wakeups = aggregate->n_wakeups,
         .n_stacks_truncated = aggregate->n_stacks_truncated,
         .n_stacks_empty = aggregate->n_stacks_empty,
@@ -164,12 +194,25 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
         .memory_bytes = aggregate_memory_bytes(aggregate),
     };
     memcpy(held->snapshot.lost, aggregate->lost, sizeof(aggregate->lost));
+    copy_classes(aggregate, &held->snapshot);
     return &held->snapshot;
 }
 
 struct frame snapshot_frame(const struct snapshot *snapshot, frame_id id)
 {
     return frame_table_get(snapshot->aggregate->frames, id);
+}
+
+struct epoch_span snapshot_code_epoch(const struct snapshot *snapshot, uint32_t code_epoch)
+{
+    const struct code_epoch *epoch = code_epochs_get(snapshot->aggregate->code_epochs, code_epoch);
+    uint64_t to_ns = atomic_load_explicit(&epoch->to_ns, memory_order_relaxed);
+    bool goes_on = to_ns == 0 || to_ns > snapshot->now_ns;
+    return (struct epoch_span){
+        .pid = epoch->pid,
+        .from_ns = epoch->from_ns,
+        .to_ns = goes_on ? snapshot->now_ns : to_ns,
+    };
 }
 
 struct stack_node snapshot_stack(const struct snapshot *snapshot, stack_id id)
@@ -184,12 +227,23 @@ const struct image *snapshot_image(const struct snapshot *snapshot, image_id id)
 
 struct sample_pair snapshot_pair(const struct snapshot *snapshot, size_t index)
 {
+    size_t n_stored = snapshot->n_pairs - snapshot->n_newest;
+    if (index >= n_stored) {
+        const struct stored_sample *sample = &snapshot->newest[index - n_stored];
+        return (struct sample_pair){
+            .thread = sample->thread,
+            .stack = sample->stack,
+            .slice_class = sample->slice_class,
+        };
+    }
     return *(const struct sample_pair *)chunked_get(&snapshot->aggregate->pairs, index);
 }
 
 const struct stored_sample *snapshot_sample(const struct snapshot *snapshot, uint64_t index)
 {
-    return chunked_get(&snapshot->aggregate->samples, index);
+    uint64_t n_stored = snapshot->n_samples - snapshot->n_newest;
+    return index < n_stored ? chunked_get(&snapshot->aggregate->samples, index)
+                            : &snapshot->newest[index - n_stored];
 }
 
 const struct stored_slice *snapshot_slice(const struct snapshot *snapshot, uint64_t index)

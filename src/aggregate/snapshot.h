@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aggregate/slice_class.h"
 #include "aggregate/stack_table.h"
 #include "base/cleanup.h"
 #include "images/image_table.h"
@@ -28,6 +29,7 @@
 /* A place in the code. */
 struct frame {
     image_id image;
+    uint32_t code_epoch; /* in code without a file: when, see snapshot_code_epoch(); else 0 */
     uint64_t offset; /* image_place.offset; of callers one byte before the return address */
 };
 
@@ -37,7 +39,8 @@ struct stored_sample {
     stack_id stack;
     thread_id thread;
     uint16_t cpu;
-    uint16_t unused;
+    uint8_t slice_class; /* of the stretch on a CPU that it fell into, see slice_class.h */
+    uint8_t unused;
     uint32_t period_ns; /* 0: unknown */
 };
 
@@ -82,10 +85,11 @@ struct thread_totals {
     uint64_t period_ns; /* of its last sample */
 };
 
-/* How often `thread` was sampled in `stack`, over the whole run. */
+/* How often `thread` was sampled in `stack`, by the length of the slices, over the whole run. */
 struct sample_pair {
     thread_id thread;
     stack_id stack;
+    uint8_t slice_class;
 };
 
 struct aggregate;
@@ -98,10 +102,16 @@ struct snapshot {
     uint64_t n_samples, n_slices; /* stored so far; the first ones may have been folded away */
     uint64_t first_sample, first_slice;
     uint32_t n_frames, n_stacks, n_images;
+    uint32_t n_code_epochs;
     size_t n_threads;
     const struct thread_totals *threads; /* by thread_id */
-    size_t n_pairs;
+    size_t n_pairs; /* distinct but for the newest samples, which stand alone */
     const uint32_t *pair_counts;
+    uint64_t class_ns[SLICE_CLASS_N];      /* CPU time of all threads by the length of slices … */
+    uint64_t class_samples[SLICE_CLASS_N]; /* … and the samples in it */
+    uint64_t n_kernel_samples;             /* with kernel frames; 0 where it is not sampled */
+    size_t n_newest;                       /* the last samples and pairs are these: */
+    const struct stored_sample *newest;
     uint64_t lost[EVENT_LOST_CAUSE_N];
     uint64_t n_wakeups;
     uint64_t n_stacks_truncated, n_stacks_empty;
@@ -121,6 +131,12 @@ static inline void snapshot_unrefp(struct snapshot **snapshot)
 }
 
 struct frame snapshot_frame(const struct snapshot *snapshot, frame_id id);
+/* In whose memory and when frames of this code_epoch (not 0) were seen. */
+struct epoch_span {
+    int64_t pid;
+    uint64_t from_ns, to_ns;
+};
+struct epoch_span snapshot_code_epoch(const struct snapshot *snapshot, uint32_t code_epoch);
 struct stack_node snapshot_stack(const struct snapshot *snapshot, stack_id id);
 const struct image *snapshot_image(const struct snapshot *snapshot, image_id id);
 struct sample_pair snapshot_pair(const struct snapshot *snapshot, size_t index);

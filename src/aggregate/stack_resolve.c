@@ -34,13 +34,29 @@ static int note_seen(struct aggregate *aggregate, image_id image)
     return 0;
 }
 
-static struct frame place_of(struct aggregate *aggregate, int64_t pid, uint64_t ip, bool is_kernel)
+/* Code without a file can be other code at another time, and in another process at any time. */
+static uint32_t epoch_of(struct aggregate *aggregate, const struct event *sample, image_id image)
+{
+    if (image == IMAGE_ID_UNKNOWN) {
+        return code_epochs_now(aggregate->code_epochs, sample->pid, sample->time_ns);
+    }
+    return image_table_get(aggregate->images, image)->kind == IMAGE_KIND_ANONYMOUS
+               ? code_epochs_begin(aggregate->code_epochs, sample->pid, sample->time_ns)
+               : 0;
+}
+
+static struct frame place_of(struct aggregate *aggregate, const struct event *sample, uint64_t ip,
+                             bool is_kernel)
 {
     if (is_kernel) {
         return (struct frame){.image = IMAGE_ID_KERNEL, .offset = ip};
     }
-    struct image_place place = image_map_find(aggregate->map, pid, ip);
-    return (struct frame){.image = place.image, .offset = place.offset};
+    struct image_place place = image_map_find(aggregate->map, sample->pid, ip);
+    return (struct frame){
+        .image = place.image,
+        .code_epoch = epoch_of(aggregate, sample, place.image),
+        .offset = place.offset,
+    };
 }
 
 /* Returns the number of frames that the stack really has, or a negative errno. */
@@ -57,8 +73,9 @@ static int resolve_ips(struct aggregate *aggregate, const struct event *sample, 
          */
         bool is_innermost = i == 0 || i == n_kernel_ips;
         uint64_t ip = sample->sample.ips[i] - (is_innermost ? 0 : 1);
-        struct frame frame = place_of(aggregate, sample->pid, ip, i < n_kernel_ips);
-        if (frame.image == IMAGE_ID_UNKNOWN && !is_innermost) {
+        struct frame frame = place_of(aggregate, sample, ip, i < n_kernel_ips);
+        bool is_walked = sample->sample.stack_source == EVENT_STACK_WALKED;
+        if (frame.image == IMAGE_ID_UNKNOWN && !is_innermost && !is_walked) {
             /*
              * Nothing executable is mapped there: the frame-pointer chain went
              * through a register that held something else. What it found from
@@ -79,14 +96,17 @@ int stack_resolve(struct aggregate *aggregate, const struct event *sample, stack
                   bool *ret_is_cut)
 {
     uint32_t n_ips = sample->sample.n_ips, n_kernel_ips = sample->sample.n_kernel_ips;
-    *ret_is_cut = sample->is_truncated;
+    *ret_is_cut = sample->is_truncated || (sample->sample.stack_source == EVENT_STACK_WALKED &&
+                                           sample->sample.stack_end != EVENT_STACK_END_COMPLETE);
     if (n_ips == 0) {
         *ret_stack = STACK_ID_EMPTY;
         return 0;
     }
     uint64_t generation = image_map_generation(aggregate->map, sample->pid);
+    uint64_t epoch = code_epochs_now(aggregate->code_epochs, sample->pid, sample->time_ns);
     uint64_t hash = hash_bytes(sample->sample.ips, n_ips * sizeof(uint64_t)) ^
-                    hash_u64(generation ^ hash_u64((uint64_t)sample->pid << 16 ^ n_kernel_ips));
+                    hash_u64(generation ^ epoch << 40 ^
+                             hash_u64((uint64_t)sample->pid << 16 ^ n_kernel_ips));
     struct stack_cache_entry *entry = &aggregate->stack_cache[hash % STACK_CACHE_ENTRIES];
     if (entry->hash == hash && entry->stack != STACK_ID_EMPTY) {
         *ret_stack = entry->stack;

@@ -11,6 +11,7 @@
  * Tests:   thread_table_test.c
  */
 
+#include "aggregate/pending_samples.h"
 #include "aggregate/snapshot.h"
 #include "base/cleanup.h"
 
@@ -21,10 +22,11 @@ struct thread {
     enum gap_kind gap_before; /* what preceded the slice that is open */
     uint64_t gap_end_ns;      /* when that slice began, as the switch-in said */
     uint64_t gap_start_ns;    /* when what preceded it began */
-    uint64_t stored_ns;       /* of that slice, stored by checkpoints already */
-    uint64_t cpu_time_ns;     /* the kernel's own total at its last switch-out */
-    bool has_cpu_time;        /* … is known; of a newborn it is 0 */
-    bool has_events;          /* anything but its announcement */
+    uint64_t stored_ns;       /* of that slice, stored already: by checkpoints, or at its end */
+    pending_ticket newest_pending; /* of the samples in that slice */
+    uint64_t cpu_time_ns;          /* the kernel's own total at its last switch-out */
+    bool has_cpu_time;             /* … is known; of a newborn it is 0 */
+    bool has_events;               /* anything but its announcement */
 };
 
 /* Where closed slices go, in the order of their ends. */

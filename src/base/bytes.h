@@ -94,6 +94,45 @@ static inline uint64_t bytes_take_u64(struct bytes *bytes)
     return value;
 }
 
+/* DWARF's numbers of any length. What does not fit into 64 bits fails. */
+static inline uint64_t bytes_take_uleb128(struct bytes *bytes)
+{
+    uint64_t value = 0;
+    for (unsigned int shift = 0; shift < 70 && !bytes->failed && bytes->at < bytes->end;
+         shift += 7) {
+        uint8_t byte = *bytes->at++;
+        uint64_t bits = byte & 0x7f;
+        if (shift == 63 && bits > 1) {
+            break;
+        }
+        value |= bits << shift;
+        if (byte < 0x80) {
+            return value;
+        }
+    }
+    bytes->failed = true;
+    return 0;
+}
+
+static inline int64_t bytes_take_sleb128(struct bytes *bytes)
+{
+    uint64_t value = 0;
+    for (unsigned int shift = 0; shift < 70 && !bytes->failed && bytes->at < bytes->end;
+         shift += 7) {
+        uint8_t byte = *bytes->at++;
+        if (shift == 63 && byte != 0 && byte != 0x7f) {
+            break;
+        }
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            bool is_negative = (byte & 0x40) != 0 && shift + 7 < 64;
+            return (int64_t)(is_negative ? value | UINT64_MAX << (shift + 7) : value);
+        }
+    }
+    bytes->failed = true;
+    return 0;
+}
+
 /* A NUL-terminated string within the bytes, borrowed; NULL (and failed) where no NUL follows. */
 static inline const char *bytes_take_string(struct bytes *bytes)
 {

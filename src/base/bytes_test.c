@@ -79,6 +79,56 @@ static void copies_of_a_reader_are_independent(void **state)
     assert_int_equal(bytes_take_u8(&bytes), 1);
 }
 
+static void test_leb128(void **state)
+{
+    (void)state;
+    static const uint8_t unsigned_numbers[] = {
+        0x00, 0x7f, 0x80, 0x01, 0xe5, 0x8e, 0x26, 0x81, 0x80, 0x00, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
+    };
+    struct bytes bytes = bytes_of(unsigned_numbers, sizeof(unsigned_numbers));
+    assert_int_equal(bytes_take_uleb128(&bytes), 0);
+    assert_int_equal(bytes_take_uleb128(&bytes), 127);
+    assert_int_equal(bytes_take_uleb128(&bytes), 128);
+    assert_int_equal(bytes_take_uleb128(&bytes), 624485);
+    assert_int_equal(bytes_take_uleb128(&bytes), 1); /* with more bytes than it needs */
+    assert_true(bytes_take_uleb128(&bytes) == UINT64_MAX);
+    assert_false(bytes_has_failed(&bytes));
+    assert_int_equal(bytes_left(&bytes), 0);
+
+    static const uint8_t signed_numbers[] = {
+        0x02, 0x7e, 0xff, 0x00, 0x80, 0x7f, 0xc0, 0xbb, 0x78, 0x80, 0x80,
+        0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f,
+    };
+    bytes = bytes_of(signed_numbers, sizeof(signed_numbers));
+    assert_int_equal(bytes_take_sleb128(&bytes), 2);
+    assert_int_equal(bytes_take_sleb128(&bytes), -2);
+    assert_int_equal(bytes_take_sleb128(&bytes), 127);
+    assert_int_equal(bytes_take_sleb128(&bytes), -128);
+    assert_int_equal(bytes_take_sleb128(&bytes), -123456);
+    assert_true(bytes_take_sleb128(&bytes) == INT64_MIN);
+    assert_false(bytes_has_failed(&bytes));
+}
+
+static void test_leb128_that_does_not_end_or_fit(void **state)
+{
+    (void)state;
+    static const uint8_t endless[] = {0x80, 0x80, 0x80};
+    struct bytes bytes = bytes_of(endless, sizeof(endless));
+    assert_int_equal(bytes_take_uleb128(&bytes), 0);
+    assert_true(bytes_has_failed(&bytes));
+    bytes = bytes_of(endless, sizeof(endless));
+    assert_int_equal(bytes_take_sleb128(&bytes), 0);
+    assert_true(bytes_has_failed(&bytes));
+    static const uint8_t wide[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02};
+    bytes = bytes_of(wide, sizeof(wide));
+    assert_int_equal(bytes_take_uleb128(&bytes), 0);
+    assert_true(bytes_has_failed(&bytes));
+    bytes = bytes_of(wide, sizeof(wide));
+    assert_int_equal(bytes_take_sleb128(&bytes), 0);
+    assert_true(bytes_has_failed(&bytes));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +138,8 @@ int main(void)
         cmocka_unit_test(copies_are_zeroed_where_bytes_are_missing),
         cmocka_unit_test(strings_end_within_the_bytes),
         cmocka_unit_test(copies_of_a_reader_are_independent),
+        cmocka_unit_test(test_leb128),
+        cmocka_unit_test(test_leb128_that_does_not_end_or_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -113,6 +115,22 @@ static int set_flag(int fd, int get_command, int set_command, int flag, bool wan
         return -errno;
     }
     return 0;
+}
+
+int fd_open_regular(const char *path)
+{
+    _cleanup_(fd_closep) int handle = open(path, O_PATH | O_CLOEXEC);
+    struct stat status;
+    if (handle < 0 || fstat(handle, &status) < 0) {
+        return -errno;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        return -EINVAL;
+    }
+    char again[32];
+    snprintf(again, sizeof(again), "/proc/self/fd/%d", handle);
+    int fd = open(again, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    return fd < 0 ? -errno : fd;
 }
 
 int fd_set_nonblocking(int fd, bool nonblocking)

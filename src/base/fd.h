@@ -28,5 +28,11 @@ int fd_read_all(int fd, size_t max_bytes, char **ret_data, size_t *ret_n_bytes);
 /* Writes all or returns a negative errno; EINTR is retried. */
 int fd_write_all(int fd, const void *data, size_t n_bytes);
 
+/*
+ * Opens a regular file for reading and nothing else: what is looked at first touches no device and
+ * waits for no FIFO. A negative errno; -EINVAL for what is no regular file.
+ */
+int fd_open_regular(const char *path);
+
 int fd_set_nonblocking(int fd, bool nonblocking);
 int fd_set_cloexec(int fd, bool cloexec);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,11 +158,30 @@ static void flags_are_set_and_cleared(void **state)
     assert_int_equal(fd_set_nonblocking(-1, true), -EBADF);
 }
 
+static void only_regular_files_are_opened(void **state)
+{
+    (void)state;
+    int fd = fd_open_regular("/proc/self/status");
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    fd_close(fd);
+    assert_int_equal(fd_open_regular("/dev/null"), -EINVAL);
+    assert_int_equal(fd_open_regular("/"), -EINVAL);
+    assert_int_equal(fd_open_regular("/nowhere/at/all"), -ENOENT);
+    char path[] = "/tmp/stax-fd-test-XXXXXX";
+    fd_close(mkostemp(path, O_CLOEXEC));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(fd_open_regular(path), -EINVAL);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(close_keeps_errno_and_gives_minus_one),
         cmocka_unit_test(leaving_the_scope_closes),
+        cmocka_unit_test(only_regular_files_are_opened),
         cmocka_unit_test(what_was_written_is_read),
         cmocka_unit_test(one_byte_too_many_is_refused),
         cmocka_unit_test(files_of_procfs_are_read_whole),

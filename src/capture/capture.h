@@ -58,6 +58,10 @@ struct capture_stats {
     uint64_t n_rings, n_events_open;
     uint64_t merge_late; /* records that came too late for their place in time */
     uint64_t samples_truncated;
+    uint64_t samples_read, sample_bytes_read; /* of the target; with all that their records carry */
+    uint64_t samples_with_copy;               /* … with registers and stack */
+    uint64_t stack_bytes_copied;              /* of them, as far as stacks went */
+    uint64_t stack_bytes_now;                 /* what a sample may carry at present */
 };
 
 struct capture_ops {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <unistd.h>
-
-#include "cli/ask.h"
+#include "cli/ask_query.h"
 #include "cli/command.h"
 #include "cli/render.h"
 #include "cli/run_options.h"
@@ -13,6 +11,11 @@ struct diagnose_options {
     struct server_options server;
 };
 
+static void render(const void *result, const struct terminal *terminal, struct text *text)
+{
+    render_diagnose(result, terminal, text);
+}
+
 static int run_diagnose(const struct invocation *invocation)
 {
     const struct diagnose_options *options = invocation->values;
@@ -20,25 +23,20 @@ static int run_diagnose(const struct invocation *invocation)
         .run = options->run.run.is_given ? (run_id)options->run.run.value : 0,
     };
     struct diagnose_result result = {0};
-    struct question question = {
-        .server = &options->server,
-        .wants_json = options->run.json,
-        .method = "server.diagnostics",
-        .params_type = &rpc_type_diagnose_request,
-        .params = &request,
-        .result_type = options->run.json ? NULL : &rpc_type_diagnose_result,
-        .result = &result,
+    const struct query_page page = {
+        .question =
+            {
+                .server = &options->server,
+                .wants_json = options->run.json,
+                .method = "server.diagnostics",
+                .params_type = &rpc_type_diagnose_request,
+                .params = &request,
+                .result_type = &rpc_type_diagnose_result,
+                .result = &result,
+            },
+        .render = render,
     };
-    int code = ask(&question, invocation->arena);
-    if (code != EXIT_CODE_DONE || options->run.json) {
-        return code;
-    }
-    struct terminal terminal;
-    terminal_probe(STDOUT_FILENO, options->server.colour, &terminal);
-    _cleanup_(text_releasep) struct text text;
-    text_init(&text, RENDER_MAX_BYTES);
-    render_diagnose(&result, &terminal, &text);
-    return ask_print(&text);
+    return ask_query(&page, invocation->arena);
 }
 
 const struct command command_diagnose = {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <unistd.h>
-
-#include "cli/ask.h"
+#include "cli/ask_query.h"
 #include "cli/command.h"
 #include "cli/render.h"
 #include "cli/view_options.h"
@@ -11,6 +9,7 @@
 struct flame_options {
     struct option_number depth;
     double threshold_pct;
+    bool invert;
     struct view_options view;
     struct server_options server;
 };
@@ -34,7 +33,18 @@ static const struct option_spec specs[] = {
         .summary = "without subtrees below this share of the whole",
         .offset = offsetof(struct flame_options, threshold_pct),
     },
+    {
+        .name = "invert",
+        .kind = OPTION_FLAG,
+        .summary = "what ran innermost on top, its callers below it",
+        .offset = offsetof(struct flame_options, invert),
+    },
 };
+
+static void render(const void *result, const struct terminal *terminal, struct text *text)
+{
+    render_flame(result, terminal, text);
+}
 
 static int run_flame(const struct invocation *invocation)
 {
@@ -43,29 +53,24 @@ static int run_flame(const struct invocation *invocation)
         .view = view_options_view(&options->view),
         .max_depth = (uint32_t)options->depth.value,
         .threshold_pct = options->threshold_pct,
+        .invert = options->invert,
     };
     struct flame_result result = {0};
-    struct question question = {
-        .server = &options->server,
-        .wants_json = options->view.json,
-        .method = "profile.flame",
-        .params_type = &rpc_type_flame_request,
-        .params = &request,
-        .result_type = options->view.json ? NULL : &rpc_type_flame_result,
-        .result = &result,
+    const struct query_page page = {
+        .question =
+            {
+                .server = &options->server,
+                .wants_json = options->view.json,
+                .method = "profile.flame",
+                .params_type = &rpc_type_flame_request,
+                .params = &request,
+                .result_type = &rpc_type_flame_result,
+                .result = &result,
+            },
+        .render = render,
+        .hint = &result.hint,
     };
-    int code = ask(&question, invocation->arena);
-    if (code != EXIT_CODE_DONE || options->view.json) {
-        return code;
-    }
-    struct terminal terminal;
-    terminal_probe(STDOUT_FILENO, options->server.colour, &terminal);
-    _cleanup_(text_releasep) struct text text;
-    text_init(&text, RENDER_MAX_BYTES);
-    render_flame(&result, &terminal, &text);
-    code = ask_print(&text);
-    ask_print_hint(result.hint);
-    return code;
+    return ask_query(&page, invocation->arena);
 }
 
 const struct command command_flame = {
@@ -85,6 +90,7 @@ const struct command command_flame = {
             .values_bytes = sizeof(struct flame_options),
         },
     .examples = "  stax flame\n"
+                "  stax flame --invert -d 4               # who calls the hottest functions\n"
                 "  stax flame -d 0 --threshold-pct 0      # the whole tree\n"
                 "  stax flame --tid 4712 --from 2.5 --to 3\n",
     .run = run_flame,

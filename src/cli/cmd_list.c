@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <unistd.h>
-
-#include "cli/ask.h"
+#include "cli/ask_query.h"
 #include "cli/command.h"
 #include "cli/render.h"
 #include "cli/run_options.h"
@@ -12,30 +10,31 @@ struct list_options {
     struct server_options server;
 };
 
+static void render(const void *result, const struct terminal *terminal, struct text *text)
+{
+    render_list(result, terminal, text);
+}
+
 static int run_list(const struct invocation *invocation)
 {
     const struct list_options *options = invocation->values;
     struct run_list_result result = {0};
-    struct question question = {
-        .server = &options->server,
-        .wants_json = options->run.json,
-        .method = "run.list",
-        .result_type = options->run.json ? NULL : &rpc_type_run_list_result,
-        .result = &result,
+    const struct query_page page = {
+        .question =
+            {
+                .server = &options->server,
+                .wants_json = options->run.json,
+                .method = "run.list",
+                .result_type = &rpc_type_run_list_result,
+                .result = &result,
+            },
+        .render = render,
     };
-    int code = ask(&question, invocation->arena);
-    if (code != EXIT_CODE_DONE || options->run.json) {
-        return code;
-    }
-    struct terminal terminal;
-    terminal_probe(STDOUT_FILENO, options->server.colour, &terminal);
-    _cleanup_(text_releasep) struct text text;
-    text_init(&text, RENDER_MAX_BYTES);
-    render_list(&result, &terminal, &text);
-    if (result.n_runs == 0) {
+    int code = ask_query(&page, invocation->arena);
+    if (code == EXIT_CODE_DONE && !options->run.json && result.n_runs == 0) {
         ask_print_hint("no runs yet; record one: stax record -- COMMAND");
     }
-    return ask_print(&text);
+    return code;
 }
 
 const struct command command_list = {

@@ -50,14 +50,14 @@ static const struct option_spec what_specs[] = {
     {
         .name = "no-dwarf-unwind",
         .kind = OPTION_FLAG,
-        .summary = "stacks by frame pointers only, as this version always does",
+        .summary = "stacks by frame pointers only; so does STAX_DWARF_UNWIND=0",
         .offset = offsetof(struct record_options, no_dwarf_unwind),
     },
     {
         .name = "stack-bytes",
         .kind = OPTION_BYTES,
         .value_name = "N",
-        .summary = "stack bytes copied per sample; used by DWARF unwinding only",
+        .summary = "stack bytes copied per sample, 64 to 64K; else as many as needed",
         .offset = offsetof(struct record_options, stack_bytes),
     },
     {
@@ -115,6 +115,18 @@ static int run_record(const struct invocation *invocation)
     }
     if (!options->pid.is_given && !has_command) {
         return complain_usage(invocation->command, "specify --pid PID or a command to launch");
+    }
+    if (options->stack_bytes.is_given &&
+        (options->stack_bytes.value < LIMIT_STACK_COPY_WISH_MIN_BYTES ||
+         options->stack_bytes.value > LIMIT_STACK_COPY_WISH_MAX_BYTES)) {
+        return complain_usage(invocation->command, "--stack-bytes: from %d to %dK",
+                              LIMIT_STACK_COPY_WISH_MIN_BYTES,
+                              LIMIT_STACK_COPY_WISH_MAX_BYTES / 1024);
+    }
+    if (options->stack_bytes.is_given && options->no_dwarf_unwind) {
+        return complain_usage(invocation->command,
+                              "with --no-dwarf-unwind no stack is copied: "
+                              "specify either that or --stack-bytes");
     }
     char socket_path[PATH_MAX];
     struct error error = {0};

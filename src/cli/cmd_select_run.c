@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdint.h>
 
-#include "cli/ask.h"
+#include "cli/ask_query.h"
 #include "cli/command.h"
 #include "cli/complain.h"
 #include "cli/quantity.h"
@@ -15,6 +15,14 @@ struct select_run_options {
     struct server_options server;
 };
 
+static void render(const void *result, const struct terminal *terminal, struct text *text)
+{
+    (void)terminal;
+    text_append(text, "selected ");
+    render_run_line(result, text);
+    text_append_char(text, '\n');
+}
+
 static int run_select_run(const struct invocation *invocation)
 {
     const struct select_run_options *options = invocation->values;
@@ -25,25 +33,20 @@ static int run_select_run(const struct invocation *invocation)
     }
     struct run_request request = {.run = (run_id)id};
     struct run_info result = {0};
-    struct question question = {
-        .server = &options->server,
-        .wants_json = options->run.json,
-        .method = "run.select",
-        .params_type = &rpc_type_run_request,
-        .params = &request,
-        .result_type = options->run.json ? NULL : &rpc_type_run_info,
-        .result = &result,
+    const struct query_page page = {
+        .question =
+            {
+                .server = &options->server,
+                .wants_json = options->run.json,
+                .method = "run.select",
+                .params_type = &rpc_type_run_request,
+                .params = &request,
+                .result_type = &rpc_type_run_info,
+                .result = &result,
+            },
+        .render = render,
     };
-    int code = ask(&question, invocation->arena);
-    if (code != EXIT_CODE_DONE || options->run.json) {
-        return code;
-    }
-    _cleanup_(text_releasep) struct text text;
-    text_init(&text, RENDER_MAX_BYTES);
-    text_append(&text, "selected ");
-    render_run_line(&result, &text);
-    text_append_char(&text, '\n');
-    return ask_print(&text);
+    return ask_query(&page, invocation->arena);
 }
 
 const struct command command_select_run = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/ask.h"
+#include "cli/ask_query.h"
 #include "cli/command.h"
 #include "cli/render.h"
 #include "cli/run_options.h"
@@ -11,30 +11,33 @@ struct stop_options {
     struct server_options server;
 };
 
+static void render(const void *result, const struct terminal *terminal, struct text *text)
+{
+    (void)terminal;
+    render_run_summary(result, NULL, text);
+}
+
 static int run_stop(const struct invocation *invocation)
 {
     const struct stop_options *options = invocation->values;
     struct run_request request = {.run = 0};
     struct run_info result = {0};
-    struct question question = {
-        .server = &options->server,
-        .wants_json = options->run.json,
-        .method = "run.stop",
-        .params_type = &rpc_type_run_request,
-        .params = &request,
-        .result_type = options->run.json ? NULL : &rpc_type_run_info,
-        .result = &result,
+    static const char *const next = "next: stax top · stax flame · stax threads";
+    const struct query_page page = {
+        .question =
+            {
+                .server = &options->server,
+                .wants_json = options->run.json,
+                .method = "run.stop",
+                .params_type = &rpc_type_run_request,
+                .params = &request,
+                .result_type = &rpc_type_run_info,
+                .result = &result,
+            },
+        .render = render,
+        .hint = &next,
     };
-    int code = ask(&question, invocation->arena);
-    if (code != EXIT_CODE_DONE || options->run.json) {
-        return code;
-    }
-    _cleanup_(text_releasep) struct text text;
-    text_init(&text, RENDER_MAX_BYTES);
-    render_run_summary(&result, NULL, &text);
-    code = ask_print(&text);
-    ask_print_hint("next: stax top · stax flame · stax threads");
-    return code;
+    return ask_query(&page, invocation->arena);
 }
 
 const struct command command_stop = {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <unistd.h>
-
-#include "cli/ask.h"
+#include "cli/ask_query.h"
 #include "cli/command.h"
 #include "cli/render.h"
 #include "cli/view_options.h"
@@ -27,6 +25,11 @@ static const struct option_spec specs[] = {
     },
 };
 
+static void render(const void *result, const struct terminal *terminal, struct text *text)
+{
+    render_threads(result, terminal, text);
+}
+
 static int run_threads(const struct invocation *invocation)
 {
     const struct threads_options *options = invocation->values;
@@ -35,27 +38,21 @@ static int run_threads(const struct invocation *invocation)
         .limit = (uint32_t)options->limit.value,
     };
     struct threads_result result = {0};
-    struct question question = {
-        .server = &options->server,
-        .wants_json = options->view.json,
-        .method = "profile.threads",
-        .params_type = &rpc_type_threads_request,
-        .params = &request,
-        .result_type = options->view.json ? NULL : &rpc_type_threads_result,
-        .result = &result,
+    const struct query_page page = {
+        .question =
+            {
+                .server = &options->server,
+                .wants_json = options->view.json,
+                .method = "profile.threads",
+                .params_type = &rpc_type_threads_request,
+                .params = &request,
+                .result_type = &rpc_type_threads_result,
+                .result = &result,
+            },
+        .render = render,
+        .hint = &result.hint,
     };
-    int code = ask(&question, invocation->arena);
-    if (code != EXIT_CODE_DONE || options->view.json) {
-        return code;
-    }
-    struct terminal terminal;
-    terminal_probe(STDOUT_FILENO, options->server.colour, &terminal);
-    _cleanup_(text_releasep) struct text text;
-    text_init(&text, RENDER_MAX_BYTES);
-    render_threads(&result, &terminal, &text);
-    code = ask_print(&text);
-    ask_print_hint(result.hint);
-    return code;
+    return ask_query(&page, invocation->arena);
 }
 
 const struct command command_threads = {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <unistd.h>
-
-#include "cli/ask.h"
+#include "cli/ask_query.h"
 #include "cli/command.h"
 #include "cli/render.h"
 #include "cli/view_options.h"
@@ -10,13 +8,17 @@
 
 struct top_options {
     struct option_number limit;
-    unsigned sort; /* enum top_sort */
+    unsigned sort;  /* enum top_sort */
+    unsigned group; /* enum top_group */
     struct view_options view;
     struct server_options server;
 };
 
 /* In the order of enum top_sort. */
 static const char *const sorts[] = {"self", "total", NULL};
+
+/* In the order of enum top_group. */
+static const char *const groups[] = {"function", "image", "line", NULL};
 
 static const struct option_spec specs[] = {
     {
@@ -38,7 +40,21 @@ static const struct option_spec specs[] = {
         .summary = "self: innermost frame; total: anywhere on the stack",
         .offset = offsetof(struct top_options, sort),
     },
+    {
+        .name = "group",
+        .kind = OPTION_CHOICE,
+        .value_name = "BY",
+        .fallback = "function",
+        .choices = groups,
+        .summary = "a row per function, file (image) or source line",
+        .offset = offsetof(struct top_options, group),
+    },
 };
+
+static void render(const void *result, const struct terminal *terminal, struct text *text)
+{
+    render_top(result, terminal, text);
+}
 
 static int run_top(const struct invocation *invocation)
 {
@@ -46,37 +62,34 @@ static int run_top(const struct invocation *invocation)
     struct top_request request = {
         .view = view_options_view(&options->view),
         .sort = (enum top_sort)options->sort,
+        .group = (enum top_group)options->group,
         .limit = (uint32_t)options->limit.value,
     };
     struct top_result result = {0};
-    struct question question = {
-        .server = &options->server,
-        .wants_json = options->view.json,
-        .method = "profile.top",
-        .params_type = &rpc_type_top_request,
-        .params = &request,
-        .result_type = options->view.json ? NULL : &rpc_type_top_result,
-        .result = &result,
+    const struct query_page page = {
+        .question =
+            {
+                .server = &options->server,
+                .wants_json = options->view.json,
+                .method = "profile.top",
+                .params_type = &rpc_type_top_request,
+                .params = &request,
+                .result_type = &rpc_type_top_result,
+                .result = &result,
+            },
+        .render = render,
+        .hint = &result.hint,
     };
-    int code = ask(&question, invocation->arena);
-    if (code != EXIT_CODE_DONE || options->view.json) {
-        return code;
-    }
-    struct terminal terminal;
-    terminal_probe(STDOUT_FILENO, options->server.colour, &terminal);
-    _cleanup_(text_releasep) struct text text;
-    text_init(&text, RENDER_MAX_BYTES);
-    render_top(&result, &terminal, &text);
-    code = ask_print(&text);
-    ask_print_hint(result.hint);
-    return code;
+    return ask_query(&page, invocation->arena);
 }
 
 const struct command command_top = {
     .name = "top",
     .summary = "the hottest functions",
-    .description = "Prints the functions that took the most time on a CPU, also while the run is "
-                   "recorded.\nA recursive function counts once per stack.",
+    .description =
+        "Prints the functions that took the most time on a CPU, also while the run is "
+        "recorded.\nA recursive function counts once per stack. Inlined functions have rows "
+        "of their own.",
     .options =
         {
             .groups =
@@ -88,6 +101,7 @@ const struct command command_top = {
             .values_bytes = sizeof(struct top_options),
         },
     .examples = "  stax top -n 5\n"
+                "  stax top --group line                  # the hottest source lines\n"
                 "  stax top --sort total --from -5        # the last five seconds\n"
                 "  stax top --focus parse --exclude malloc --json\n",
     .run = run_top,

@@ -57,5 +57,7 @@ extern const struct command command_select_run;
 extern const struct command command_top;
 extern const struct command command_flame;
 extern const struct command command_threads;
+extern const struct command command_neighbors;
+extern const struct command command_annotate;
 extern const struct command command_diagnose;
 extern const struct command command_shutdown;

@@ -65,6 +65,7 @@ int recording_start(struct recording *recording, pid_t pid, const char *command,
         .no_kernel = options->no_kernel,
         .no_off_cpu = options->no_off_cpu,
         .no_dwarf_unwind = options->no_dwarf_unwind || is_switched_off("STAX_DWARF_UNWIND"),
+        .stack_bytes = (uint32_t)options->stack_bytes.value,
         .max_memory_bytes = (uint64_t)options->max_memory_bytes.value,
         .daemon_socket = options->daemon_socket,
     };

@@ -13,8 +13,10 @@
 
 #include "base/text.h"
 #include "cli/terminal.h"
+#include "model/results/annotate.h"
 #include "model/results/diagnose.h"
 #include "model/results/flame.h"
+#include "model/results/neighbors.h"
 #include "model/results/run.h"
 #include "model/results/threads.h"
 #include "model/results/top.h"
@@ -27,6 +29,20 @@ void render_flame(const struct flame_result *result, const struct terminal *term
                   struct text *text);
 void render_threads(const struct threads_result *result, const struct terminal *terminal,
                     struct text *text);
+void render_neighbors(const struct neighbors_result *result, const struct terminal *terminal,
+                      struct text *text);
+
+/* How an annotated function is shown. */
+struct render_annotate_style {
+    bool has_bytes;
+    bool no_source;
+    bool has_context; /* only n_context instructions around those that were sampled */
+    size_t n_context;
+};
+
+void render_annotate(const struct annotate_result *result,
+                     const struct render_annotate_style *style, const struct terminal *terminal,
+                     struct text *text);
 void render_diagnose(const struct diagnose_result *result, const struct terminal *terminal,
                      struct text *text);
 void render_list(const struct run_list_result *result, const struct terminal *terminal,
@@ -42,5 +58,8 @@ void render_run_summary(const struct run_info *run, const struct totals *totals,
 
 /* "run 3 (recording, 12.3 s): " and, on lines of its own, what restricts the view. */
 void render_head(const struct run_stamp *run, const struct view_echo *view, struct text *text);
+
+/* "parse_line (tool)", and " (inlined)" behind it. */
+void render_frame(const char *name, const char *image, bool inlined, struct text *text);
 
 const char *render_run_state(enum run_state state);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 
-#include "cli/label.h"
 #include "cli/quantity.h"
 #include "cli/render.h"
 #include "cli/table.h"
@@ -52,12 +51,7 @@ static void add_node(struct table *table, const struct flame_node *node,
     _cleanup_(text_releasep) struct text frame;
     text_init(&frame, FRAME_MAX_BYTES);
     text_printf(&frame, "%*s", (int)(depth * INDENT), "");
-    label_append(&frame, node->name);
-    if (node->image && node->image[0] != '\0') {
-        text_append(&frame, " (");
-        label_append(&frame, node->image);
-        text_append_char(&frame, ')');
-    }
+    render_frame(node->name, node->image, node->inlined, &frame);
     table_add(table, "%s", frame.data);
 }
 
@@ -90,7 +84,8 @@ void render_flame(const struct flame_result *result, const struct terminal *term
     quantity_format_duration(result->totals.target_ns, target);
     quantity_format_duration(result->totals.off_cpu_ns, off_cpu);
     render_head(&result->run, &result->view, text);
-    text_printf(text, "%s active, %s target, %s off-CPU\n", active, target, off_cpu);
+    text_printf(text, "%s active, %s target, %s off-CPU%s\n", active, target, off_cpu,
+                result->inverted ? ", callers below callees" : "");
     if (result->root.n_children == 0 && result->root.hidden_nodes == 0) {
         return;
     }

@@ -8,12 +8,12 @@
 
 #define FRAME_MAX_BYTES (64u * 1024)
 
-static const struct table_column columns[] = {
-    {"active ms", TABLE_RIGHT}, {"target ms", TABLE_RIGHT},       {"samples", TABLE_RIGHT},
-    {"spans", TABLE_RIGHT},     {"function (image)", TABLE_LEFT},
-};
+/* By enum top_group. */
+static const char *const things[] = {"functions", "images", "lines"};
+static const char *const titles[] = {"function (image)", "image (path)", "line (image)"};
 
-static void add_row(struct table *table, const struct top_row *row, enum top_sort sort)
+static void add_row(struct table *table, const struct top_row *row, enum top_sort sort,
+                    enum top_group group)
 {
     bool is_total = sort == TOP_SORT_TOTAL;
     uint64_t active_ns = is_total ? row->total_active_ns : row->self_active_ns;
@@ -24,11 +24,9 @@ static void add_row(struct table *table, const struct top_row *row, enum top_sor
     table_add(table, "%" PRIu64, row->spans);
     _cleanup_(text_releasep) struct text frame;
     text_init(&frame, FRAME_MAX_BYTES);
-    text_append(&frame, row->name ? row->name : "?");
-    if (row->image && row->image[0] != '\0') {
-        text_printf(&frame, " (%s)", row->image);
-    }
-    table_add_label(table, frame.data);
+    bool is_image = group == TOP_GROUP_IMAGE;
+    render_frame(row->name, is_image ? row->file : row->image, row->inlined, &frame);
+    table_add(table, "%s", frame.data);
 }
 
 void render_top(const struct top_result *result, const struct terminal *terminal, struct text *text)
@@ -36,16 +34,20 @@ void render_top(const struct top_result *result, const struct terminal *terminal
     char active[QUANTITY_TEXT_BYTES];
     quantity_format_duration(result->totals.active_ns, active);
     render_head(&result->run, &result->view, text);
-    text_printf(text, "%s active, %" PRIu64 " samples, %" PRIu64 " functions by %s time\n", active,
-                result->totals.samples, result->functions,
+    text_printf(text, "%s active, %" PRIu64 " samples, %" PRIu64 " %s by %s time\n", active,
+                result->totals.samples, result->functions, things[result->group],
                 result->sort == TOP_SORT_TOTAL ? "total" : "self");
     if (result->n_rows == 0) {
         return;
     }
+    const struct table_column columns[] = {
+        {"active ms", TABLE_RIGHT}, {"target ms", TABLE_RIGHT},          {"samples", TABLE_RIGHT},
+        {"spans", TABLE_RIGHT},     {titles[result->group], TABLE_LEFT},
+    };
     _cleanup_(table_releasep) struct table table;
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t i = 0; i < result->n_rows; i++) {
-        add_row(&table, &result->rows[i], result->sort);
+        add_row(&table, &result->rows[i], result->sort, result->group);
     }
     table_append(&table, terminal, text);
 }

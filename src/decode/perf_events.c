@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "decode/perf_events.h"
 
+#include <string.h>
+
 #include "decode/perf_abi.h"
 
 /* Below it nothing is ever mapped (vm.mmap_min_addr); a frame-pointer chain that leads there has
@@ -83,6 +85,69 @@ static bool take_chain(const struct perf_record *record, struct event_batch *bat
     return true;
 }
 
+/* Stacks that were walked inside the kernel come as they are. */
+static bool take_walk(const struct perf_record *record, struct event_batch *batch,
+                      struct event *sample)
+{
+    size_t n_ips = record->sample.n_ips;
+    if (n_ips > LIMIT_STACK_IPS) {
+        n_ips = LIMIT_STACK_IPS;
+        sample->is_truncated = true;
+    }
+    uint64_t *ips = event_batch_add_ips(batch, n_ips);
+    if (!ips) {
+        return false;
+    }
+    for (size_t i = 0; i < n_ips; i++) {
+        ips[i] = perf_record_ip(record, i);
+    }
+    size_t n_kernel_ips = record->sample.walk.n_kernel_ips;
+    sample->sample.ips = ips;
+    sample->sample.n_ips = (uint32_t)n_ips;
+    sample->sample.n_kernel_ips = (uint32_t)(n_kernel_ips < n_ips ? n_kernel_ips : n_ips);
+    sample->sample.stack_source = EVENT_STACK_WALKED;
+    sample->sample.stack_end = (uint8_t)record->sample.walk.end;
+    return true;
+}
+
+static bool take_frames(const struct perf_record *record, struct event_batch *batch,
+                        struct event *sample)
+{
+    return record->format == PERF_FORMAT_WALK ? take_walk(record, batch, sample)
+                                              : take_chain(record, batch, sample);
+}
+
+/* The registers and the stack from which the walk can go on; false when there is no room. */
+static bool take_copy(struct perf_translator *translator, const struct perf_record *record,
+                      struct event_batch *batch, struct event *sample)
+{
+    const struct perf_user_state *user = &record->sample.user;
+    if (!user->is_known) {
+        return true;
+    }
+    size_t n_bytes =
+        user->stack_bytes < LIMIT_STACK_COPY_BYTES ? user->stack_bytes : LIMIT_STACK_COPY_BYTES;
+    const struct event_stack_copy copy = {
+        .ip = user->ip,
+        .sp = user->sp,
+        .fp = user->fp,
+        .lr = user->lr,
+        .is_innermost = record->format != PERF_FORMAT_WALK || !record->sample.walk.is_caller,
+        .is_after_syscall = user->is_after_syscall,
+    };
+    uint8_t *bytes;
+    sample->sample.copy = event_batch_add_stack(batch, &copy, n_bytes, &bytes);
+    if (!sample->sample.copy) {
+        return false;
+    }
+    if (n_bytes > 0) {
+        memcpy(bytes, user->stack, n_bytes);
+    }
+    translator->n_copies++;
+    translator->copied_bytes += n_bytes;
+    return true;
+}
+
 static int translate_sample(struct perf_translator *translator, const struct perf_record *record,
                             struct event_batch *batch)
 {
@@ -122,9 +187,10 @@ static int translate_sample(struct perf_translator *translator, const struct per
         translator->n_foreign++;
         return 0;
     }
-    if (!take_chain(record, batch, &sample)) {
+    if (!take_frames(record, batch, &sample) || !take_copy(translator, record, batch, &sample)) {
         return 0;
     }
+    translator->n_samples++;
     translator->n_truncated_stacks += sample.is_truncated;
     return event_batch_add(batch, &sample);
 }

@@ -28,6 +28,8 @@ struct perf_translator {
     size_t n_running_tids;
     uint64_t n_foreign;
     uint64_t n_truncated_stacks;
+    uint64_t n_samples, n_copies; /* of the target; of them with registers */
+    uint64_t copied_bytes;        /* of stacks */
     uint64_t n_births; /* of threads */
 };
 

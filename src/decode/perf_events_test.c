@@ -208,6 +208,107 @@ static void a_stack_that_is_too_deep_is_cut(void **state)
     end(&fixture);
 }
 
+static struct perf_record copy_of(const uint64_t *ips, size_t n_ips, const uint8_t *stack,
+                                  size_t stack_bytes)
+{
+    struct perf_record record = sample_of(PID, PID + 1, ips, n_ips);
+    record.format = PERF_FORMAT_COPY_X86_64;
+    record.sample.user = (struct perf_user_state){
+        .is_known = true,
+        .ip = USER_IP,
+        .sp = 0x7ffe0000,
+        .fp = 0x7ffe0040,
+        .stack = stack,
+        .stack_bytes = stack_bytes,
+    };
+    return record;
+}
+
+static void a_copy_lies_in_the_batch(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, false);
+    const uint64_t ips[] = {PERF_ABI_CONTEXT_USER, USER_IP, USER_IP + 8};
+    uint8_t stack[72];
+    for (size_t i = 0; i < sizeof(stack); i++) {
+        stack[i] = (uint8_t)(i + 1);
+    }
+    struct perf_record record = copy_of(ips, COUNT(ips), stack, sizeof(stack));
+    assert_int_equal(translate(&fixture, &record), 1);
+    memset(stack, 0xee, sizeof(stack)); /* the ring is written over */
+    const struct event *event = last(&fixture, 0);
+    assert_int_equal(event->sample.n_ips, 2);
+    assert_int_equal(event->sample.stack_source, EVENT_STACK_FRAME_POINTERS);
+    assert_int_equal(event->sample.stack_end, EVENT_STACK_END_UNKNOWN);
+    const struct event_stack_copy *copy = event->sample.copy;
+    assert_non_null(copy);
+    assert_int_equal(copy->ip, USER_IP);
+    assert_int_equal(copy->sp, 0x7ffe0000);
+    assert_int_equal(copy->fp, 0x7ffe0040);
+    assert_int_equal(copy->lr, 0);
+    assert_true(copy->is_innermost);
+    assert_false(copy->is_after_syscall);
+    assert_int_equal(copy->n_bytes, 72);
+    for (size_t i = 0; i < 72; i++) {
+        assert_int_equal(copy->bytes[i], i + 1);
+    }
+    assert_int_equal(fixture.translator.n_samples, 1);
+    assert_int_equal(fixture.translator.n_copies, 1);
+    assert_int_equal(fixture.translator.copied_bytes, 72);
+    end(&fixture);
+}
+
+static void a_copy_may_have_registers_only_or_be_missing(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, false);
+    const uint64_t ips[] = {PERF_ABI_CONTEXT_USER, USER_IP};
+    struct perf_record record = copy_of(ips, COUNT(ips), NULL, 0);
+    record.sample.user.is_after_syscall = true;
+    record.sample.user.lr = 77;
+    assert_int_equal(translate(&fixture, &record), 1);
+    const struct event_stack_copy *copy = last(&fixture, 0)->sample.copy;
+    assert_non_null(copy);
+    assert_int_equal(copy->n_bytes, 0);
+    assert_int_equal(copy->lr, 77);
+    assert_true(copy->is_after_syscall);
+
+    record.sample.user = (struct perf_user_state){.is_known = false};
+    assert_int_equal(translate(&fixture, &record), 1);
+    assert_null(last(&fixture, 0)->sample.copy);
+    record = sample_of(PID, PID + 1, ips, COUNT(ips));
+    assert_int_equal(translate(&fixture, &record), 1);
+    assert_null(last(&fixture, 0)->sample.copy);
+    assert_int_equal(fixture.translator.n_samples, 3);
+    assert_int_equal(fixture.translator.n_copies, 1);
+    assert_int_equal(fixture.translator.copied_bytes, 0);
+    end(&fixture);
+}
+
+/* While the batch says that it has room, the largest copy fits. */
+static void the_largest_copies_fill_a_batch_and_no_more(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, false);
+    static uint8_t stack[LIMIT_STACK_COPY_BYTES];
+    const uint64_t ips[] = {PERF_ABI_CONTEXT_USER, USER_IP};
+    size_t n_added = 0;
+    while (event_batch_has_room(fixture.batch)) {
+        stack[0] = (uint8_t)n_added;
+        struct perf_record record = copy_of(ips, COUNT(ips), stack, sizeof(stack));
+        assert_int_equal(translate(&fixture, &record), 1);
+        n_added++;
+    }
+    assert_true(n_added >= 8);
+    for (size_t i = 0; i < n_added; i++) {
+        assert_int_equal(event_batch_get(fixture.batch, i)->sample.copy->bytes[0], (uint8_t)i);
+    }
+    end(&fixture);
+}
+
 static void samples_of_dying_threads_belong_to_who_runs_there(void **state)
 {
     (void)state;
@@ -499,6 +600,9 @@ int main(void)
         cmocka_unit_test(a_user_chain_ends_where_it_goes_astray),
         cmocka_unit_test(what_is_no_kernel_address_is_left_out),
         cmocka_unit_test(a_stack_that_is_too_deep_is_cut),
+        cmocka_unit_test(a_copy_lies_in_the_batch),
+        cmocka_unit_test(a_copy_may_have_registers_only_or_be_missing),
+        cmocka_unit_test(the_largest_copies_fill_a_batch_and_no_more),
         cmocka_unit_test(samples_of_dying_threads_belong_to_who_runs_there),
         cmocka_unit_test(switches_tell_who_runs_there),
         cmocka_unit_test(it_works_without_a_table_of_who_runs),

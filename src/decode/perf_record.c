@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "decode/perf_abi.h"
+#include "decode/walk_payload.h"
 
 #define HEADER_BYTES 8u
 /* sample_id_all with our base format: pid, tid, time, cpu, reserved, identifier. */
@@ -32,14 +33,138 @@ static void take_stack(struct bytes *body, struct perf_record *record)
     record->sample.ips = bytes_take(body, (size_t)n_ips * sizeof(uint64_t));
 }
 
-static void take_sched(struct bytes *body, struct perf_record *record)
+static bool is_kernel_mode(const struct perf_record *record)
+{
+    return (record->misc & PERF_ABI_MISC_CPUMODE_MASK) == PERF_ABI_MISC_KERNEL;
+}
+
+/* cx, bp, sp, ip: in the order of the kernel's numbers. */
+static void take_registers_x86_64(struct bytes *body, const struct perf_record *record,
+                                  struct perf_user_state *user)
+{
+    uint64_t cx = bytes_take_u64(body);
+    user->fp = bytes_take_u64(body);
+    user->sp = bytes_take_u64(body);
+    user->ip = bytes_take_u64(body);
+    user->is_after_syscall = is_kernel_mode(record) && cx == user->ip;
+}
+
+static void take_registers_aarch64(struct bytes *body, const struct perf_record *record,
+                                   struct perf_user_state *user)
+{
+    user->fp = bytes_take_u64(body);
+    user->lr = bytes_take_u64(body);
+    user->sp = bytes_take_u64(body);
+    user->ip = bytes_take_u64(body);
+    user->is_after_syscall = is_kernel_mode(record);
+}
+
+/* The whole area that was asked for is there; how much of it was filled stands behind it. */
+static void take_user_stack(struct bytes *body, struct perf_user_state *user)
+{
+    uint64_t area_bytes = bytes_take_u64(body);
+    if (area_bytes == 0) {
+        return;
+    }
+    if (area_bytes > bytes_left(body)) {
+        body->failed = true;
+        return;
+    }
+    const uint8_t *stack = bytes_take(body, (size_t)area_bytes);
+    uint64_t filled_bytes = bytes_take_u64(body);
+    if (filled_bytes > area_bytes) {
+        body->failed = true;
+        return;
+    }
+    user->stack = filled_bytes > 0 ? stack : NULL;
+    user->stack_bytes = (size_t)filled_bytes;
+}
+
+static void take_copy(struct bytes *body, struct perf_record *record)
+{
+    struct perf_user_state user = {0};
+    uint64_t abi = bytes_take_u64(body);
+    if (abi != 0) {
+        if (record->format == PERF_FORMAT_COPY_AARCH64) {
+            take_registers_aarch64(body, record, &user);
+        } else {
+            take_registers_x86_64(body, record, &user);
+        }
+    }
+    take_user_stack(body, &user);
+    if (abi == PERF_ABI_REGS_64 && !bytes_has_failed(body)) {
+        user.is_known = true;
+        record->sample.user = user;
+    }
+}
+
+static enum event_stack_end walk_end_of(uint8_t end)
+{
+    switch ((enum walk_end)end) {
+    case WALK_END_COMPLETE:
+        return EVENT_STACK_END_COMPLETE;
+    case WALK_END_LIMIT:
+        return EVENT_STACK_END_LIMIT;
+    case WALK_END_NO_CODE:
+        return EVENT_STACK_END_NO_CODE;
+    case WALK_END_NO_TABLE:
+        return EVENT_STACK_END_NO_TABLE;
+    case WALK_END_UNSUPPORTED:
+        return EVENT_STACK_END_UNSUPPORTED;
+    case WALK_END_MEMORY:
+        return EVENT_STACK_END_MEMORY;
+    case WALK_END_PENDING:
+        break;
+    }
+    return EVENT_STACK_END_UNKNOWN;
+}
+
+/* What follows the magic number of a struct walk_payload. */
+static void take_walk(struct bytes *body, struct perf_record *record)
+{
+    struct perf_user_state user = {0};
+    uint8_t end = bytes_take_u8(body), flags = bytes_take_u8(body);
+    size_t n_kernel_ips = bytes_take_u16(body);
+    size_t n_user_ips = bytes_take_u32(body);
+    user.stack_bytes = bytes_take_u32(body);
+    record->sample.period_ns = bytes_take_u64(body);
+    user.ip = bytes_take_u64(body);
+    user.sp = bytes_take_u64(body);
+    user.fp = bytes_take_u64(body);
+    if (n_user_ips > bytes_left(body) / sizeof(uint64_t) ||
+        n_kernel_ips + n_user_ips > bytes_left(body) / sizeof(uint64_t)) {
+        body->failed = true;
+        return;
+    }
+    record->format = PERF_FORMAT_WALK;
+    record->sample.n_ips = n_kernel_ips + n_user_ips;
+    record->sample.ips = bytes_take(body, record->sample.n_ips * sizeof(uint64_t));
+    if (user.stack_bytes > bytes_left(body)) {
+        body->failed = true;
+        return;
+    }
+    user.stack = user.stack_bytes > 0 ? bytes_take(body, user.stack_bytes) : NULL;
+    user.is_after_syscall = (flags & WALK_FLAG_AFTER_SYSCALL) != 0;
+    user.is_known = end != WALK_END_COMPLETE;
+    record->sample.user = user;
+    record->sample.walk.n_kernel_ips = n_kernel_ips;
+    record->sample.walk.end = walk_end_of(end);
+    record->sample.walk.is_caller = (flags & WALK_FLAG_IS_CALLER) != 0;
+}
+
+static void take_raw(struct bytes *body, struct perf_record *record)
 {
     uint32_t raw_bytes = bytes_take_u32(body);
     if (raw_bytes < sizeof(struct sched_payload) || raw_bytes > bytes_left(body)) {
         body->failed = true;
         return;
     }
-    record->sched.flags = bytes_take_u32(body);
+    uint32_t first = bytes_take_u32(body);
+    if (first == WALK_PAYLOAD_MAGIC) {
+        take_walk(body, record);
+        return;
+    }
+    record->sched.flags = first;
     record->sched.prev_tid = bytes_take_u32(body);
     record->sched.next_tid = bytes_take_u32(body);
     record->sched.prev_state = bytes_take_u32(body);
@@ -60,9 +185,15 @@ static int parse_sample(struct bytes *body, const struct perf_formats *formats,
     case PERF_FORMAT_STACK:
         take_stack(body, record);
         return 0;
-    case PERF_FORMAT_SCHED:
-        take_sched(body, record);
+    case PERF_FORMAT_COPY_X86_64:
+    case PERF_FORMAT_COPY_AARCH64:
+        take_stack(body, record);
+        take_copy(body, record);
         return 0;
+    case PERF_FORMAT_SCHED:
+        take_raw(body, record);
+        return 0;
+    case PERF_FORMAT_WALK: /* no event is opened as one */
     case PERF_FORMAT_NONE:
         break;
     }

@@ -25,6 +25,10 @@ enum perf_format {
     PERF_FORMAT_NONE,  /* an identifier that nobody knows */
     PERF_FORMAT_STACK, /* PERF_ABI_FORMAT_STACK */
     PERF_FORMAT_SCHED, /* PERF_ABI_FORMAT_SCHED: raw data is a struct sched_payload */
+    PERF_FORMAT_WALK,  /* the same, where it turned out to be a struct walk_payload */
+    /* PERF_ABI_FORMAT_COPY with the registers of one of the machines. */
+    PERF_FORMAT_COPY_X86_64,
+    PERF_FORMAT_COPY_AARCH64,
 };
 
 /* What our in-kernel filter writes at each switch that concerns the target. */
@@ -36,6 +40,23 @@ struct sched_payload {
     uint32_t prev_tid, next_tid; /* 0 where it is not the target's */
     uint32_t prev_state;         /* 0: it still wanted to run */
     uint64_t prev_cpu_time_ns;   /* the scheduler's own total for prev */
+};
+
+/* The user's registers at a sample, and what of the stack was copied with it. */
+struct perf_user_state {
+    bool is_known; /* false for kernel threads, ending threads and 32-bit programs */
+    /*
+     * A sample in kernel mode: the user's ip stands behind the syscall
+     * instruction. x86-64 tells exactly, because the instruction leaves ip in
+     * cx as well (CPUs with FRED need not: there it is never set). On aarch64
+     * it is set for every sample in kernel mode, and the instruction at ip may
+     * as well be one that faulted.
+     */
+    bool is_after_syscall;
+    uint64_t ip, sp, fp;
+    uint64_t lr;          /* aarch64; else 0 */
+    const uint8_t *stack; /* from sp on; NULL where stack_bytes is 0 */
+    size_t stack_bytes;   /* what could be read, not what was asked for */
 };
 
 /* Answers which format the events with this identifier use. */
@@ -57,6 +78,13 @@ struct perf_record {
             const uint8_t *ips; /* n_ips × 8 bytes, with context markers */
             size_t n_ips;
             uint64_t period_ns;
+            struct perf_user_state user;
+            /* PERF_FORMAT_WALK: ips are whole, without markers; user is where the walk stopped. */
+            struct {
+                size_t n_kernel_ips;
+                enum event_stack_end end;
+                bool is_caller; /* user.ip is a return address */
+            } walk;
         } sample;
         struct sched_payload sched;
         struct {

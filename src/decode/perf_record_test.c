@@ -84,6 +84,127 @@ static void a_switch_of_our_program_is_read(void **state)
     assert_int_equal(parse(&raw, &record), -EBADMSG);
 }
 
+/* The caller of a function without a frame is in the copy, and not among the callers. */
+static void a_recorded_sample_with_its_stack(void **state)
+{
+    (void)state;
+    struct perf_record record;
+    assert_int_equal(perf_record_parse(recorded_copy, sizeof(recorded_copy), &formats, &record), 0);
+    assert_int_equal(record.pid, 22423);
+    assert_int_equal(record.sample.period_ns, 5000000);
+    assert_int_equal(record.sample.n_ips, 5);
+    assert_int_equal(perf_record_ip(&record, 0), PERF_ABI_CONTEXT_USER);
+    assert_int_equal(perf_record_ip(&record, 1), 0x40165c);
+    assert_int_equal(perf_record_ip(&record, 2), 0x401bb4);
+    const struct perf_user_state *user = &record.sample.user;
+    assert_true(user->is_known);
+    assert_false(user->is_after_syscall);
+    assert_int_equal(user->ip, 0x40165c);
+    assert_int_equal(user->sp, UINT64_C(0x7ffc2d7c0cb8));
+    assert_int_equal(user->fp, UINT64_C(0x7ffc2d7c0d70));
+    assert_int_equal(user->stack_bytes, 32);
+    uint64_t return_ip;
+    memcpy(&return_ip, user->stack, sizeof(return_ip));
+    assert_int_equal(return_ip, 0x4017a9);
+}
+
+static void a_sample_with_registers_and_stack(void **state)
+{
+    (void)state;
+    struct perf_record record;
+    struct raw raw = copy_sample(COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_USER, 2, COPY_IP, 40);
+    assert_int_equal(parse(&raw, &record), 0);
+    assert_int_equal(record.sample.n_ips, 2);
+    assert_int_equal(record.sample.period_ns, 1111111);
+    const struct perf_user_state *user = &record.sample.user;
+    assert_true(user->is_known);
+    assert_false(user->is_after_syscall);
+    assert_int_equal(user->ip, COPY_IP);
+    assert_int_equal(user->sp, COPY_SP);
+    assert_int_equal(user->fp, COPY_FP);
+    assert_int_equal(user->lr, 0);
+    assert_int_equal(user->stack_bytes, 40); /* not the 64 that there is room for */
+    for (size_t i = 0; i < 40; i++) {
+        assert_int_equal(user->stack[i], i + 1);
+    }
+
+    raw = copy_sample(COPY_AARCH64_IDENTIFIER, PERF_ABI_MISC_USER, 2, 0, 64);
+    assert_int_equal(parse(&raw, &record), 0);
+    assert_true(user->is_known);
+    assert_int_equal(user->ip, COPY_IP);
+    assert_int_equal(user->sp, COPY_SP);
+    assert_int_equal(user->fp, COPY_FP);
+    assert_int_equal(user->lr, COPY_LR);
+    assert_int_equal(user->stack_bytes, 64);
+}
+
+static void a_stack_that_could_not_be_read(void **state)
+{
+    (void)state;
+    struct perf_record record;
+    struct raw raw = copy_sample(COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_USER, 2, 0, 0);
+    assert_int_equal(parse(&raw, &record), 0);
+    assert_true(record.sample.user.is_known);
+    assert_int_equal(record.sample.user.stack_bytes, 0);
+    assert_null(record.sample.user.stack);
+}
+
+static void a_system_call_is_told_from_an_interruption(void **state)
+{
+    (void)state;
+    struct perf_record record;
+    const struct {
+        uint64_t identifier;
+        uint16_t cpumode;
+        uint64_t cx;
+        bool is_after_syscall;
+    } cases[] = {
+        {COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_KERNEL, COPY_IP, true},
+        {COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_KERNEL, COPY_IP + 1, false}, /* a fault */
+        {COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_USER, COPY_IP, false},
+        {COPY_AARCH64_IDENTIFIER, PERF_ABI_MISC_KERNEL, 0, true},
+        {COPY_AARCH64_IDENTIFIER, PERF_ABI_MISC_USER, 0, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct raw raw = copy_sample(cases[i].identifier, cases[i].cpumode, 2, cases[i].cx, 8);
+        assert_int_equal(parse(&raw, &record), 0);
+        assert_int_equal(record.sample.user.is_after_syscall, cases[i].is_after_syscall);
+    }
+}
+
+static void no_registers_no_copy(void **state)
+{
+    (void)state;
+    struct perf_record record;
+    /* A kernel thread or an ending one; a 32-bit program, whose stack nobody walks. */
+    for (uint64_t abi = 0; abi < 2; abi++) {
+        struct raw raw = copy_sample(COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_KERNEL, abi, 0, 8);
+        assert_int_equal(parse(&raw, &record), 0);
+        assert_int_equal(record.sample.n_ips, 2);
+        assert_false(record.sample.user.is_known);
+        assert_null(record.sample.user.stack);
+    }
+}
+
+static void a_copy_that_lies_is_refused(void **state)
+{
+    (void)state;
+    struct perf_record record;
+    /* More counts than there is. */
+    struct raw raw = copy_sample(COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_USER, 2, 0, 65);
+    assert_int_equal(parse(&raw, &record), -EBADMSG);
+    raw = copy_sample(COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_USER, 2, 0, UINT64_MAX);
+    assert_int_equal(parse(&raw, &record), -EBADMSG);
+    /* The area is larger than the record. */
+    raw = copy_sample(COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_USER, 2, 0, 8);
+    size_t area_at = raw.n_bytes - 8 - COPY_AREA_BYTES - 8;
+    const uint64_t areas[] = {COPY_AREA_BYTES + 9, 1u << 16, UINT64_MAX, UINT64_MAX - 7};
+    for (size_t i = 0; i < sizeof(areas) / sizeof(*areas); i++) {
+        memcpy(raw.data + area_at, &areas[i], sizeof(areas[i]));
+        assert_int_equal(parse(&raw, &record), -EBADMSG);
+    }
+}
+
 static void a_sample_of_nobody_is_refused(void **state)
 {
     (void)state;
@@ -293,6 +414,8 @@ static void no_cut_reads_past_the_end(void **state)
     const uint64_t ips[] = {PERF_ABI_CONTEXT_USER, 0x401000, 0x402000};
     const struct raw records[] = {
         stack_sample(3, ips, 3),
+        copy_sample(COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_USER, 2, 0, 64),
+        copy_sample(COPY_AARCH64_IDENTIFIER, PERF_ABI_MISC_KERNEL, 2, 0, 24),
         sched_sample(28),
         mmap2_with_build_id(20),
         mmap2_with_inode(5),
@@ -373,6 +496,12 @@ int main(void)
         cmocka_unit_test(ips_may_lie_at_any_address),
         cmocka_unit_test(a_callchain_that_lies_is_refused),
         cmocka_unit_test(a_switch_of_our_program_is_read),
+        cmocka_unit_test(a_recorded_sample_with_its_stack),
+        cmocka_unit_test(a_sample_with_registers_and_stack),
+        cmocka_unit_test(a_stack_that_could_not_be_read),
+        cmocka_unit_test(a_system_call_is_told_from_an_interruption),
+        cmocka_unit_test(no_registers_no_copy),
+        cmocka_unit_test(a_copy_that_lies_is_refused),
         cmocka_unit_test(a_sample_of_nobody_is_refused),
         cmocka_unit_test(a_mapping_with_build_id),
         cmocka_unit_test(a_mapping_with_inode),

@@ -24,6 +24,29 @@
 
 #define STACK_IDENTIFIER 100u
 #define SCHED_IDENTIFIER 200u
+#define COPY_X86_64_IDENTIFIER 300u
+#define COPY_AARCH64_IDENTIFIER 400u
+
+/*
+ * As Linux 6.18 wrote it on x86-64, asked for 32 bytes of stack: a static
+ * program's loop in a function without a frame, called by main(), which keeps
+ * frame pointers. The identifier is 0x50584.
+ */
+static const uint8_t recorded_copy[] = {
+    0x09, 0x00, 0x00, 0x00, 0x02, 0x00, 0xb8, 0x00, 0x84, 0x05, 0x05, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x97, 0x57, 0x00, 0x00, 0x97, 0x57, 0x00, 0x00, 0xbd, 0x55, 0x37, 0x20, 0xc3, 0x10, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x40, 0x4b, 0x4c, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x05, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0x5c, 0x16, 0x40, 0x00, 0x00, 0x00, 0x00, 0x00, 0xb4, 0x1b, 0x40, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0xe0, 0x15, 0x40, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x48, 0x85, 0xc0, 0x74, 0x22, 0x55, 0xbe,
+    0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x70, 0x0d, 0x7c, 0x2d, 0xfc, 0x7f, 0x00, 0x00, 0xb8, 0x0c, 0x7c, 0x2d, 0xfc, 0x7f, 0x00, 0x00,
+    0x5c, 0x16, 0x40, 0x00, 0x00, 0x00, 0x00, 0x00, 0x20, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0xa9, 0x17, 0x40, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x10, 0x0d, 0x7c, 0x2d, 0xfc, 0x7f, 0x00, 0x00, 0x78, 0x83, 0xa3, 0x08, 0x00, 0x00, 0x00, 0x00,
+    0x20, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+};
+#define RECORDED_IDENTIFIER UINT64_C(0x50584)
 
 /* A record as the kernel writes it, in the making. */
 struct raw {
@@ -87,9 +110,12 @@ static inline void raw_end_with_trailer(struct raw *raw)
 static inline enum perf_format format_of(const void *userdata, uint64_t identifier)
 {
     (void)userdata;
-    return identifier == STACK_IDENTIFIER   ? PERF_FORMAT_STACK
-           : identifier == SCHED_IDENTIFIER ? PERF_FORMAT_SCHED
-                                            : PERF_FORMAT_NONE;
+    return identifier == STACK_IDENTIFIER          ? PERF_FORMAT_STACK
+           : identifier == SCHED_IDENTIFIER        ? PERF_FORMAT_SCHED
+           : identifier == COPY_X86_64_IDENTIFIER  ? PERF_FORMAT_COPY_X86_64
+           : identifier == RECORDED_IDENTIFIER     ? PERF_FORMAT_COPY_X86_64
+           : identifier == COPY_AARCH64_IDENTIFIER ? PERF_FORMAT_COPY_AARCH64
+                                                   : PERF_FORMAT_NONE;
 }
 
 static const struct perf_formats formats = {.of = format_of};
@@ -126,6 +152,49 @@ static inline struct raw stack_sample(uint64_t n_claimed, const uint64_t *ips, s
     put_u64(&raw, 1111111); /* period */
     put_u64(&raw, n_claimed);
     put(&raw, ips, n_ips * sizeof(*ips));
+    raw_end(&raw);
+    return raw;
+}
+
+#define COPY_IP UINT64_C(0x401234)
+#define COPY_SP UINT64_C(0x7ffffffde000)
+#define COPY_FP UINT64_C(0x7ffffffde040)
+#define COPY_LR UINT64_C(0x401500)
+#define COPY_AREA_BYTES 64u
+
+/* A sample in mode `cpumode` with one caller, registers and an area of 64 bytes, of which
+ * n_filled count. */
+static inline struct raw copy_sample(uint64_t identifier, uint16_t cpumode, uint64_t abi,
+                                     uint64_t cx, uint64_t n_filled)
+{
+    struct raw raw = sample_head(identifier);
+    memcpy(raw.data + 4, &cpumode, sizeof(cpumode));
+    put_u64(&raw, 1111111); /* period */
+    put_u64(&raw, 2);
+    put_u64(&raw, PERF_ABI_CONTEXT_USER);
+    put_u64(&raw, COPY_IP);
+    put_u64(&raw, abi);
+    if (abi != 0 && identifier == COPY_X86_64_IDENTIFIER) {
+        put_u64(&raw, cx);
+        put_u64(&raw, COPY_FP);
+        put_u64(&raw, COPY_SP);
+        put_u64(&raw, COPY_IP);
+    } else if (abi != 0) {
+        put_u64(&raw, COPY_FP);
+        put_u64(&raw, COPY_LR);
+        put_u64(&raw, COPY_SP);
+        put_u64(&raw, COPY_IP);
+    }
+    if (abi == 0) {
+        put_u64(&raw, 0); /* no area, and then no word on how much of it counts */
+    } else {
+        put_u64(&raw, COPY_AREA_BYTES);
+        for (size_t i = 0; i < COPY_AREA_BYTES; i++) {
+            uint8_t byte = (uint8_t)(i + 1);
+            put(&raw, &byte, 1);
+        }
+        put_u64(&raw, n_filled);
+    }
     raw_end(&raw);
     return raw;
 }

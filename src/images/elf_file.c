@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <gelf.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 /* A section header is 64 bytes: more than this many is no file that a linker made. */
 #define MAX_SECTIONS (1u << 20)
@@ -14,6 +15,7 @@
 struct elf_file {
     Elf *elf;
     GElf_Ehdr header;
+    uint64_t n_bytes;
     size_t n_sections;
     size_t section_names; /* number of the section that holds them */
     struct elf_layout layout;
@@ -59,11 +61,15 @@ static void read_layout(struct elf_file *file)
                 add_segment(&file->layout, &segment);
             }
         }
+        if (pass == 0) {
+            file->layout.n_executable = file->layout.n_segments;
+        }
     }
 }
 
 /* takes_elf may be NULL: libelf then has the reason. */
-static int open_elf(Elf *takes_elf, struct elf_file **ret_file, struct error *reterr_error)
+static int open_elf(Elf *takes_elf, uint64_t n_bytes, struct elf_file **ret_file,
+                    struct error *reterr_error)
 {
     if (!takes_elf) {
         error_set(reterr_error, "bad_image", "reading the ELF header: %s", elf_errmsg(-1));
@@ -76,6 +82,7 @@ static int open_elf(Elf *takes_elf, struct elf_file **ret_file, struct error *re
         return -ENOMEM;
     }
     file->elf = takes_elf;
+    file->n_bytes = n_bytes;
     if (elf_kind(file->elf) != ELF_K_ELF || !gelf_getehdr(file->elf, &file->header)) {
         error_set(reterr_error, "bad_image", "not an ELF file");
         return -ENOEXEC;
@@ -98,7 +105,9 @@ static void announce_version_once(void)
 int elf_file_open_descriptor(int fd, struct elf_file **ret_file, struct error *reterr_error)
 {
     announce_version_once();
-    return open_elf(elf_begin(fd, ELF_C_READ, NULL), ret_file, reterr_error);
+    struct stat status;
+    uint64_t n_bytes = fstat(fd, &status) == 0 && status.st_size > 0 ? (uint64_t)status.st_size : 0;
+    return open_elf(elf_begin(fd, ELF_C_READ, NULL), n_bytes, ret_file, reterr_error);
 }
 
 int elf_file_open_memory(const void *data, size_t n_bytes, struct elf_file **ret_file,
@@ -106,7 +115,7 @@ int elf_file_open_memory(const void *data, size_t n_bytes, struct elf_file **ret
 {
     announce_version_once();
     /* libelf takes char *, but reads only. */
-    return open_elf(elf_memory((char *)(uintptr_t)data, n_bytes), ret_file, reterr_error);
+    return open_elf(elf_memory((char *)(uintptr_t)data, n_bytes), n_bytes, ret_file, reterr_error);
 }
 
 struct elf_file *elf_file_free(struct elf_file *file)
@@ -159,6 +168,16 @@ bool elf_file_is_64_bit_little_endian(const struct elf_file *file)
            file->header.e_ident[EI_DATA] == ELFDATA2LSB;
 }
 
+bool elf_file_is_little_endian(const struct elf_file *file)
+{
+    return file->header.e_ident[EI_DATA] == ELFDATA2LSB;
+}
+
+uint64_t elf_file_n_bytes(const struct elf_file *file)
+{
+    return file->n_bytes;
+}
+
 static void skip_padding(struct bytes *notes, size_t n_bytes, size_t alignment)
 {
     bytes_skip(notes, (alignment - n_bytes % alignment) % alignment);
@@ -185,6 +204,24 @@ static size_t find_build_id(struct bytes notes, size_t alignment,
     return 0;
 }
 
+/* What dwz shares has no segments, and in a debug file they can lead to where the notes were. */
+static size_t find_build_id_in_sections(struct elf_file *file,
+                                        uint8_t ret_build_id[LIMIT_BUILD_ID_BYTES])
+{
+    for (size_t i = 1; i < file->n_sections; i++) {
+        struct elf_section section;
+        struct bytes notes;
+        if (elf_file_section(file, i, &section) && section.type == SHT_NOTE &&
+            section.n_bytes <= MAX_NOTES_BYTES && elf_file_section_bytes(file, i, &notes)) {
+            size_t n_bytes = find_build_id(notes, 4, ret_build_id);
+            if (n_bytes > 0) {
+                return n_bytes;
+            }
+        }
+    }
+    return 0;
+}
+
 size_t elf_file_build_id(struct elf_file *file, uint8_t ret_build_id[LIMIT_BUILD_ID_BYTES])
 {
     if (file->header.e_ident[EI_DATA] != ELFDATA2LSB) {
@@ -207,7 +244,7 @@ size_t elf_file_build_id(struct elf_file *file, uint8_t ret_build_id[LIMIT_BUILD
             }
         }
     }
-    return 0;
+    return find_build_id_in_sections(file, ret_build_id);
 }
 
 size_t elf_file_n_sections(const struct elf_file *file)
@@ -230,6 +267,7 @@ bool elf_file_section(struct elf_file *file, size_t index, struct elf_section *r
         .flags = header.sh_flags,
         .image_addr = header.sh_addr,
         .n_bytes = header.sh_size,
+        .file_offset = header.sh_offset,
         .entry_bytes = header.sh_entsize,
         .link = header.sh_link,
         .info = header.sh_info,
@@ -263,6 +301,73 @@ bool elf_file_section_bytes(struct elf_file *file, size_t index, struct bytes *r
     }
     *ret_bytes = bytes_of(data->d_buf, data->d_size);
     return true;
+}
+
+bool elf_file_section_inflated(struct elf_file *file, size_t index, size_t max_bytes,
+                               struct bytes *ret_bytes)
+{
+    struct elf_section section;
+    if (!elf_file_section(file, index, &section)) {
+        return false;
+    }
+    if ((section.flags & SHF_COMPRESSED) != 0) {
+        Elf_Scn *handle = elf_getscn(file->elf, index);
+        GElf_Chdr compression;
+        if (!gelf_getchdr(handle, &compression) || compression.ch_size > max_bytes ||
+            elf_compress(handle, 0, 0) < 0) {
+            return false;
+        }
+        /* Now the section is what libelf made of it, not what the file holds. */
+        const Elf_Data *data = elf_getdata(handle, NULL);
+        if (!data || !data->d_buf || data->d_size > max_bytes) {
+            return false;
+        }
+        *ret_bytes = bytes_of(data->d_buf, data->d_size);
+        return true;
+    }
+    return section.n_bytes <= max_bytes && elf_file_section_bytes(file, index, ret_bytes);
+}
+
+bool elf_file_segment_of_type(struct elf_file *file, uint32_t type, struct elf_segment *ret_segment)
+{
+    size_t n_headers = count_program_headers(file->elf);
+    for (size_t i = 0; i < n_headers; i++) {
+        GElf_Phdr segment;
+        if (gelf_getphdr(file->elf, (int)i, &segment) && segment.p_type == type) {
+            *ret_segment = (struct elf_segment){
+                .file_offset = segment.p_offset,
+                .n_bytes = segment.p_filesz,
+                .image_addr = segment.p_vaddr,
+            };
+            return true;
+        }
+    }
+    return false;
+}
+
+bool elf_file_loaded_bytes(struct elf_file *file, uint64_t image_addr, struct bytes *ret_bytes)
+{
+    for (size_t i = 0; i < file->layout.n_segments; i++) {
+        const struct elf_segment *segment = &file->layout.segments[i];
+        uint64_t offset = image_addr - segment->image_addr;
+        if (image_addr < segment->image_addr || offset >= segment->n_bytes ||
+            segment->file_offset >= file->n_bytes ||
+            offset >= file->n_bytes - segment->file_offset) {
+            continue;
+        }
+        uint64_t file_offset = segment->file_offset + offset;
+        uint64_t n_bytes = segment->n_bytes - offset;
+        if (n_bytes > file->n_bytes - file_offset) {
+            n_bytes = file->n_bytes - file_offset;
+        }
+        Elf_Data *data = elf_getdata_rawchunk(file->elf, (int64_t)file_offset, n_bytes, ELF_T_BYTE);
+        if (!data || !data->d_buf) {
+            return false;
+        }
+        *ret_bytes = bytes_of(data->d_buf, data->d_size);
+        return true;
+    }
+    return false;
 }
 
 /* The section with the section numbers that do not fit into 16 bits, or NULL. */

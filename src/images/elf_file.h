@@ -32,6 +32,7 @@
 /* Where the loader puts the bytes of the file: enough to translate offsets, by value. */
 struct elf_layout {
     size_t n_segments;
+    size_t n_executable; /* the first ones */
     struct elf_segment {
         uint64_t file_offset, n_bytes;
         uint64_t image_addr;
@@ -48,6 +49,7 @@ struct elf_section {
     uint32_t type;    /* SHT_* */
     uint64_t flags;   /* SHF_* */
     uint64_t image_addr, n_bytes;
+    uint64_t file_offset; /* of its bytes, as the file claims */
     uint64_t entry_bytes; /* as the file claims */
     uint32_t link, info;
 };
@@ -79,6 +81,10 @@ const struct elf_layout *elf_file_layout(const struct elf_file *file);
 /* EM_*, and whether words are 64-bit little-endian (the only ones that struct bytes can read). */
 uint16_t elf_file_machine(const struct elf_file *file);
 bool elf_file_is_64_bit_little_endian(const struct elf_file *file);
+bool elf_file_is_little_endian(const struct elf_file *file);
+
+/* As large as the file was when it was opened. */
+uint64_t elf_file_n_bytes(const struct elf_file *file);
 
 /* The id of the build, LIMIT_BUILD_ID_BYTES at most; 0 bytes where there is none. */
 size_t elf_file_build_id(struct elf_file *file, uint8_t ret_build_id[LIMIT_BUILD_ID_BYTES]);
@@ -91,6 +97,20 @@ bool elf_file_section_named(struct elf_file *file, const char *name,
 
 /* The section as it is in the file. false: nothing there, compressed, or outside the file. */
 bool elf_file_section_bytes(struct elf_file *file, size_t index, struct bytes *ret_bytes);
+
+/*
+ * As elf_file_section_bytes(), but compressed sections are inflated; the bytes
+ * stay until elf_file_free(). false also where they are more than max_bytes.
+ */
+bool elf_file_section_inflated(struct elf_file *file, size_t index, size_t max_bytes,
+                               struct bytes *ret_bytes);
+
+/* What the loader puts at image_addr, to the end of its segment. false: nothing from the file. */
+bool elf_file_loaded_bytes(struct elf_file *file, uint64_t image_addr, struct bytes *ret_bytes);
+
+/* The first program header of a type (PT_*); for what sections would tell if they were there. */
+bool elf_file_segment_of_type(struct elf_file *file, uint32_t type,
+                              struct elf_segment *ret_segment);
 
 /* Starts at the first symbol of an SHT_SYMTAB or SHT_DYNSYM section. */
 bool elf_file_symbols(struct elf_file *file, size_t index, struct elf_symbol_cursor *ret_cursor);

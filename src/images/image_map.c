@@ -323,3 +323,13 @@ uint64_t image_map_generation(const struct image_map *map, int64_t pid)
     const struct process *process = find_process(map, pid);
     return process ? process->generation : 0;
 }
+
+void image_map_each(const struct image_map *map, int64_t pid, image_map_range_cb on_range,
+                    void *userdata)
+{
+    const struct process *process = find_process(map, pid);
+    for (size_t i = 0; process && i < process->n_ranges; i++) {
+        const struct range *range = &process->ranges[i];
+        on_range(userdata, range->start_ip, range->end_ip, place_in(range, range->start_ip));
+    }
+}

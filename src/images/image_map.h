@@ -45,3 +45,9 @@ struct image_place image_map_find(struct image_map *map, int64_t pid, uint64_t i
 
 /* Grows whenever any answer of image_map_find() for this pid may have changed. */
 uint64_t image_map_generation(const struct image_map *map, int64_t pid);
+
+/* Calls on_range for each mapped range of a process, by address; offsets as image_map_find(). */
+typedef void (*image_map_range_cb)(void *userdata, uint64_t start_ip, uint64_t end_ip,
+                                   struct image_place start);
+void image_map_each(const struct image_map *map, int64_t pid, image_map_range_cb on_range,
+                    void *userdata);

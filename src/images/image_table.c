@@ -214,6 +214,7 @@ int image_table_intern(struct image_table *table, int64_t pid, const struct even
     }
     image->pid = pid;
     image->start_ip = mapping->start_ip;
+    image->start_offset = mapping->file_offset;
     image->end_ip = mapping->end_ip;
     if (has_file_fields(identity.kind)) {
         image->inode = mapping->inode;

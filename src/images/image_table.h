@@ -43,6 +43,7 @@ struct image {
     int64_t pid;       /* first process that mapped it */
     uint64_t start_ip; /* of its first mapping (for the vdso, read from memory) */
     uint64_t end_ip;
+    uint64_t start_offset; /* in the file, of start_ip */
 };
 
 struct image_table;

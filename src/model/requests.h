@@ -24,6 +24,7 @@ struct start_request { /* run.start → run_info */
     uint64_t time_limit_ns; /* 0: none */
     bool follow_children, no_kernel, no_off_cpu;
     bool no_dwarf_unwind;
+    uint32_t stack_bytes; /* copied with each sample; 0: as many as needed */
     uint64_t max_memory_bytes; /* default LIMIT_MEMORY_DEFAULT_BYTES */
     const char *daemon_socket;
     const char
@@ -51,6 +52,7 @@ struct wait_request { /* run.wait → wait_result; at most one condition, none: 
 struct top_request { /* profile.top → top_result */
     struct view view;
     enum top_sort sort;
+    enum top_group group;
     uint32_t limit; /* default 20; 0: all */
 };
 
@@ -58,11 +60,26 @@ struct flame_request { /* profile.flame → flame_result */
     struct view view;
     uint32_t max_depth;   /* default 0: all */
     double threshold_pct; /* default 0 */
+    bool invert;
 };
 
 struct threads_request { /* profile.threads → threads_result */
     struct view view;
     uint32_t limit; /* default 0: all */
+};
+
+struct annotate_request { /* profile.annotate → annotate_result */
+    struct view view;
+    const char *function; /* a name, a part of it, "0x…" or "image+0x…" */
+    bool no_source;
+    size_t n_source_map;
+    char **source_map; /* "FROM=TO" */
+};
+
+struct neighbors_request { /* profile.neighbors → neighbors_result */
+    struct view view;
+    const char *function;
+    uint32_t limit; /* default 20; 0: all */
 };
 
 struct diagnose_request { /* server.diagnostics → diagnose_result */

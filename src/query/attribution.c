@@ -7,26 +7,28 @@
 #include "base/clock.h"
 #include "query/pattern.h"
 #include "query/query_names.h"
+#include "query/sample_weight.h"
 #include "query/thread_range.h"
 
-/* Hands out a sum in proportion to counts, so that the parts add up to it exactly. */
+/* Hands out a sum in proportion to weights, so that the parts add up to it exactly. */
 struct portion {
     uint64_t total_ns;
-    uint64_t n_total, n_given;
+    uint64_t weight, weight_given;
 };
 
 static uint64_t share_at(const struct portion *portion)
 {
-    if (portion->n_total == 0) {
+    if (portion->weight == 0) {
         return 0;
     }
-    return (uint64_t)((unsigned __int128)portion->total_ns * portion->n_given / portion->n_total);
+    return (uint64_t)((unsigned __int128)portion->total_ns * portion->weight_given /
+                      portion->weight);
 }
 
-static uint64_t take_portion(struct portion *portion, uint64_t count)
+static uint64_t take_portion(struct portion *portion, uint64_t weight)
 {
     uint64_t before_ns = share_at(portion);
-    portion->n_given += count;
+    portion->weight_given += weight;
     return share_at(portion) - before_ns;
 }
 
@@ -37,6 +39,15 @@ struct work {
     struct portion *portions; /* by thread_id */
     struct portion pool;
     uint8_t *stack_is_kept; /* by stack_id; NULL: all are */
+    struct sample_weights weights;
+};
+
+/* Samples that are equal in all that matters here. */
+struct equal_samples {
+    thread_id thread;
+    stack_id stack;
+    uint64_t n, weight;
+    uint64_t period_ns; /* of each; known where a range is asked for */
 };
 
 /* ---- the range ---- */
@@ -128,8 +139,7 @@ static int measure_threads(struct work *work)
 
 /* ---- the samples, once to count them and once to weigh them ---- */
 
-typedef void (*on_samples_cb)(struct work *work, thread_id thread, stack_id stack, uint64_t count,
-                              uint64_t period_ns);
+typedef void (*on_samples_cb)(struct work *work, const struct equal_samples *samples);
 
 /* The first stored sample at or after time_ns. */
 static uint64_t first_sample_at(const struct snapshot *snapshot, uint64_t time_ns)
@@ -150,11 +160,18 @@ static void each_sample(struct work *work, on_samples_cb on_samples)
 {
     const struct snapshot *snapshot = work->snapshot;
     const struct thread_share *threads = work->result->threads;
+    const uint64_t *class_ns = work->weights.class_ns;
     if (!view_has_range(work->context->view)) {
         for (size_t i = 0; i < snapshot->n_pairs; i++) {
             struct sample_pair pair = snapshot_pair(snapshot, i);
             if (threads[pair.thread].is_in_view) {
-                on_samples(work, pair.thread, pair.stack, snapshot->pair_counts[i], 0);
+                const struct equal_samples samples = {
+                    .thread = pair.thread,
+                    .stack = pair.stack,
+                    .n = snapshot->pair_counts[i],
+                    .weight = snapshot->pair_counts[i] * class_ns[pair.slice_class],
+                };
+                on_samples(work, &samples);
             }
         }
         return;
@@ -166,34 +183,40 @@ static void each_sample(struct work *work, on_samples_cb on_samples)
             break;
         }
         if (threads[sample->thread].is_in_view) {
-            on_samples(work, sample->thread, sample->stack, 1, sample->period_ns);
+            const struct equal_samples samples = {
+                .thread = sample->thread,
+                .stack = sample->stack,
+                .n = 1,
+                .weight = class_ns[sample->slice_class],
+                .period_ns = sample->period_ns,
+            };
+            on_samples(work, &samples);
         }
     }
 }
 
-static void count_samples(struct work *work, thread_id thread, stack_id stack, uint64_t count,
-                          uint64_t period_ns)
+static void count_samples(struct work *work, const struct equal_samples *samples)
 {
-    (void)stack;
-    work->result->threads[thread].n_samples += count;
+    struct thread_share *share = &work->result->threads[samples->thread];
+    share->n_samples += samples->n;
+    work->portions[samples->thread].weight += samples->weight;
     if (work->snapshot->has_no_switches && view_has_range(work->context->view)) {
-        work->result->threads[thread].cpu_ns += period_ns;
+        share->cpu_ns += samples->period_ns;
     }
 }
 
-static void weigh_samples(struct work *work, thread_id thread, stack_id stack, uint64_t count,
-                          uint64_t period_ns)
+static void weigh_samples(struct work *work, const struct equal_samples *samples)
 {
-    (void)period_ns;
-    struct thread_share *share = &work->result->threads[thread];
-    struct portion *portion =
-        share->n_samples >= ATTRIBUTION_OWN_SAMPLES ? &work->portions[thread] : &work->pool;
-    uint64_t weight_ns = take_portion(portion, count);
-    if (!work->stack_is_kept || work->stack_is_kept[stack]) {
-        work->result->stack_ns[stack] += weight_ns;
-        work->result->stack_samples[stack] += count;
-        share->kept_ns += weight_ns;
-        share->kept_samples += count;
+    struct thread_share *share = &work->result->threads[samples->thread];
+    struct portion *portion = share->n_samples >= ATTRIBUTION_OWN_SAMPLES
+                                  ? &work->portions[samples->thread]
+                                  : &work->pool;
+    uint64_t portion_ns = take_portion(portion, samples->weight);
+    if (!work->stack_is_kept || work->stack_is_kept[samples->stack]) {
+        work->result->stack_ns[samples->stack] += portion_ns;
+        work->result->stack_samples[samples->stack] += samples->n;
+        share->kept_ns += portion_ns;
+        share->kept_samples += samples->n;
     }
 }
 
@@ -205,14 +228,13 @@ static void prepare_portions(struct work *work)
             continue;
         }
         if (share->n_samples >= ATTRIBUTION_OWN_SAMPLES) {
-            work->portions[i] =
-                (struct portion){.total_ns = share->cpu_ns, .n_total = share->n_samples};
+            work->portions[i].total_ns = share->cpu_ns;
         } else {
             work->pool.total_ns += share->cpu_ns;
-            work->pool.n_total += share->n_samples;
+            work->pool.weight += work->portions[i].weight;
         }
     }
-    if (work->pool.n_total == 0) {
+    if (work->pool.weight == 0) {
         work->result->unsampled_ns = work->pool.total_ns;
     }
 }
@@ -225,10 +247,14 @@ static uint8_t flags_of_frame(const struct work *work, const struct patterns *ex
                               const struct patterns *focus, frame_id frame, uint8_t *frame_flags)
 {
     if (!(frame_flags[frame] & FRAME_KNOWN)) {
-        const struct symbol *symbol = query_names_find(work->context->names, work->snapshot, frame);
-        frame_flags[frame] =
-            (uint8_t)(FRAME_KNOWN | (patterns_match(exclude, symbol) ? STACK_EXCLUDED : 0) |
-                      (patterns_match(focus, symbol) ? STACK_FOCUSED : 0));
+        struct name_chain chain;
+        query_names_find_chain(work->context->names, work->snapshot, frame, &chain);
+        frame_flags[frame] = FRAME_KNOWN;
+        for (uint32_t i = 0; i < chain.n_entries; i++) {
+            const struct symbol *symbol = chain.entries[i].symbol;
+            frame_flags[frame] |= (uint8_t)((patterns_match(exclude, symbol) ? STACK_EXCLUDED : 0) |
+                                            (patterns_match(focus, symbol) ? STACK_FOCUSED : 0));
+        }
     }
     return frame_flags[frame] & (STACK_EXCLUDED | STACK_FOCUSED);
 }
@@ -350,6 +376,7 @@ int attribution_compute(const struct query_context *context, struct attribution 
     if (r != 0) {
         return r;
     }
+    sample_weights_compute(snapshot, &work.weights);
     each_sample(&work, count_samples);
     prepare_portions(&work);
     each_sample(&work, weigh_samples);

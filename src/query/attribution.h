@@ -5,9 +5,10 @@
  * attribution - exact time over sampled places
  *
  * The scheduler says to the nanosecond how long each thread ran; samples say
- * where. Every sample of a thread stands for the same share of that thread's
- * CPU time in the view. A ratio of few samples is biased, so threads with
- * fewer than ATTRIBUTION_OWN_SAMPLES share their time and their samples.
+ * where. Samples of a thread share that thread's CPU time in the view, in
+ * proportion to their weights (sample_weight.h). A ratio of few samples is
+ * biased, so threads with fewer than ATTRIBUTION_OWN_SAMPLES share their time
+ * and their samples.
  *
  * Shape:   arrays by stack_id and by thread_id of the snapshot. The weights of
  *          all stacks and unsampled_ns sum exactly to totals.cpu_ns.

@@ -106,6 +106,102 @@ static void time_that_no_sample_met_is_told_apart(void **state)
     scene_end(&scene);
 }
 
+/* ---- a timer that comes too late for the ends of slices ---- */
+
+#define MISSED_NS 20000u
+#define PERIOD_NS 1111111u
+
+struct bursts {
+    uint64_t now_ns, due_ns, state;
+    uint64_t short_ns, long_ns; /* the truth */
+    struct scene *scene;
+};
+
+/* One stretch of CPU time in one function, then a wait. */
+static void burst(struct bursts *bursts, uint64_t ip, uint64_t length_ns)
+{
+    struct aggregate *aggregate = bursts->scene->aggregate;
+    uint64_t end_ns = bursts->now_ns + length_ns;
+    tell_in(aggregate, bursts->now_ns, 1);
+    for (; bursts->due_ns < end_ns; bursts->due_ns += PERIOD_NS) {
+        if (bursts->due_ns >= bursts->now_ns && bursts->due_ns + MISSED_NS < end_ns) {
+            tell_sample(aggregate, bursts->due_ns, 1, &ip, 1);
+        }
+    }
+    tell_out(aggregate, end_ns, 1, false);
+    bursts->state = bursts->state * 6364136223846793005u + 1442695040888963407u;
+    bursts->now_ns = end_ns + 100000 + (bursts->state >> 40) % 300000;
+}
+
+static void play_bursts(struct bursts *bursts)
+{
+    const uint64_t short_ip = 0x1000, long_ip = 0x2000;
+    for (unsigned int i = 0; i < 80000; i++) {
+        bool is_short = i % 16 != 0; /* 15 of 200 us, one of 3 ms: half and half */
+        uint64_t length_ns = is_short ? 200000 : 3000000;
+        burst(bursts, is_short ? short_ip : long_ip, length_ns);
+        *(is_short ? &bursts->short_ns : &bursts->long_ns) += length_ns;
+    }
+}
+
+/* By whole-run counters or by a range that holds all of it. */
+static double short_pct(struct scene *scene, bool by_range)
+{
+    struct attribution attribution;
+    scene_ask_anew(scene);
+    scene->view.has_from = by_range;
+    assert_int_equal(attribution_compute(&scene->context, &attribution, &scene->error), 0);
+    uint64_t sum_ns = 0, short_ns = 0;
+    for (stack_id id = 0; id < scene->snapshot->n_stacks; id++) {
+        bool is_short =
+            id != STACK_ID_EMPTY &&
+            snapshot_frame(scene->snapshot, snapshot_stack(scene->snapshot, id).frame).offset <
+                0x1000;
+        sum_ns += attribution.stack_ns[id];
+        short_ns += is_short ? attribution.stack_ns[id] : 0;
+    }
+    assert_int_equal(sum_ns, attribution.totals.cpu_ns);
+    assert_int_equal(attribution.totals.samples, scene->snapshot->n_samples);
+    return 100 * (double)short_ns / (double)sum_ns;
+}
+
+static void short_slices_get_what_the_timer_missed(void **state)
+{
+    (void)state;
+    for (int samples_kernel = 0; samples_kernel < 2; samples_kernel++) {
+        struct scene scene;
+        scene_begin(&scene, false, false);
+        tell_mapped(scene.aggregate, 0, 0x1000, 0x9000, 0, "/bin/prog");
+        struct bursts bursts = {.now_ns = 10, .scene = &scene, .state = 5};
+        const uint64_t kernel_ip = UINT64_C(0xffffffff81000010);
+        tell_in(scene.aggregate, 4, 2);
+        tell(
+            scene.aggregate,
+            (struct event){
+                .kind = EVENT_SAMPLE,
+                .time_ns = 5,
+                .pid = TEST_PID,
+                .tid = 2,
+                .sample = {.ips = &kernel_ip, .n_ips = 1, .n_kernel_ips = (uint32_t)samples_kernel},
+            });
+        tell_out(scene.aggregate, 6, 2, false);
+        play_bursts(&bursts);
+        aggregate_end(scene.aggregate, bursts.now_ns);
+        scene_freeze(&scene, bursts.now_ns);
+        const double true_pct =
+            100 * (double)bursts.short_ns / (double)(bursts.short_ns + bursts.long_ns);
+        for (int by_range = 0; by_range < 2; by_range++) {
+            double missed_pct = true_pct - short_pct(&scene, by_range);
+            if (samples_kernel) {
+                assert_true(missed_pct > -0.01 && missed_pct < 0.01);
+            } else {
+                assert_true(missed_pct > 2 && missed_pct < 3.5); /* not told where it went */
+            }
+        }
+        scene_end(&scene);
+    }
+}
+
 /* ---- any run, any view ---- */
 
 /* The sums that must agree to the nanosecond. */
@@ -226,6 +322,7 @@ static void all_sums_are_exact(void **state)
             aggregate_end(scene.aggregate, life.now_ns + 1000);
         }
         scene_freeze(&scene, life.now_ns + 1000);
+        scene.snapshot->n_kernel_samples = seed % 3; /* samples weigh differently or alike */
         try_views(&scene, &life);
 
         /* The whole run is what the threads' own sums say. */
@@ -426,6 +523,7 @@ int main(void)
         cmocka_unit_test(weights_are_exact_shares),
         cmocka_unit_test(few_samples_are_pooled),
         cmocka_unit_test(time_that_no_sample_met_is_told_apart),
+        cmocka_unit_test(short_slices_get_what_the_timer_missed),
         cmocka_unit_test(all_sums_are_exact),
         cmocka_unit_test(ranges_add_up),
         cmocka_unit_test(times_count_from_either_end),

@@ -4,32 +4,71 @@
 /*
  * call_tree - the stacks of a view as a tree with sums and functions
  *
- * Shape:   arrays by stack_id: what lies in and below each node, its first
- *          child and next sibling; functions are dense numbers, one for each
- *          distinct symbol, so that a set of them is an array.
+ * A frame of a stack becomes one node for the function that holds it and,
+ * below that, one for each function that was inlined there.
+ *
+ * Shape:   nodes, parents before their children, node 0 the root above all
+ *          outermost frames; only nodes with samples in or below them.
+ *          Functions are dense numbers, one for each distinct thing that the
+ *          grouping asks for, so that a set of them is an array.
  * Owner:   arrays lie in the arena of the query.
  * Threads: any.
- * Tests:   query_top_test.c, query_flame_test.c
+ * Tests:   call_tree_test.c, query_top_test.c, query_flame_test.c
  */
 
 #include "query/attribution.h"
 #include "symbols/symbolizer.h"
 
 #define CALL_TREE_NONE UINT32_MAX
+#define CALL_TREE_ROOT 0u
 
-struct call_tree {
-    uint32_t n_stacks;
-    uint64_t *subtree_ns, *subtree_samples;
-    uint32_t *subtree_nodes;              /* nodes with weight in the subtree, itself included */
-    stack_id *first_child, *next_sibling; /* of nodes with weight; CALL_TREE_NONE ends */
-    uint32_t *function;                   /* of the node's frame; CALL_TREE_NONE for node 0 */
-    uint32_t n_functions;
-    const struct symbol **symbols; /* by function */
+/* What counts as one function. */
+enum call_tree_grouping {
+    CALL_TREE_BY_FUNCTION,
+    CALL_TREE_BY_IMAGE, /* all code of one file */
+    CALL_TREE_BY_LINE,  /* one source line, wherever it was inlined */
 };
 
-/* 0 or -ENOMEM. */
+struct call_tree_function {
+    const struct symbol *symbol; /* by image and by line: the first one met */
+    const char *file;            /* by line: NULL: the function has no line here */
+    uint32_t line;
+    image_id image;
+    bool is_inlined;
+};
+
+struct call_node {
+    uint32_t parent;                    /* CALL_TREE_NONE for the root */
+    uint32_t function;                  /* CALL_TREE_NONE for the root */
+    uint32_t first_child, next_sibling; /* CALL_TREE_NONE ends */
+    stack_id stack;                     /* that ends here; CALL_TREE_NONE: none can */
+    uint32_t subtree_nodes;             /* itself included */
+    uint64_t subtree_ns, subtree_samples;
+};
+
+struct call_tree {
+    uint32_t n_nodes;
+    struct call_node *nodes;
+    const struct attribution *attribution;
+    uint32_t n_functions;
+    struct call_tree_function *functions;
+};
+
+/* What ends in a node. */
+static inline uint64_t call_tree_self_ns(const struct call_tree *tree, const struct call_node *node)
+{
+    return node->stack != CALL_TREE_NONE ? tree->attribution->stack_ns[node->stack] : 0;
+}
+
+static inline uint64_t call_tree_self_samples(const struct call_tree *tree,
+                                              const struct call_node *node)
+{
+    return node->stack != CALL_TREE_NONE ? tree->attribution->stack_samples[node->stack] : 0;
+}
+
+/* 0 or -ENOMEM. Borrows the attribution. */
 int call_tree_build(const struct query_context *context, const struct attribution *attribution,
-                    struct call_tree *ret_tree);
+                    enum call_tree_grouping grouping, struct call_tree *ret_tree);
 
 /* "0x…" of a function's start, in the arena. */
 const char *call_tree_address(struct arena *arena, const struct symbol *symbol);

@@ -17,7 +17,10 @@
 #include "aggregate/snapshot.h"
 #include "base/arena.h"
 #include "base/error.h"
+#include "disasm/code_reader.h"
+#include "model/results/annotate.h"
 #include "model/results/flame.h"
+#include "model/results/neighbors.h"
 #include "model/results/threads.h"
 #include "model/results/top.h"
 #include "model/view.h"
@@ -36,16 +39,31 @@ struct query_context {
 
 struct query_top_options {
     enum top_sort sort;
+    enum top_group group;
     uint32_t limit; /* 0: all */
 };
 
 struct query_flame_options {
     uint32_t max_depth;   /* 0: no bound but the reader's nesting limit */
     double threshold_pct; /* of the view's total; subtrees below it are cut and counted */
+    bool invert;          /* what ran innermost on top, its callers below */
 };
 
 struct query_threads_options {
     uint32_t limit; /* 0: all */
+};
+
+struct query_neighbors_options {
+    const char *function; /* function_choice.h says what it may be */
+    uint32_t limit;       /* of callers and of callees; 0: all */
+};
+
+struct query_annotate_options {
+    const char *function; /* function_choice.h says what it may be; also "image+0x…" */
+    bool no_source;
+    size_t n_source_map;
+    char *const *source_map; /* "FROM=TO" */
+    struct code_access code;
 };
 
 /* 0, -ENOMEM, or -EINVAL with the reason (a bad pattern, a range that is empty). */
@@ -55,3 +73,11 @@ int query_flame(const struct query_context *context, const struct query_flame_op
                 struct flame_result *ret_result, struct error *reterr_error);
 int query_threads(const struct query_context *context, const struct query_threads_options *options,
                   struct threads_result *ret_result, struct error *reterr_error);
+
+/* As above; -ENOENT where no function is meant. */
+int query_neighbors(const struct query_context *context,
+                    const struct query_neighbors_options *options,
+                    struct neighbors_result *ret_result, struct error *reterr_error);
+int query_annotate(const struct query_context *context,
+                   const struct query_annotate_options *options,
+                   struct annotate_result *ret_result, struct error *reterr_error);

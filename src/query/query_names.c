@@ -12,6 +12,8 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/hash_table.h"
+#include "query/frame_jit.h"
 
 #define CHUNK_SHIFT 12u
 #define CHUNK_FRAMES (1u << CHUNK_SHIFT)
@@ -23,11 +25,17 @@ typedef _Atomic(uintptr_t) frame_slot;
 
 struct query_names {
     struct symbolizer *symbolizer;
+    struct jit_code *jit;                     /* NULL: none */
     _Atomic(struct symbol_source *) *sources; /* by image_id */
     _Atomic(frame_slot *) *chunks;            /* by frame_id */
-    pthread_mutex_t lock;                     /* of `stand_ins` */
+    pthread_mutex_t lock;                     /* of the stand-ins */
     struct arena stand_ins;
+    /* Of places that stand in several frames (code_epoch): hash → stand_ins_made. */
+    struct hash_table stand_in_ids;
+    const struct symbol **stand_ins_made;
+    size_t n_made, made_capacity;
     struct symbol nameless; /* when memory ran out */
+    struct chain_cache *chain_cache;
 };
 
 int query_names_new(struct symbolizer *symbolizer, struct query_names **ret_names)
@@ -38,12 +46,17 @@ int query_names_new(struct symbolizer *symbolizer, struct query_names **ret_name
     }
     pthread_mutex_init(&names->lock, NULL);
     arena_init(&names->stand_ins, 0);
+    hash_table_init(&names->stand_in_ids);
     names->symbolizer = symbolizer;
     names->nameless = (struct symbol){.name = "[unknown]", .image = "[unknown]"};
     names->sources = calloc(IMAGES_MAX, sizeof(*names->sources));
     names->chunks = calloc(CHUNKS_MAX, sizeof(*names->chunks));
     if (!names->sources || !names->chunks) {
         return -ENOMEM;
+    }
+    int r = chain_cache_new(&names->chain_cache);
+    if (r != 0) {
+        return r;
     }
     *ret_names = TAKE_PTR(names);
     return 0;
@@ -57,11 +70,24 @@ struct query_names *query_names_free(struct query_names *names)
         }
         free(names->chunks);
         free(names->sources);
+        chain_cache_free(names->chain_cache);
         arena_release(&names->stand_ins);
+        hash_table_release(&names->stand_in_ids);
+        free(names->stand_ins_made);
         pthread_mutex_destroy(&names->lock);
         free(names);
     }
     return NULL;
+}
+
+void query_names_set_jit(struct query_names *names, struct jit_code *jit)
+{
+    names->jit = jit;
+}
+
+struct jit_code *query_names_jit(const struct query_names *names)
+{
+    return names->jit;
 }
 
 static struct symbol_source *source_of(struct query_names *names, image_id image)
@@ -140,6 +166,64 @@ static const struct symbol *new_stand_in(struct query_names *names, const struct
     return symbol;
 }
 
+struct made_place {
+    const char *image;
+    uint64_t address;
+};
+
+static bool is_stand_in_of(uint32_t value, const void *wanted, const void *userdata)
+{
+    const struct made_place *place = wanted;
+    const struct query_names *names = userdata;
+    const struct symbol *symbol = names->stand_ins_made[value];
+    return symbol->start_address == place->address && symbol->image == place->image;
+}
+
+/* One stand-in for a place, in however many frames it is. */
+static const struct symbol *made_stand_in(struct query_names *names, const struct image *image,
+                                          uint64_t address)
+{
+    const struct made_place place = {.image = image->name, .address = address};
+    uint64_t key = hash_u64(address ^ hash_u64(image->id));
+    pthread_mutex_lock(&names->lock);
+    uint32_t known =
+        hash_table_find_equal(&names->stand_in_ids, key, is_stand_in_of, &place, names);
+    const struct symbol *symbol = known == HASH_TABLE_NONE ? NULL : names->stand_ins_made[known];
+    pthread_mutex_unlock(&names->lock);
+    if (symbol) {
+        return symbol;
+    }
+    symbol = new_stand_in(names, image, address);
+    pthread_mutex_lock(&names->lock);
+    if (names->n_made == names->made_capacity) {
+        size_t capacity = names->made_capacity ? 2 * names->made_capacity : 64;
+        const struct symbol **grown = reallocarray(names->stand_ins_made, capacity, sizeof(*grown));
+        names->made_capacity = grown ? capacity : names->made_capacity;
+        names->stand_ins_made = grown ? grown : names->stand_ins_made;
+    }
+    if (names->n_made < names->made_capacity &&
+        hash_table_add(&names->stand_in_ids, key, (uint32_t)names->n_made) == 0) {
+        names->stand_ins_made[names->n_made++] = symbol;
+    }
+    pthread_mutex_unlock(&names->lock);
+    return symbol;
+}
+
+/* Code that the program made itself: what stood there when can turn out late. */
+static const struct symbol *find_made(struct query_names *names, const struct snapshot *snapshot,
+                                      struct frame frame, frame_slot *slot)
+{
+    bool is_settled = !names->jit || jit_code_is_settled(names->jit);
+    struct jit_place place;
+    const struct symbol *symbol =
+        frame_jit_find(names->jit, snapshot, frame, &place)
+            ? place.symbol
+            : made_stand_in(names, snapshot_image(snapshot, frame.image), frame.offset);
+    atomic_store_explicit(slot, (uintptr_t)symbol | (is_settled ? 0 : PROVISIONAL),
+                          memory_order_release);
+    return symbol;
+}
+
 static frame_slot *slot_of(struct query_names *names, frame_id frame)
 {
     size_t chunk = frame >> CHUNK_SHIFT;
@@ -173,6 +257,9 @@ const struct symbol *query_names_find(struct query_names *names, const struct sn
         return (const struct symbol *)known;
     }
     struct frame frame = snapshot_frame(snapshot, frame_number);
+    if (frame.code_epoch != 0) {
+        return find_made(names, snapshot, frame, slot);
+    }
     struct symbol_source *source = source_of(names, frame.image);
     /* Asked before the search: what settles in between is found by the next query. */
     bool is_settled = !source || symbol_source_is_settled(source);
@@ -192,6 +279,51 @@ const struct symbol *query_names_find(struct query_names *names, const struct sn
         return symbol;
     }
     return (const struct symbol *)(known & ~PROVISIONAL);
+}
+
+/* Whether it is settled is asked before the search, as in query_names_find(). */
+static size_t look_up_chain(struct query_names *names, const struct snapshot *snapshot,
+                            struct frame frame, struct symbol_chain_entry *entries,
+                            bool *ret_is_settled)
+{
+    if (frame.code_epoch != 0) {
+        *ret_is_settled = !names->jit || jit_code_is_settled(names->jit);
+        return frame_jit_entry(names->jit, snapshot, frame, entries) ? 1 : 0;
+    }
+    struct symbol_source *source = source_of(names, frame.image);
+    *ret_is_settled = !source || (symbol_source_is_settled(source) &&
+                                  symbol_source_chain_is_settled(source, frame.offset));
+    return source ? symbol_source_find_chain(source, frame.offset, entries, SYMBOL_CHAIN_MAX) : 0;
+}
+
+void query_names_find_chain(struct query_names *names, const struct snapshot *snapshot,
+                            frame_id frame, struct name_chain *ret_chain)
+{
+    if (chain_cache_find(names->chain_cache, frame, ret_chain) == CHAIN_SETTLED) {
+        return;
+    }
+    struct symbol_chain_entry entries[SYMBOL_CHAIN_MAX];
+    bool is_settled;
+    size_t n_entries =
+        look_up_chain(names, snapshot, snapshot_frame(snapshot, frame), entries, &is_settled);
+    if (n_entries == 0) {
+        entries[0] = (struct symbol_chain_entry){
+            .symbol = query_names_find(names, snapshot, frame),
+        };
+        n_entries = 1;
+    }
+    if (chain_cache_put(names->chain_cache, frame, entries, n_entries, is_settled, ret_chain) < 0) {
+        *ret_chain = (struct name_chain){
+            .n_entries = 1,
+            .entries = &ret_chain->single,
+            .single = {.symbol = &names->nameless},
+        };
+    }
+}
+
+struct symbol_source *query_names_source(struct query_names *names, image_id image)
+{
+    return source_of(names, image);
 }
 
 void query_names_describe(struct query_names *names, image_id image,

@@ -12,6 +12,7 @@
 
 #include "aggregate/snapshot.h"
 #include "base/cleanup.h"
+#include "query/chain_cache.h"
 #include "symbols/symbolizer.h"
 
 struct query_names;
@@ -19,6 +20,11 @@ struct query_names;
 int query_names_new(struct symbolizer *symbolizer, struct query_names **ret_names);
 struct query_names *query_names_free(struct query_names *names);
 DEFINE_FREEP(query_names);
+
+/* Where the names of code that programs make come from: outlives the names. Before all else. */
+struct jit_code;
+void query_names_set_jit(struct query_names *names, struct jit_code *jit);
+struct jit_code *query_names_jit(const struct query_names *names); /* NULL: none */
 
 /* For aggregate_listener: an image was mapped; a first frame was seen in it. */
 void query_names_on_image(struct query_names *names, const struct image *image);
@@ -34,6 +40,17 @@ void query_names_retire(struct query_names *names);
  * pointer. */
 const struct symbol *query_names_find(struct query_names *names, const struct snapshot *snapshot,
                                       frame_id frame);
+
+/*
+ * As query_names_find(), with the functions that were inlined at the place
+ * before it, and lines; never empty. The first answer for a place can lack
+ * them: they are read in the background, and come with a later one.
+ */
+void query_names_find_chain(struct query_names *names, const struct snapshot *snapshot,
+                            frame_id frame, struct name_chain *ret_chain);
+
+/* Where the image's symbols come from; NULL: it has none. */
+struct symbol_source *query_names_source(struct query_names *names, image_id image);
 
 /* What is known of an image's symbols (diagnose). */
 void query_names_describe(struct query_names *names, image_id image,

@@ -1,50 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "query/call_tree.h"
-
-struct function_sums {
-    uint64_t self_ns, total_ns, self_samples, total_samples;
-    uint32_t function;
-    uint32_t n_on_path; /* while walking: how often it stands between the root and here */
-};
-
-/*
- * Walks the tree depth first. A function's total is what lies below its
- * outermost occurrence on each path: recursion counts once.
- */
-static int sum_functions(const struct call_tree *tree, const struct attribution *attribution,
-                         struct arena *arena, struct function_sums *sums)
-{
-    stack_id *path = arena_alloc_array(arena, LIMIT_STACK_IPS + 2, sizeof(*path));
-    if (!path) {
-        return -ENOMEM;
-    }
-    size_t depth = 0;
-    stack_id at = tree->first_child[STACK_ID_EMPTY];
-    for (;;) {
-        if (at == CALL_TREE_NONE) {
-            if (depth == 0) {
-                return 0;
-            }
-            at = path[--depth];
-            sums[tree->function[at]].n_on_path--;
-            at = tree->next_sibling[at];
-            continue;
-        }
-        struct function_sums *sum = &sums[tree->function[at]];
-        sum->self_ns += attribution->stack_ns[at];
-        sum->self_samples += attribution->stack_samples[at];
-        if (sum->n_on_path++ == 0) {
-            sum->total_ns += tree->subtree_ns[at];
-            sum->total_samples += tree->subtree_samples[at];
-        }
-        path[depth++] = at;
-        at = tree->first_child[at];
-    }
-}
+#include "query/function_sums.h"
 
 static int compare_numbers(uint64_t left, uint64_t right)
 {
@@ -118,21 +78,53 @@ static double pct(uint64_t part, uint64_t whole)
     return whole ? 100.0 * (double)part / (double)whole : 0.0;
 }
 
-static void fill_row(const struct function_sums *sum, const struct symbol *symbol,
-                     const struct totals *totals, struct arena *arena, struct top_row *row)
+/* The end of a path, which tells files of one name apart most of the time: "src/main.c". */
+static const char *short_path(const char *path)
 {
+    const char *name = strrchr(path, '/');
+    if (!name || name == path) {
+        return path;
+    }
+    const char *folder = memrchr(path, '/', (size_t)(name - path));
+    return folder ? folder + 1 : path;
+}
+
+/* What the row stands for. */
+static void name_row(const struct query_context *context, const struct call_tree_function *function,
+                     enum top_group group, struct top_row *row)
+{
+    const struct symbol *symbol = function->symbol;
+    struct arena *arena = context->arena;
     *row = (struct top_row){
         .name = symbol->name,
         .image = symbol->image,
         .kind = symbol->kind,
-        .address = call_tree_address(arena, symbol),
-        .self_active_ns = sum->self_ns,
-        .total_active_ns = sum->total_ns,
-        .self_samples = sum->self_samples,
-        .total_samples = sum->total_samples,
-        .self_pct = pct(sum->self_ns, totals->active_ns),
-        .total_pct = pct(sum->total_ns, totals->active_ns),
+        .inlined = function->is_inlined,
     };
+    if (group == TOP_GROUP_IMAGE) {
+        row->name = symbol->image;
+        row->file = snapshot_image(context->snapshot, function->image)->path;
+    } else if (group == TOP_GROUP_LINE && function->file) {
+        row->name = arena_printf(arena, "%s:%" PRIu32, short_path(function->file), function->line);
+        row->file = function->file;
+        row->line = function->line;
+    } else if (group == TOP_GROUP_LINE) {
+        row->name = arena_printf(arena, "%s (no line)", symbol->name);
+        row->address = call_tree_address(arena, symbol);
+    } else if (!function->is_inlined) {
+        row->address = call_tree_address(arena, symbol);
+    }
+}
+
+static void fill_row(const struct function_sums *sum, const struct totals *totals,
+                     struct top_row *row)
+{
+    row->self_active_ns = sum->self_ns;
+    row->total_active_ns = sum->total_ns;
+    row->self_samples = sum->self_samples;
+    row->total_samples = sum->total_samples;
+    row->self_pct = pct(sum->self_ns, totals->active_ns);
+    row->total_pct = pct(sum->total_ns, totals->active_ns);
 }
 
 /* CPU time without a place: of threads that no sample met, or of samples without a stack. */
@@ -177,6 +169,19 @@ static int compare_rows_by_total(const void *left, const void *right)
     return compare_numbers(a->total_active_ns, b->total_active_ns);
 }
 
+static enum call_tree_grouping grouping_of(enum top_group group)
+{
+    switch (group) {
+    case TOP_GROUP_IMAGE:
+        return CALL_TREE_BY_IMAGE;
+    case TOP_GROUP_LINE:
+        return CALL_TREE_BY_LINE;
+    case TOP_GROUP_FUNCTION:
+        break;
+    }
+    return CALL_TREE_BY_FUNCTION;
+}
+
 int query_top(const struct query_context *context, const struct query_top_options *options,
               struct top_result *ret_result, struct error *reterr_error)
 {
@@ -188,17 +193,12 @@ int query_top(const struct query_context *context, const struct query_top_option
         return -EINVAL;
     }
     int r = attribution_compute(context, &attribution, reterr_error);
-    r = r ? r : call_tree_build(context, &attribution, &tree);
+    r = r ? r : call_tree_build(context, &attribution, grouping_of(options->group), &tree);
+    struct arena *arena = context->arena;
+    struct function_sums *sums = NULL;
+    r = r ? r : function_sums_compute(&tree, arena, &sums);
     if (r != 0) {
         return r;
-    }
-    struct arena *arena = context->arena;
-    struct function_sums *sums = arena_alloc_array(arena, tree.n_functions, sizeof(*sums));
-    if (!sums || sum_functions(&tree, &attribution, arena, sums) != 0) {
-        return -ENOMEM;
-    }
-    for (uint32_t i = 0; i < tree.n_functions; i++) {
-        sums[i].function = i;
     }
     bool is_by_total = options->sort == TOP_SORT_TOTAL;
     size_t n_rows = tree.n_functions;
@@ -211,7 +211,8 @@ int query_top(const struct query_context *context, const struct query_top_option
         return -ENOMEM;
     }
     for (size_t i = 0; i < n_rows; i++) {
-        fill_row(&sums[i], tree.symbols[sums[i].function], &attribution.totals, arena, &rows[i]);
+        name_row(context, &tree.functions[sums[i].function], options->group, &rows[i]);
+        fill_row(&sums[i], &attribution.totals, &rows[i]);
     }
     size_t n_placeless = add_placeless(&attribution, rows + n_rows);
     if (n_placeless > 0) {
@@ -226,6 +227,7 @@ int query_top(const struct query_context *context, const struct query_top_option
         .run = attribution_stamp(context),
         .view = attribution.echo,
         .sort = options->sort,
+        .group = options->group,
         .totals = attribution.totals,
         .functions = tree.n_functions + n_placeless,
         .n_rows = n_rows,

@@ -26,6 +26,8 @@ void handlers_run_on_change(struct server *server);
 void handle_profile_top(struct call *call);
 void handle_profile_flame(struct call *call);
 void handle_profile_threads(struct call *call);
+void handle_profile_neighbors(struct call *call);
+void handle_profile_annotate(struct call *call);
 
 /* handlers_server.c */
 void handle_server_info(struct call *call);

@@ -31,6 +31,7 @@ static int take_snapshot(struct call *call, const struct view *view,
     }
     if (state != RUN_STATE_RECORDING) {
         query_names_settle(run_get_names(call->run), NAMES_WAIT_MS);
+        run_settle_jit(call->run, NAMES_WAIT_MS);
     }
     *ret_context = (struct query_context){
         .snapshot = snapshot,
@@ -46,7 +47,11 @@ static int take_snapshot(struct call *call, const struct view *view,
 static int work_top(struct call *call)
 {
     const struct top_request *request = call->params;
-    const struct query_top_options options = {.sort = request->sort, .limit = request->limit};
+    const struct query_top_options options = {
+        .sort = request->sort,
+        .group = request->group,
+        .limit = request->limit,
+    };
     struct query_context context;
     int r = take_snapshot(call, &request->view, &context);
     if (r < 0) {
@@ -63,6 +68,7 @@ static int work_flame(struct call *call)
     const struct query_flame_options options = {
         .max_depth = request->max_depth,
         .threshold_pct = request->threshold_pct,
+        .invert = request->invert,
     };
     struct query_context context;
     int r = take_snapshot(call, &request->view, &context);
@@ -84,6 +90,43 @@ static int work_threads(struct call *call)
         return r;
     }
     r = query_threads(&context, &options, call->result, &call->error);
+    snapshot_unref(context.snapshot);
+    return r;
+}
+
+static int work_neighbors(struct call *call)
+{
+    const struct neighbors_request *request = call->params;
+    const struct query_neighbors_options options = {
+        .function = request->function,
+        .limit = request->limit,
+    };
+    struct query_context context;
+    int r = take_snapshot(call, &request->view, &context);
+    if (r < 0) {
+        return r;
+    }
+    r = query_neighbors(&context, &options, call->result, &call->error);
+    snapshot_unref(context.snapshot);
+    return r;
+}
+
+static int work_annotate(struct call *call)
+{
+    const struct annotate_request *request = call->params;
+    struct query_context context;
+    int r = take_snapshot(call, &request->view, &context);
+    if (r < 0) {
+        return r;
+    }
+    const struct query_annotate_options options = {
+        .function = request->function,
+        .no_source = request->no_source,
+        .n_source_map = request->n_source_map,
+        .source_map = request->source_map,
+        .code = {.is_target_alive = context.state == RUN_STATE_RECORDING},
+    };
+    r = query_annotate(&context, &options, call->result, &call->error);
     snapshot_unref(context.snapshot);
     return r;
 }
@@ -111,4 +154,16 @@ void handle_profile_threads(struct call *call)
 {
     const struct threads_request *request = call->params;
     ask(call, &request->view, work_threads);
+}
+
+void handle_profile_neighbors(struct call *call)
+{
+    const struct neighbors_request *request = call->params;
+    ask(call, &request->view, work_neighbors);
+}
+
+void handle_profile_annotate(struct call *call)
+{
+    const struct annotate_request *request = call->params;
+    ask(call, &request->view, work_annotate);
 }

@@ -123,6 +123,11 @@ static bool check_start(struct call *call, const struct start_request *request)
         error_hint(&call->error, "stax-server --allow-replay is for tests and benches");
     } else if (request->frequency_hz < 1 || request->frequency_hz > LIMIT_FREQUENCY_HZ) {
         error_set(&call->error, "invalid_params", "frequency_hz: from 1 to %u", LIMIT_FREQUENCY_HZ);
+    } else if (request->stack_bytes != 0 &&
+               (request->stack_bytes < LIMIT_STACK_COPY_WISH_MIN_BYTES ||
+                request->stack_bytes > LIMIT_STACK_COPY_WISH_MAX_BYTES)) {
+        error_set(&call->error, "invalid_params", "stack_bytes: 0, or from %u to %u",
+                  LIMIT_STACK_COPY_WISH_MIN_BYTES, LIMIT_STACK_COPY_WISH_MAX_BYTES);
     } else if (!server_get_symbolizer(server)) {
         error_set(&call->error, "limit", "out of memory");
     }
@@ -149,6 +154,7 @@ void handle_run_start(struct call *call)
         .capture = capture_choice_for(request),
         .request = request,
         .symbolizer = server->symbolizer,
+        .cfi_store = server_get_cfi_store(server),
         .on_change = on_run_change,
         .userdata = server,
     };

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "rpc/socket_path.h"
 #include "server/server.h"
+#include "symbols/debuginfod.h"
 
 #define EXIT_USAGE 2
 
@@ -151,6 +152,7 @@ int main(int argc, char **argv)
     keep_large_blocks_mapped();
     raise_descriptor_limit();
     setenv("UV_THREADPOOL_SIZE", "4", 1);
+    debuginfod_prepare_environment();
     if (rpc_socket_path(options.socket_path, path, sizeof(path), &error) < 0) {
         return fail(&error);
     }

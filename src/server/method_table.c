@@ -11,7 +11,9 @@
 #include "server/server.h"
 
 static const struct method_entry entries[] = {
+    {.name = "profile.annotate", .handler = handle_profile_annotate},
     {.name = "profile.flame", .handler = handle_profile_flame},
+    {.name = "profile.neighbors", .handler = handle_profile_neighbors},
     {.name = "profile.threads", .handler = handle_profile_threads},
     {.name = "profile.top", .handler = handle_profile_top},
     {.name = "rpc.discover", .handler = handle_rpc_discover},

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "server/run_drain.h"
 #include "server/run_internal.h"
+#include "server/run_unwind.h"
 
 #define RAISED_NICE (-10)
 
@@ -37,15 +38,45 @@ static bool has_askers(void *userdata)
     return snapshot_desk_has_askers(&run->desk);
 }
 
-static void apply(struct run *run, const struct run_slab *slab)
+/* What the aggregator has to hand for those who ask. */
+struct answers {
+    struct run *run;
+    struct snapshot *latest; /* answers all questions until something is applied */
+    uint64_t complete_until_ns;
+};
+
+static void answer(struct answers *answers)
+{
+    struct run *run = answers->run;
+    if (!has_askers(run)) {
+        return;
+    }
+    if (!answers->latest) {
+        uint64_t start_ns = run->start_ns, until_ns = answers->complete_until_ns;
+        answers->latest =
+            aggregate_snapshot(run->aggregate, until_ns > start_ns ? until_ns : start_ns);
+    }
+    snapshot_desk_serve(&run->desk, answers->latest);
+}
+
+/* A slab waits for an unwind table with some of its events applied. */
+static void answer_while_waiting(void *userdata)
+{
+    struct answers *answers = userdata;
+    answers->latest = snapshot_unref(answers->latest);
+    answer(answers);
+}
+
+static void apply(struct run *run, const struct run_slab *slab, struct answers *answers)
 {
     size_t n_events = event_batch_count(slab->batch);
     uint64_t n_samples = 0;
-    if (n_events > 0) {
-        const struct event *events = event_batch_get(slab->batch, 0);
-        aggregate_apply(run->aggregate, events, n_events);
-        for (size_t i = 0; i < n_events; i++) {
-            n_samples += events[i].kind == EVENT_SAMPLE;
+    run_unwind_apply(run, slab, answer_while_waiting, answers);
+    for (size_t i = 0; i < n_events; i++) {
+        const struct event *event = event_batch_get(slab->batch, i);
+        n_samples += event->kind == EVENT_SAMPLE;
+        if (event->kind == EVENT_IMAGE && run->jit_tail) {
+            jit_tail_on_image(run->jit_tail, event);
         }
     }
     atomic_fetch_add_explicit(&run->n_samples, n_samples, memory_order_relaxed);
@@ -60,6 +91,9 @@ static void aggregate_finish(struct run *run, uint64_t end_ns)
         aggregate_end(run->aggregate, end_ns);
         final = aggregate_snapshot(run->aggregate, end_ns);
         query_names_retire(run->names);
+    }
+    if (run->jit_tail) {
+        jit_tail_end(run->jit_tail);
     }
     snapshot_desk_close(&run->desk, final);
     atomic_fetch_add_explicit(&run->sequence, 1, memory_order_release);
@@ -78,8 +112,7 @@ void run_raise_priority(void)
 static void *aggregator_main(void *userdata)
 {
     struct run *run = userdata;
-    struct snapshot *latest = NULL; /* answers all questions until something is applied */
-    uint64_t complete_until_ns = 0;
+    struct answers answers = {.run = run};
     bool is_over = false;
     pthread_setname_np(pthread_self(), "stax-aggregate");
     run_raise_priority();
@@ -89,23 +122,19 @@ static void *aggregator_main(void *userdata)
             slab = run_ingest_wait(run->ingest, has_askers, run);
         }
         if (slab) {
-            latest = snapshot_unref(latest);
-            complete_until_ns = slab->complete_until_ns;
             is_over = slab->is_last;
-            apply(run, slab);
+            apply(run, slab, &answers);
+            answers.latest = snapshot_unref(answers.latest);
+            answers.complete_until_ns = slab->complete_until_ns;
             run_ingest_return(run->ingest, slab);
         }
-        if (!is_over && has_askers(run)) {
-            if (!latest) {
-                uint64_t start_ns = run->start_ns;
-                latest = aggregate_snapshot(
-                    run->aggregate, complete_until_ns > start_ns ? complete_until_ns : start_ns);
-            }
-            snapshot_desk_serve(&run->desk, latest);
+        if (!is_over) {
+            answer(&answers);
         }
     }
-    snapshot_unref(latest);
-    aggregate_finish(run, complete_until_ns);
+    snapshot_unref(answers.latest);
+    run_unwind_end(run);
+    aggregate_finish(run, answers.complete_until_ns);
     return NULL;
 }
 
@@ -140,7 +169,7 @@ static int make_parts(struct run *run, const struct run_config *config)
         /* A replay that says block=1 is complete whatever it costs; so the queue must know. */
         .waits_for_room = config->request->replay && strstr(config->request->replay, "block=1"),
     };
-    const struct aggregate_config aggregate = {
+    struct aggregate_config aggregate = {
         .max_memory_bytes = config->request->max_memory_bytes,
         .has_no_switches = config->request->no_off_cpu,
         .listener = {.userdata = run, .on_image = on_image, .on_image_seen = on_image_seen},
@@ -153,10 +182,23 @@ static int make_parts(struct run *run, const struct run_config *config)
     if (r < 0) {
         return r;
     }
+    r = run_unwind_begin(run, config->cfi_store);
+    if (r < 0) {
+        return r;
+    }
     r = query_names_new(config->symbolizer, &run->names);
     if (r < 0) {
         return r;
     }
+    r = jit_code_new(&run->jit);
+    if (r == 0 && !config->request->replay) {
+        r = jit_tail_new(run->jit, &run->jit_tail);
+    }
+    if (r < 0) {
+        return r;
+    }
+    query_names_set_jit(run->names, run->jit);
+    aggregate.code_reuse_count = jit_code_reuse_count(run->jit);
     return aggregate_new(&aggregate, &run->aggregate);
 }
 
@@ -223,7 +265,10 @@ struct run *run_unref(struct run *run)
     assert(!run->has_drain_thread && !run->has_aggregator_thread); /* run_join() */
     snapshot_desk_release(&run->desk);
     aggregate_free(run->aggregate);
+    unwinder_free(run->unwinder);
     query_names_free(run->names);
+    jit_tail_free(run->jit_tail);
+    jit_code_free(run->jit);
     run_ingest_free(run->ingest);
     arena_release(&run->arena);
     pthread_mutex_destroy(&run->lock);
@@ -303,6 +348,13 @@ struct snapshot *run_take_snapshot(struct run *run)
 struct query_names *run_get_names(struct run *run)
 {
     return run->names;
+}
+
+void run_settle_jit(struct run *run, int timeout_ms)
+{
+    if (run->jit_tail) {
+        (void)jit_tail_wait(run->jit_tail, timeout_ms);
+    }
 }
 
 void run_get_stats(struct run *run, struct capture_stats *ret_capture,

@@ -29,6 +29,7 @@
 #include "query/query_names.h"
 #include "server/run_ingest.h"
 #include "symbols/symbolizer.h"
+#include "unwind/cfi_store.h"
 
 struct run;
 
@@ -54,6 +55,7 @@ struct run_config {
     const struct capture_ops *capture;
     const struct start_request *request; /* borrowed during run_new() */
     struct symbolizer *symbolizer;       /* outlives the run */
+    struct cfi_store *cfi_store;         /* outlives the run; NULL: no unwinding */
     /* Called by a thread of the run at each change of phase after STARTING; must not block. */
     void (*on_change)(void *userdata);
     void *userdata;
@@ -97,6 +99,9 @@ void run_set_exit_status(struct run *run, int32_t exit_status);
 /* The present, or the final state. Blocks: not for the main loop. NULL when memory ran out. */
 struct snapshot *run_take_snapshot(struct run *run);
 struct query_names *run_get_names(struct run *run);
+
+/* Waits, not longer than timeout_ms, until what programs have told of their own code is read. */
+void run_settle_jit(struct run *run, int timeout_ms);
 
 /* The run as the registry tells it. `snapshot` is borrowed. 0 or -ENOMEM. */
 int run_describe(struct run *run, const struct snapshot *snapshot, struct arena *arena,

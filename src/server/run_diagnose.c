@@ -7,7 +7,7 @@
 
 #include "query/query_names.h"
 
-#define MAX_COUNTERS 32
+#define MAX_COUNTERS 64
 #define MAX_HINTS 16
 #define MAX_IMAGES 500 /* the busiest ones; a program with more is not read by people either */
 
@@ -50,6 +50,13 @@ static void add_counters(struct findings *findings)
     add_counter(findings, "capture", "ring_bytes", capture->ring_bytes, "bytes");
     add_counter(findings, "capture", "ring_fill_max_bytes", capture->ring_fill_max_bytes, "bytes");
     add_counter(findings, "capture", "events_open", capture->n_events_open, "events");
+    add_counter(findings, "capture", "samples_read", capture->samples_read, "samples");
+    add_counter(findings, "capture", "bytes_per_sample",
+                capture->samples_read ? capture->sample_bytes_read / capture->samples_read : 0,
+                "bytes");
+    add_counter(findings, "capture", "samples_with_copy", capture->samples_with_copy, "samples");
+    add_counter(findings, "capture", "stack_bytes_copied", capture->stack_bytes_copied, "bytes");
+    add_counter(findings, "capture", "stack_bytes_now", capture->stack_bytes_now, "bytes");
     add_counter(findings, "merge", "events_delivered", capture->events_delivered, "events");
     add_counter(findings, "merge", "events_late", capture->merge_late, "events");
     add_counter(findings, "unwind", "samples_truncated", capture->samples_truncated, "samples");
@@ -95,7 +102,7 @@ static const char *state_text(struct arena *arena, const struct symbol_source_in
     case SYMBOL_STATE_LOADING:
         return "loading";
     case SYMBOL_STATE_LOADED:
-        return "loaded";
+        return info->failure[0] ? arena_printf(arena, "loaded; %s", info->failure) : "loaded";
     case SYMBOL_STATE_FAILED:
         return info->failure[0] ? arena_printf(arena, "failed: %s", info->failure) : "failed";
     case SYMBOL_STATE_IDLE:

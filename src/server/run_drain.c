@@ -84,6 +84,8 @@ static int open_capture(struct run *run, struct capture **ret_capture)
         .follow_children = request->follow_children,
         .no_kernel = request->no_kernel,
         .no_off_cpu = request->no_off_cpu,
+        .no_unwind = request->no_dwarf_unwind,
+        .stack_bytes = request->stack_bytes,
         .frequency_hz = run->frequency_hz,
         .script = request->replay,
     };

@@ -22,6 +22,8 @@
 #define SLAB_IPS (24u * 1024)
 #define SLAB_IMAGES 256u
 #define SLAB_TEXT_BYTES (48u * 1024)
+/* Stack copies. Touched only as far as a slab was ever filled. */
+#define SLAB_STACK_BYTES (512u * 1024)
 #define HEARTBEAT_NS (20 * NS_PER_MS)
 /* One slab in so many is kept for what is not a sample. */
 #define RESERVED_FRACTION 8u
@@ -75,6 +77,7 @@ int run_ingest_new(const struct run_ingest_config *config, struct run_ingest **r
         .n_ips = SLAB_IPS,
         .n_images = SLAB_IMAGES,
         .text_bytes = SLAB_TEXT_BYTES,
+        .stack_bytes = SLAB_STACK_BYTES,
     };
     for (size_t i = 0; i < ingest->n_slabs; i++) {
         if (event_batch_new(&limits, &ingest->slabs[i].batch) < 0) {
@@ -83,7 +86,7 @@ int run_ingest_new(const struct run_ingest_config *config, struct run_ingest **r
         spsc_queue_push(ingest->pool, &ingest->slabs[i]);
     }
     const struct event_batch_limits last = {
-        .n_events = 1, .n_ips = 1, .n_images = 1, .text_bytes = 1};
+        .n_events = 1, .n_ips = 1, .n_images = 1, .text_bytes = 1, .stack_bytes = 1};
     if (event_batch_new(&last, &ingest->last.batch) < 0) {
         return -ENOMEM;
     }
@@ -308,7 +311,8 @@ void run_ingest_stats(const struct run_ingest *ingest, struct run_ingest_stats *
 {
     const size_t slab_bytes = RUN_INGEST_SLAB_EVENTS * sizeof(struct event) +
                               SLAB_IPS * sizeof(uint64_t) +
-                              SLAB_IMAGES * sizeof(struct event_image) + SLAB_TEXT_BYTES;
+                              SLAB_IMAGES * sizeof(struct event_image) + SLAB_TEXT_BYTES +
+                              SLAB_STACK_BYTES;
     *ret_stats = (struct run_ingest_stats){
         .n_slabs = ingest->n_slabs,
         .n_pushed = atomic_load_explicit(&ingest->n_pushed, memory_order_relaxed),

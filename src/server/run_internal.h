@@ -12,9 +12,11 @@
 #include <stdatomic.h>
 
 #include "aggregate/aggregate.h"
+#include "jit/jit_tail.h"
 #include "server/run.h"
 #include "server/snapshot_desk.h"
 #include "server/target_process.h"
+#include "unwind/unwinder.h"
 
 #define RUN_MAX_NOTES 12
 #define RUN_NOTE_BYTES 400
@@ -34,7 +36,10 @@ struct run {
     void (*on_change)(void *userdata);
     void *userdata;
     struct aggregate *aggregate; /* the aggregator's */
+    struct unwinder *unwinder;   /* the aggregator's; NULL: frame pointers only */
     struct query_names *names;
+    struct jit_code *jit;
+    struct jit_tail *jit_tail; /* NULL: the events are no process' of this host */
     struct run_ingest *ingest;
     struct snapshot_desk desk;
 

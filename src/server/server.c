@@ -332,6 +332,7 @@ struct server *server_free(struct server *server)
     if (server) {
         run_registry_release(&server->registry);
         symbolizer_free(server->symbolizer);
+        cfi_store_free(server->cfi_store);
         access_release(&server->access);
         uv_loop_close(&server->loop);
         free(server);
@@ -345,4 +346,12 @@ struct symbolizer *server_get_symbolizer(struct server *server)
         return NULL;
     }
     return server->symbolizer;
+}
+
+struct cfi_store *server_get_cfi_store(struct server *server)
+{
+    if (!server->cfi_store && cfi_store_new(&server->cfi_store) < 0) {
+        return NULL;
+    }
+    return server->cfi_store;
 }

@@ -22,6 +22,7 @@
 #include "server/job_queue.h"
 #include "server/run_registry.h"
 #include "symbols/symbolizer.h"
+#include "unwind/cfi_store.h"
 
 #define SERVER_MAX_CONNECTIONS 256u
 #define SERVER_MAX_JOBS 8u /* of one connection, so that none keeps the pool to itself */
@@ -59,6 +60,7 @@ struct server {
 
     struct run_registry registry;
     struct symbolizer *symbolizer; /* made with the first run */
+    struct cfi_store *cfi_store;   /* likewise */
     struct call *start_call;       /* waits for the starting run */
     struct call *stop_calls;       /* wait for the active run's end */
     struct wait *waits;
@@ -81,3 +83,5 @@ void server_end(struct server *server);
 
 /* The symbolizer, made when it is first needed; NULL when memory ran out. */
 struct symbolizer *server_get_symbolizer(struct server *server);
+/* Likewise for unwind tables. */
+struct cfi_store *server_get_cfi_store(struct server *server);

@@ -11,6 +11,7 @@
 /* By section number: what of it is code. Symbols are looked at by the hundred thousand. */
 struct code_range {
     uint64_t start_addr, end_addr; /* empty where it is not code */
+    uint64_t moved_by;             /* what makes an address of the file one of the image */
 };
 
 struct code_ranges {
@@ -18,7 +19,8 @@ struct code_ranges {
     struct code_range *ranges;
 };
 
-static int find_code(struct elf_file *file, struct code_ranges *ret_code)
+static int find_code(struct elf_file *file, const struct address_shift *shift,
+                     struct code_ranges *ret_code)
 {
     size_t n_sections = elf_file_n_sections(file);
     struct code_range *ranges = calloc(n_sections > 0 ? n_sections : 1, sizeof(*ranges));
@@ -32,6 +34,8 @@ static int find_code(struct elf_file *file, struct code_ranges *ret_code)
             section.n_bytes <= UINT64_MAX - section.image_addr) {
             ranges[i].start_addr = section.image_addr;
             ranges[i].end_addr = section.image_addr + section.n_bytes;
+            ranges[i].moved_by =
+                shift ? address_shift_to_image(shift, section.image_addr) - section.image_addr : 0;
         }
     }
     *ret_code = (struct code_ranges){.n_ranges = n_sections, .ranges = ranges};
@@ -121,9 +125,9 @@ static int add_symbols(struct elf_file *file, const struct elf_section *symbols,
             continue;
         }
         struct function_entry entry = {
-            .start_address = symbol.image_addr,
+            .start_address = symbol.image_addr + range->moved_by,
             .n_bytes = symbol.n_bytes,
-            .end_limit = range->end_addr,
+            .end_limit = range->end_addr + range->moved_by,
             .name = names->base + symbol.name_offset,
             .rank = rank,
         };
@@ -145,6 +149,7 @@ static int load_tables(struct elf_file *file, const struct code_ranges *code,
     } sources[] = {{SHT_SYMTAB, ".symtab"}, {SHT_DYNSYM, ".dynsym"}};
 
     const char *origin = "none";
+    size_t n_before = function_table_count(table);
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
         struct elf_section symbols;
         struct names names = {0};
@@ -161,7 +166,7 @@ static int load_tables(struct elf_file *file, const struct code_ranges *code,
         if (r == -ENOMEM) {
             return r;
         }
-        if (origin[0] == 'n' && function_table_count(table) > 0) {
+        if (origin[0] == 'n' && function_table_count(table) > n_before) {
             origin = sources[i].name;
         }
     }
@@ -169,22 +174,28 @@ static int load_tables(struct elf_file *file, const struct code_ranges *code,
     return 0;
 }
 
-int elf_symbols_load(struct elf_file *file, struct function_table *table, const char **ret_origin)
+int elf_symbols_add(struct elf_file *file, const struct address_shift *shift,
+                    struct function_table *table, const char **ret_origin)
 {
     struct code_ranges code;
-    int r = find_code(file, &code);
+    int r = find_code(file, shift, &code);
     if (r < 0) {
         return r;
     }
-    const char *origin = "none";
-    r = load_tables(file, &code, table, &origin);
+    r = load_tables(file, &code, table, ret_origin);
     free(code.ranges);
+    return r;
+}
+
+int elf_symbols_load(struct elf_file *file, struct function_table *table, const char **ret_origin)
+{
+    const char *origin = "none";
+    int r = elf_symbols_add(file, NULL, table, &origin);
     if (r == 0) {
         r = function_table_sort(table);
     }
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        *ret_origin = origin;
     }
-    *ret_origin = origin;
-    return 0;
+    return r;
 }

@@ -17,6 +17,7 @@
  */
 
 #include "images/elf_file.h"
+#include "symbols/address_shift.h"
 #include "symbols/function_table.h"
 
 /*
@@ -24,3 +25,10 @@
  * ".dynsym" or "none". A file without symbols is no failure: 0, or -ENOMEM.
  */
 int elf_symbols_load(struct elf_file *file, struct function_table *table, const char **ret_origin);
+
+/*
+ * The same without the sorting, so that several files fill one table. `shift`
+ * (may be NULL) is from the image to `file` where that is its debug file.
+ */
+int elf_symbols_add(struct elf_file *file, const struct address_shift *shift,
+                    struct function_table *table, const char **ret_origin);

@@ -37,6 +37,7 @@ struct function_table {
     char *names;
     size_t names_bytes;
     struct symbol *_Atomic *symbols; /* by index; made when first found */
+    struct function_table *older;    /* may be NULL */
 };
 
 int function_table_new(const char *image_name, enum frame_kind kind,
@@ -76,6 +77,7 @@ struct function_table *function_table_free(struct function_table *table)
         free(table->functions);
         free(table->names);
         free(table->image_name);
+        function_table_free(table->older);
         free(table);
     }
     return NULL;
@@ -309,6 +311,11 @@ int function_table_sort(struct function_table *table)
     return 0;
 }
 
+void function_table_put_behind(struct function_table *table, struct function_table *takes_older)
+{
+    table->older = takes_older;
+}
+
 size_t function_table_count(const struct function_table *table)
 {
     return table->n_functions;
@@ -359,6 +366,22 @@ static struct symbol *make_symbol(const struct function_table *table,
     return symbol;
 }
 
+/* The last function that starts at or before `address`, or NO_OUTER. */
+static uint32_t find_start(const struct function_table *table, uint64_t address)
+{
+    size_t low = 0;
+    size_t high = table->n_functions;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (table->functions[middle].start_address <= address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low > 0 ? (uint32_t)(low - 1) : NO_OUTER;
+}
+
 /* The symbol at `index`; whoever comes first makes it, all get the same one. */
 static const struct symbol *get_symbol(struct function_table *table, size_t index)
 {
@@ -378,24 +401,41 @@ static const struct symbol *get_symbol(struct function_table *table, size_t inde
     return published;
 }
 
-const struct symbol *function_table_find(struct function_table *table, uint64_t address)
+/* The same function keeps the symbol that it has been given out with. */
+static const struct symbol *get_oldest_symbol(struct function_table *table, size_t index)
 {
-    size_t low = 0;
-    size_t high = table->n_functions;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (table->functions[middle].start_address <= address) {
-            low = middle + 1;
-        } else {
-            high = middle;
+    struct function_table *older = table->older;
+    if (older) {
+        uint64_t start_address = table->functions[index].start_address;
+        uint32_t same = find_start(older, start_address);
+        if (same != NO_OUTER && older->functions[same].start_address == start_address &&
+            older->functions[same].has_own_size) {
+            return get_symbol(older, same);
         }
     }
-    uint32_t candidate = low > 0 ? (uint32_t)(low - 1) : NO_OUTER;
+    return get_symbol(table, index);
+}
+
+static const struct symbol *find_in(struct function_table *table, uint64_t address, bool only_sized)
+{
+    uint32_t candidate = find_start(table, address);
     for (int i = 0; candidate != NO_OUTER && i < MAX_NESTING; i++) {
-        if (address < table->functions[candidate].end_address) {
-            return get_symbol(table, candidate);
+        const struct function *function = &table->functions[candidate];
+        if (address < function->end_address && (function->has_own_size || !only_sized)) {
+            return get_oldest_symbol(table, candidate);
         }
-        candidate = table->functions[candidate].outer;
+        candidate = function->outer;
     }
     return NULL;
+}
+
+const struct symbol *function_table_find(struct function_table *table, uint64_t address)
+{
+    const struct symbol *symbol = find_in(table, address, false);
+    return symbol || !table->older ? symbol : find_in(table->older, address, true);
+}
+
+const struct symbol *function_table_find_sized(struct function_table *table, uint64_t address)
+{
+    return find_in(table, address, true);
 }

@@ -68,7 +68,17 @@ int function_table_add(struct function_table *table, const struct function_entry
 /* After the last add and before the first find. */
 int function_table_sort(struct function_table *table);
 
+/*
+ * Puts a sorted table behind this one, before it is sorted: where both have a
+ * function at an address, its symbol is the older one's pointer, and where this
+ * one has none the older one's functions of known size are found.
+ */
+void function_table_put_behind(struct function_table *table, struct function_table *takes_older);
+
 size_t function_table_count(const struct function_table *table);
 
 /* The innermost function that holds `address`, or NULL (also when memory ran out). */
 const struct symbol *function_table_find(struct function_table *table, uint64_t address);
+
+/* Only a function that says itself how far it reaches: for tables that are known to have gaps. */
+const struct symbol *function_table_find_sized(struct function_table *table, uint64_t address);

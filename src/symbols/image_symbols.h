@@ -4,11 +4,18 @@
 /*
  * image_symbols - all that is known of one image's code, whatever its source
  *
+ * What the image says itself comes first, then what was stripped from it: its
+ * separate debug file where that lies on this machine, else its
+ * .gnu_debugdata. A debug file that comes later, from a server, extends what
+ * is there: symbols that were given out stay, and names are found that were
+ * not known.
+ *
  * Owner:   image_symbols_load_*()/image_symbols_free(); symbols live as long.
- * Threads: loading on one; then any number may find.
- * Tests:   symbolizer_test.c
+ * Threads: loading on one; then any number may find, and one may extend.
+ * Tests:   image_symbols_test.c, symbolizer_test.c
  */
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,21 +24,46 @@
 #include "images/elf_file.h"
 #include "images/image_file.h"
 #include "images/image_table.h"
+#include "symbols/debug_files.h"
 #include "symbols/function_table.h"
+
+#define IMAGE_SYMBOLS_ORIGIN_BYTES 80
+#define IMAGE_SYMBOLS_NOTE_BYTES 200
 
 struct image_symbols {
     struct elf_layout layout; /* no segments: offsets are addresses already */
-    struct function_table *functions;
-    const char *origin; /* as symbol_source_info.origin */
+    struct function_table *_Atomic functions;
+    const char *_Atomic origin; /* as symbol_source_info.origin; one of the two below */
+    char own_origin[IMAGE_SYMBOLS_ORIGIN_BYTES], extended_origin[IMAGE_SYMBOLS_ORIGIN_BYTES];
+    struct debug_file *_Atomic debug_file; /* NULL: none (yet); never changes again */
+    /* A debug file may still come. Until then gaps between functions are not guessed at. */
+    atomic_bool is_awaiting;
+    /* What a person should know: why a debug file was refused; "" where all is well. */
+    char note[IMAGE_SYMBOLS_NOTE_BYTES];
+    char await_note[IMAGE_SYMBOLS_NOTE_BYTES]; /* the same of the awaited one, once it is settled */
+    uint8_t build_id[LIMIT_BUILD_ID_BYTES];
+    size_t build_id_bytes;
+    bool is_stripped; /* nothing on this machine has its .symtab or its DWARF */
 };
 
 /* From the bytes of a file or vdso. 0, or a negative errno with the reason. */
 int image_symbols_load_elf(const struct image *image, const struct image_file *file,
+                           const struct debug_directories *directories,
                            struct image_symbols **ret_symbols, struct error *reterr_error);
 
 /* From the text of /proc/kallsyms, which is modified. */
 int image_symbols_load_kernel(char *text, size_t n_bytes, struct image_symbols **ret_symbols,
                               struct error *reterr_error);
+
+/*
+ * Between loading and publishing: a debug file is on its way. Then exactly one
+ * of the two, on any thread: the file has come (`image_fd` is the image's; it
+ * may be refused), or it will not.
+ */
+void image_symbols_await(struct image_symbols *symbols);
+void image_symbols_extend(struct image_symbols *symbols, const struct image *image, int image_fd,
+                          const char *path, const struct debug_directories *directories);
+void image_symbols_give_up(struct image_symbols *symbols, const char *why);
 
 struct image_symbols *image_symbols_free(struct image_symbols *symbols);
 DEFINE_FREEP(image_symbols);

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/hash_table.h"
 #include "images/image_file.h"
+#include "symbols/debug_fetch.h"
 #include "symbols/image_symbols.h"
 #include "symbols/kallsyms.h"
 
@@ -73,6 +74,8 @@ struct symbolizer {
     /* The loader's alone, until it has ended: */
     struct shared_table *tables;
     size_t n_held_files;
+    struct debug_fetch *fetch; /* NULL: no server is configured */
+    struct debug_directories debug_directories;
 };
 
 /* Under the lock. A source is queued at most once for each job. */
@@ -244,8 +247,16 @@ static int load_file(struct symbolizer *symbolizer, struct symbol_source *source
     if (*ret_symbols) {
         return 0;
     }
-    r = image_symbols_load_elf(&source->image, source->file, ret_symbols, reterr_error);
-    return r < 0 ? r : share(symbolizer, &identity, *ret_symbols);
+    r = image_symbols_load_elf(&source->image, source->file, &symbolizer->debug_directories,
+                               ret_symbols, reterr_error);
+    if (r == 0) {
+        r = share(symbolizer, &identity, *ret_symbols);
+    }
+    if (r == 0) {
+        debug_fetch_ask(symbolizer->fetch, &source->image, image_file_descriptor(source->file),
+                        *ret_symbols);
+    }
+    return r;
 }
 
 static void load(struct symbolizer *symbolizer, struct symbol_source *source)
@@ -327,6 +338,15 @@ int symbolizer_new(struct symbolizer **ret_symbolizer)
     if (!symbolizer) {
         return -ENOMEM;
     }
+    int r = debug_directories_parse(getenv("STAX_DEBUG_DIRS"), &symbolizer->debug_directories);
+    if (r == 0) {
+        r = debug_fetch_new(&symbolizer->debug_directories, &symbolizer->fetch);
+    }
+    if (r < 0) {
+        debug_directories_release(&symbolizer->debug_directories);
+        free(symbolizer);
+        return r;
+    }
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -334,8 +354,10 @@ int symbolizer_new(struct symbolizer **ret_symbolizer)
     pthread_cond_init(&symbolizer->has_work, &attributes);
     pthread_cond_init(&symbolizer->is_idle, &attributes);
     pthread_condattr_destroy(&attributes);
-    int r = start_loader(symbolizer);
+    r = start_loader(symbolizer);
     if (r < 0) {
+        debug_fetch_free(symbolizer->fetch);
+        debug_directories_release(&symbolizer->debug_directories);
         free(symbolizer);
         return r;
     }
@@ -361,6 +383,8 @@ struct symbolizer *symbolizer_free(struct symbolizer *symbolizer)
     pthread_cond_signal(&symbolizer->has_work);
     pthread_mutex_unlock(&symbolizer->lock);
     pthread_join(symbolizer->loader, NULL);
+    debug_fetch_free(symbolizer->fetch);
+    debug_directories_release(&symbolizer->debug_directories);
 
     while (symbolizer->newest) {
         struct symbol_source *source = symbolizer->newest;
@@ -470,10 +494,24 @@ const struct symbol *symbol_source_find(struct symbol_source *source, uint64_t o
     return symbol;
 }
 
+static bool is_awaiting(const struct image_symbols *symbols)
+{
+    return symbols && atomic_load_explicit(&symbols->is_awaiting, memory_order_acquire);
+}
+
 bool symbol_source_is_settled(const struct symbol_source *source)
 {
     enum symbol_state state = atomic_load_explicit(&source->state, memory_order_acquire);
-    return state == SYMBOL_STATE_LOADED || state == SYMBOL_STATE_FAILED;
+    return state == SYMBOL_STATE_FAILED ||
+           (state == SYMBOL_STATE_LOADED && !is_awaiting(get_table(source, 0)));
+}
+
+static const char *note_of(const struct image_symbols *symbols)
+{
+    if (is_awaiting(symbols)) {
+        return "a debuginfod server is asked for the rest";
+    }
+    return symbols->note[0] != '\0' ? symbols->note : symbols->await_note;
 }
 
 void symbol_source_describe(struct symbol_source *source, struct symbol_source_info *ret_info)
@@ -485,8 +523,12 @@ void symbol_source_describe(struct symbol_source *source, struct symbol_source_i
     for (size_t i = 0; i < KALLSYMS_PART_N; i++) {
         const struct image_symbols *symbols = get_table(source, i);
         if (symbols) {
-            ret_info->origin = i == 0 ? symbols->origin : ret_info->origin;
-            ret_info->n_functions += function_table_count(symbols->functions);
+            const char *origin = atomic_load(&symbols->origin);
+            ret_info->origin = i == 0 ? origin : ret_info->origin;
+            ret_info->n_functions += function_table_count(atomic_load(&symbols->functions));
+        }
+        if (i == 0 && symbols) {
+            snprintf(ret_info->failure, sizeof(ret_info->failure), "%s", note_of(symbols));
         }
     }
     if (ret_info->state == SYMBOL_STATE_FAILED) {

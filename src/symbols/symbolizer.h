@@ -46,8 +46,17 @@ enum symbol_state {
 
 struct symbol_source_info {
     enum symbol_state state;
-    const char *origin; /* ".symtab", ".dynsym", "kallsyms", "none" */
-    char failure[200];  /* why, when FAILED: "kptr_restrict hides kernel addresses" */
+    /*
+     * ".symtab", ".dynsym", "kallsyms", "none"; where both have names, as in
+     * ".dynsym + .gnu_debugdata", "+ debug file by build-id", "+ debug file by
+     * debuglink", "+ debuginfod"
+     */
+    const char *origin;
+    /*
+     * When FAILED, why: "kptr_restrict hides kernel addresses". When LOADED, why
+     * there could be more: a debug file was refused, or a server is still asked.
+     */
+    char failure[200];
     uint64_t n_functions;
 };
 

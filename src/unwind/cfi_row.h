@@ -27,8 +27,15 @@ struct cfi_row {
     uint32_t pc;  /* from cfi_table.base_addr */
     int16_t cfa;  /* words, see kind */
     uint8_t kind; /* enum cfi_kind, with CFI_RA_* on aarch64 */
-    int8_t fp;    /* the caller's fp is saved at CFA + 8 * fp; 0: it is as it was */
+    int8_t fp;    /* where the caller's fp is saved, see below; 0: it is as it was */
 };
+
+/*
+ * cfi_row.fp < 0: the caller's fp is saved at CFA + 8 * fp.
+ * cfi_row.fp > 0: at B + 8 * (fp - 1), where B is the register that the CFA
+ * counts from (sp or fp): large frames of aarch64, whose saved registers are too
+ * far from the CFA for 8 bits, and frames that realign the stack.
+ */
 
 _Static_assert(sizeof(struct cfi_row) == 8, "the kernel's side reads this form");
 
@@ -42,9 +49,10 @@ enum cfi_kind {
     CFI_PLT = 6,         /* x86-64: CFA = sp + 8 + (ip % 16 >= cfa ? 8 : 0) */
     CFI_SIGNAL = 7,      /* a signal frame: the interrupted registers lie in the ucontext at sp */
     CFI_UNSUPPORTED = 8, /* information that this form cannot express */
+    CFI_SP_DEREF_8 = 9,  /* CFA = *(sp + 8 * cfa) + 8: hand-written code that keeps the old sp */
     CFI_KIND_MASK = 0x0f,
-    /* aarch64, where the return address is; none of them: at CFA + 8 * fp + 8, behind the fp */
-    CFI_RA_LR = 0x10,      /* still in the link register */
-    CFI_RA_AT_FP = 0x20,   /* at CFA + 8 * fp; the frame pointer itself is as it was */
-    CFI_RA_SIGNED = 0x40,  /* carries a pointer authentication code that is to be stripped */
+    /* aarch64, where the return address is; none of them: 8 bytes behind the saved fp */
+    CFI_RA_LR = 0x10,     /* still in the link register */
+    CFI_RA_AT_FP = 0x20,  /* where cfi_row.fp says; the frame pointer itself is as it was */
+    CFI_RA_SIGNED = 0x40, /* carries a pointer authentication code that is to be stripped */
 };

@@ -42,10 +42,10 @@ struct cfi_table {
     uint32_t n_rows, n_pages;
     struct cfi_row *rows;
     uint32_t *pages;
-    const char *origin; /* ".eh_frame", ".debug_frame", "jitdump" */
-    uint32_t n_functions;     /* descriptions read */
-    uint32_t n_unsupported;   /* rows of CFI_UNSUPPORTED */
-    uint32_t n_refused;       /* descriptions that made no sense */
+    const char *origin;     /* ".eh_frame", ".debug_frame", both, "jitdump"; static */
+    uint32_t n_functions;   /* descriptions read */
+    uint32_t n_unsupported; /* rows of CFI_UNSUPPORTED */
+    uint32_t n_refused;     /* descriptions that made no sense */
 };
 
 /*

@@ -28,8 +28,7 @@ def check_shares(stax, truth, points, report, what):
     off = {name: 100 * sums.get(name, 0) / whole - truth["functions"][name]["pct"]
            for name in FUNCTIONS}
     report(f"{what} ({stax.account}): " + ", ".join(f"{n} {d:+.2f} points" for n, d in off.items()))
-    if not all(abs(d) <= points for d in off.values()):
-        raise AssertionError(off)
+    assert all(abs(d) <= points for d in off.values()), off
 
 
 def check_cpu(stax, truth, report, what):
@@ -126,14 +125,7 @@ def test_bursts_of_different_length(anybody, report):
     truth, run = stax.truth("shares", "--seconds", 7, "--burst-mix", "--threads", 2)
     check_nothing_lost(stax, run)
     check_cpu(stax, truth, report, "bursts of 0.2–3 ms")
-    try:
-        check_shares(stax, truth, 2.5, report, "bursts of 0.2–3 ms")
-    except AssertionError as missed:
-        # Per-CPU events miss about 18 us of every burst on virtual machines (docs/performance.md).
-        worst = max(abs(points) for points in missed.args[0].values())
-        if stax.account.uid is not None or worst > 5:
-            raise
-        pytest.xfail(f"as root short bursts get too little: {worst:.1f} points, 2.5 are allowed")
+    check_shares(stax, truth, 2.5, report, "bursts of 0.2–3 ms")
 
 
 def test_agrees_with_schedstat(stax):

@@ -24,9 +24,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static enum perf_format format_of(const void *userdata, uint64_t identifier)
 {
     (void)userdata;
-    return identifier % 3 == 0   ? PERF_FORMAT_STACK
-           : identifier % 3 == 1 ? PERF_FORMAT_SCHED
-                                 : PERF_FORMAT_NONE;
+    switch (identifier & 7) {
+    case 3:
+        return PERF_FORMAT_STACK;
+    case 4:
+        return PERF_FORMAT_SCHED;
+    case 5:
+        return PERF_FORMAT_COPY_X86_64;
+    case 6:
+        return PERF_FORMAT_COPY_AARCH64;
+    default:
+        return PERF_FORMAT_NONE;
+    }
 }
 
 static void require(bool holds)
@@ -47,6 +56,15 @@ static void check_event(const struct event *event)
             require(event->sample.ips[i] >= 4096);
         }
         require(event->tid > 0);
+        const struct event_stack_copy *copy = event->sample.copy;
+        if (copy) {
+            unsigned sum = 0;
+            require(copy->n_bytes <= LIMIT_STACK_COPY_BYTES && copy->is_innermost);
+            for (uint32_t i = 0; i < copy->n_bytes; i++) {
+                sum += copy->bytes[i];
+            }
+            require(sum <= 255u * copy->n_bytes);
+        }
         break;
     }
     case EVENT_IMAGE:
@@ -80,7 +98,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct perf_formats formats = {.of = format_of};
     const struct event_batch_limits limits = {
-        .n_events = 64, .n_ips = 4096, .n_images = 16, .text_bytes = 16384};
+        .n_events = 64,
+        .n_ips = 2 * LIMIT_STACK_IPS,
+        .n_images = 16,
+        .text_bytes = 16384,
+        .stack_bytes = 128 * 1024};
     int32_t running_tids[N_CPUS] = {0};
     struct event_batch *batch;
 

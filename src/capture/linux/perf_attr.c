@@ -6,6 +6,15 @@
 
 #include "decode/perf_abi.h"
 
+/* What this machine's kernel calls the registers, and how their records read. */
+#if defined(__aarch64__)
+#define REGS_HERE PERF_ABI_REGS_AARCH64
+#define FORMAT_HERE PERF_FORMAT_COPY_AARCH64
+#else
+#define REGS_HERE PERF_ABI_REGS_X86_64
+#define FORMAT_HERE PERF_FORMAT_COPY_X86_64
+#endif
+
 static void base(const struct perf_attr_config *config, struct perf_event_attr *attr)
 {
     memset(attr, 0, sizeof(*attr));
@@ -41,6 +50,11 @@ void perf_attr_samples(const struct perf_attr_config *config, bool with_side_ban
     ret_attr->sample_period = config->period_ns;
     ret_attr->sample_type = PERF_ABI_FORMAT_STACK;
     ret_attr->exclude_callchain_kernel = config->no_kernel_frames;
+    if (config->stack_bytes > 0) {
+        ret_attr->sample_type = PERF_ABI_FORMAT_COPY;
+        ret_attr->sample_regs_user = REGS_HERE;
+        ret_attr->sample_stack_user = config->stack_bytes;
+    }
     if (with_side_band) {
         add_side_band(ret_attr);
         ret_attr->context_switch = config->with_switches;
@@ -54,11 +68,17 @@ void perf_attr_samples(const struct perf_attr_config *config, bool with_side_ban
     }
 }
 
+enum perf_format perf_attr_samples_format(const struct perf_attr_config *config)
+{
+    return config->stack_bytes > 0 ? FORMAT_HERE : PERF_FORMAT_STACK;
+}
+
 void perf_attr_side_band(const struct perf_attr_config *config, struct perf_event_attr *ret_attr)
 {
     base(config, ret_attr);
     ret_attr->config = PERF_COUNT_SW_DUMMY;
     add_side_band(ret_attr);
+    ret_attr->context_switch = config->with_switches;
 }
 
 void perf_attr_anchor(struct perf_event_attr *ret_attr)

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "decode/perf_record.h"
+
 struct perf_attr_config {
     uint64_t period_ns;
     bool exclude_kernel; /* the host refuses anything else */
@@ -20,6 +22,7 @@ struct perf_attr_config {
     bool inherit_threads;  /* per-task events: threads born later */
     bool inherit_children; /* … and processes */
     bool with_switches;    /* PERF_RECORD_SWITCH */
+    uint32_t stack_bytes;  /* copied with each sample, and the registers; 0: neither */
     uint32_t wakeup_bytes; /* of ring fill */
 };
 
@@ -27,7 +30,10 @@ struct perf_attr_config {
 void perf_attr_samples(const struct perf_attr_config *config, bool with_side_band,
                        struct perf_event_attr *ret_attr);
 
-/* Images, names, births and deaths alone. */
+/* How the records of such samples are to be read. */
+enum perf_format perf_attr_samples_format(const struct perf_attr_config *config);
+
+/* Images, names, births and deaths, and switches where they are wanted. */
 void perf_attr_side_band(const struct perf_attr_config *config, struct perf_event_attr *ret_attr);
 
 /* Counts nothing and is not inherited: keeps a thread's context from being swapped with a child's.

@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "capture/explain.h"
 #include "capture/linux/perf_session_internal.h"
+#include "capture/linux/kernel_walk.h"
+#include "capture/linux/target_memory.h"
 #include "capture/linux/target_state.h"
 #include "decode/perf_abi.h"
 
@@ -39,8 +41,13 @@ void perf_session_explain(const struct capture *capture, int negative_errno, boo
                     reterr_error);
 }
 
-static void add_note(struct capture *capture, const char *note)
+void perf_session_note(struct capture *capture, const char *note)
 {
+    for (size_t i = 0; i < capture->n_notes; i++) {
+        if (strcmp(capture->notes[i], note) == 0) {
+            return;
+        }
+    }
     if (capture->n_notes < PERF_SESSION_NOTES_MAX) {
         (void)snprintf(capture->notes[capture->n_notes++], sizeof(capture->notes[0]), "%s", note);
     }
@@ -87,12 +94,46 @@ static int on_merged(void *userdata, const struct event *events, size_t n_events
     return pass_on(capture, events + first, n_events - first);
 }
 
+/* One record of a ring; false where it says nothing about the target. */
+static bool take_record(struct capture *capture, const void *data, size_t n_bytes,
+                        struct event_batch *batch)
+{
+    const struct perf_formats formats = perf_sources_formats(&capture->sources);
+    struct perf_record record;
+    int r = perf_record_parse(data, n_bytes, &formats, &record);
+    if (r < 0) {
+        capture->counters.undecodable++;
+    }
+    if (r != 0) {
+        return false;
+    }
+    if (record.type == PERF_ABI_RECORD_LOST) {
+        capture->counters.lost += record.lost.count;
+    } else if (record.type == PERF_ABI_RECORD_THROTTLE) {
+        capture->counters.throttles++;
+    } else if (record.type == PERF_ABI_RECORD_SAMPLE) {
+        struct perf_source_tag tag;
+        if (perf_sources_find(&capture->sources, record.identifier, &tag) &&
+            tag.format != PERF_FORMAT_SCHED &&
+            sample_swap_is_surplus(&capture->swap, &tag, &record)) {
+            return false;
+        }
+    } else if (!capture->is_wide) {
+        sample_swap_note(&capture->swap, &record, capture->config.follow_children);
+    }
+    uint64_t n_samples = capture->translator.n_samples;
+    int n_events = perf_events_translate(&capture->translator, &record, batch);
+    if (capture->translator.n_samples != n_samples) {
+        capture->counters.sample_bytes += n_bytes;
+    }
+    return n_events > 0;
+}
+
 /* Returns the time up to which this ring was read completely. */
 static uint64_t read_ring(struct capture *capture, size_t index, uint64_t read_at_ns)
 {
     struct perf_ring *ring = &capture->sources.rings[index];
     struct event_batch *batch = event_merge_batch(capture->merge, index);
-    const struct perf_formats formats = perf_sources_formats(&capture->sources);
     uint64_t n_records = 0, complete_until_ns = read_at_ns;
     const void *data;
     size_t n_bytes;
@@ -100,22 +141,8 @@ static uint64_t read_ring(struct capture *capture, size_t index, uint64_t read_a
     perf_ring_begin(ring);
     uint64_t first_tail = ring->tail;
     while (event_batch_has_room(batch) && (data = perf_ring_next(ring, &n_bytes, &is_corrupt))) {
-        struct perf_record record;
         n_records++;
-        int r = perf_record_parse(data, n_bytes, &formats, &record);
-        if (r < 0) {
-            capture->counters.undecodable++;
-            continue;
-        }
-        if (r > 0) {
-            continue;
-        }
-        if (record.type == PERF_ABI_RECORD_LOST) {
-            capture->counters.lost += record.lost.count;
-        } else if (record.type == PERF_ABI_RECORD_THROTTLE) {
-            capture->counters.throttles++;
-        }
-        perf_events_translate(&capture->translator, &record, batch);
+        (void)take_record(capture, data, n_bytes, batch);
     }
     if (ring->tail != ring->head && event_batch_count(batch) > 0) {
         complete_until_ns = event_batch_get(batch, event_batch_count(batch) - 1)->time_ns;
@@ -163,6 +190,9 @@ int perf_session_round(struct capture *capture, bool is_final)
     capture->counters.rounds++;
     capture->counters.foreign = capture->translator.n_foreign;
     capture->counters.truncated = capture->translator.n_truncated_stacks;
+    capture->counters.samples = capture->translator.n_samples;
+    capture->counters.copies = capture->translator.n_copies;
+    capture->counters.copied_bytes = capture->translator.copied_bytes;
     capture->counters.delivered = event_merge_delivered(capture->merge);
     capture->counters.late = event_merge_late(capture->merge);
     capture->counters.cpu_ns += clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
@@ -215,7 +245,7 @@ static void describe_limits(struct capture *capture)
                        "kernel frames are not recorded (perf_event_paranoid=%d); "
                        "to see them: `sudo sysctl kernel.perf_event_paranoid=1`, or record as root",
                        capture->host.perf_event_paranoid);
-        add_note(capture, note);
+        perf_session_note(capture, note);
     }
 }
 
@@ -225,6 +255,37 @@ static int reopen_sources(struct capture *capture, size_t ring_bytes)
     wide_session_release(capture);
     perf_sources_release(&capture->sources);
     return perf_sources_init(&capture->sources, ring_bytes);
+}
+
+/* The most that one sample may carry here, and what the first ones do. */
+static void choose_stack_bytes(struct capture *capture, size_t ring_bytes)
+{
+    const struct capture_config *config = &capture->config;
+    uint32_t most_bytes = stack_size_most(ring_bytes, config->frequency_hz);
+    capture->is_adaptive = !config->no_unwind && config->stack_bytes == 0;
+    stack_size_init(&capture->stack_size, most_bytes, clock_now_ns());
+    if (capture->is_adaptive) {
+        capture->attrs.stack_bytes = capture->stack_size.now_bytes;
+    } else if (!config->no_unwind) {
+        capture->attrs.stack_bytes = stack_size_fixed(config->stack_bytes);
+    }
+}
+
+/* Per-thread events; where descriptors do not suffice for samples of their own, without. */
+static int open_task(struct capture *capture, size_t ring_bytes, struct error *reterr_error)
+{
+    int r = task_session_open(capture, reterr_error);
+    if (r != -EMFILE || !capture->is_adaptive) {
+        return r;
+    }
+    capture->is_adaptive = false;
+    *reterr_error = (struct error){0};
+    r = reopen_sources(capture, ring_bytes);
+    if (r != 0) {
+        error_set_errno(reterr_error, r, "counting the CPUs");
+        return r;
+    }
+    return task_session_open(capture, reterr_error);
 }
 
 static int open_events(struct capture *capture, struct error *reterr_error)
@@ -240,6 +301,7 @@ static int open_events(struct capture *capture, struct error *reterr_error)
         .no_kernel_frames = capture->config.no_kernel,
         .wakeup_bytes = (uint32_t)(ring_bytes / 4),
     };
+    choose_stack_bytes(capture, ring_bytes);
     if (wide_session_is_possible(&capture->host, &capture->config)) {
         r = wide_session_open(capture);
         if (r == 0) {
@@ -248,6 +310,8 @@ static int open_events(struct capture *capture, struct error *reterr_error)
         }
         log_debug("per-CPU events with filters are not to be had (%s), trying per-thread ones",
                   strerror(-r));
+        wide_session_release(capture);
+        choose_stack_bytes(capture, ring_bytes);
         r = reopen_sources(capture, ring_bytes);
         if (r != 0) {
             error_set_errno(reterr_error, r, "counting the CPUs");
@@ -261,13 +325,14 @@ static int open_events(struct capture *capture, struct error *reterr_error)
         return -EACCES;
     }
     capture->excludes_kernel = !host_allows_kernel(&capture->host);
-    return task_session_open(capture, reterr_error);
+    return open_task(capture, ring_bytes, reterr_error);
 }
 
 static struct capture *session_free(struct capture *capture)
 {
     if (capture) {
         wide_session_release(capture);
+        sample_swap_release(&capture->swap);
         perf_sources_release(&capture->sources);
         event_merge_free(capture->merge);
         free(capture->poll_fds);
@@ -299,10 +364,19 @@ static int session_open(const struct capture_config *config, struct event_sink s
     host_read(&capture->host);
     /* Task events record from the moment they are opened, so the first instant is before that. */
     capture->first_ns = clock_now_ns();
-    int r = open_events(capture, reterr_error);
+    capture->wish_bytes = STACK_SIZE_NO_WISH;
+    int r = sample_swap_init(&capture->swap);
+    if (r != 0) {
+        error_set_errno(reterr_error, r, "starting to record");
+        return r;
+    }
+    r = open_events(capture, reterr_error);
     if (r != 0) {
         return r;
     }
+    capture->counters.n_events_open =
+        capture->sources.lasting.n_items + capture->sources.samples.n_items;
+    capture->counters.stack_bytes_now = capture->attrs.stack_bytes;
     size_t n_cpu_numbers = (size_t)capture->sources.cpus[capture->sources.n_cpus - 1] + 1;
     capture->running_tids = calloc(n_cpu_numbers, sizeof(*capture->running_tids));
     capture->translator = (struct perf_translator){
@@ -322,7 +396,9 @@ static int session_open(const struct capture_config *config, struct event_sink s
         return r;
     }
     (void)snprintf(capture->description, sizeof(capture->description), "%s, %s",
-                   capture->is_wide ? "per-CPU events filtered in the kernel" : "per-thread events",
+                   capture->walk      ? "per-CPU events filtered in the kernel, stacks walked there"
+                   : capture->is_wide ? "per-CPU events filtered in the kernel"
+                                      : "per-thread events",
                    capture->excludes_kernel || config->no_kernel ? "user frames only"
                                                                  : "user and kernel frames");
     describe_limits(capture);
@@ -337,9 +413,13 @@ static int session_start(struct capture *capture)
         capture->first_ns = clock_now_ns();
         r = wide_session_start(capture);
         if (r == 0) {
-            r = perf_sources_enable(&capture->sources, 0);
+            r = perf_source_set_enable(&capture->sources.lasting);
+        }
+        if (r == 0) {
+            r = perf_source_set_enable(&capture->sources.samples);
         }
     }
+    sample_swap_begin(&capture->swap, clock_now_ns());
     if (r == 0 && !capture->config.is_launched) {
         r = target_state_emit(capture->config.pid, capture->first_ns, &capture->sink);
     }
@@ -370,7 +450,11 @@ static int session_drain(struct capture *capture, int timeout_ms, enum capture_s
         task_session_tend(capture);
     }
     *ret_state = capture->target_is_gone ? CAPTURE_TARGET_GONE : CAPTURE_RUNNING;
-    return perf_session_round(capture, false);
+    int r = perf_session_round(capture, false);
+    if (!capture->target_is_gone) {
+        sample_swap_tend(capture);
+    }
+    return r;
 }
 
 static int session_stop(struct capture *capture)
@@ -379,7 +463,8 @@ static int session_stop(struct capture *capture)
         return 0;
     }
     capture->has_stopped = true;
-    perf_sources_disable(&capture->sources);
+    perf_source_set_disable(&capture->sources.samples);
+    perf_source_set_disable(&capture->sources.lasting);
     wide_session_release(capture);
     return perf_session_round(capture, true);
 }
@@ -399,9 +484,14 @@ static void session_stats(const struct capture *capture, struct capture_stats *r
         .ring_bytes = capture->sources.ring_bytes,
         .ring_fill_max_bytes = capture->counters.fill_max_bytes,
         .n_rings = capture->sources.n_cpus,
-        .n_events_open = capture->sources.n_fds,
+        .n_events_open = capture->counters.n_events_open,
         .merge_late = capture->counters.late,
         .samples_truncated = capture->counters.truncated,
+        .samples_read = capture->counters.samples,
+        .sample_bytes_read = capture->counters.sample_bytes,
+        .samples_with_copy = capture->counters.copies,
+        .stack_bytes_copied = capture->counters.copied_bytes,
+        .stack_bytes_now = capture->counters.stack_bytes_now,
     };
 }
 
@@ -417,6 +507,25 @@ static const char *session_describe(const struct capture *capture)
     return capture->description;
 }
 
+static void session_want_stack_bytes(struct capture *capture, uint32_t n_bytes)
+{
+    capture->wish_bytes = n_bytes < LIMIT_STACK_COPY_BYTES ? n_bytes : LIMIT_STACK_COPY_BYTES;
+}
+
+static void session_set_code(struct capture *capture, const struct code_map *map)
+{
+    if (capture->walk) {
+        kernel_walk_set_code(capture->walk, map);
+    }
+}
+
+static ssize_t session_read_memory(struct capture *capture, int64_t pid, uint64_t address,
+                                   void *buffer, size_t n_bytes)
+{
+    int pidfd = pid == capture->config.pid ? capture->config.pidfd : -1;
+    return target_memory_read(pid, pidfd, address, buffer, n_bytes);
+}
+
 const struct capture_ops capture_linux_ops = {
     .name = "perf",
     .probe = session_probe,
@@ -428,4 +537,7 @@ const struct capture_ops capture_linux_ops = {
     .notes = session_notes,
     .describe = session_describe,
     .free = session_free,
+    .want_stack_bytes = session_want_stack_bytes,
+    .set_code = session_set_code,
+    .read_memory = session_read_memory,
 };

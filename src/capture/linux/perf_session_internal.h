@@ -25,6 +25,8 @@
 #include "capture/linux/host.h"
 #include "capture/linux/perf_attr.h"
 #include "capture/linux/perf_sources.h"
+#include "capture/linux/sample_swap.h"
+#include "capture/linux/stack_size.h"
 #include "decode/perf_events.h"
 
 #define PERF_SESSION_NOTES_MAX 8u
@@ -40,6 +42,13 @@ struct capture {
     bool target_is_gone;
     uint64_t first_ns; /* the recording's first instant */
     struct perf_sources sources;
+    /* Stack copies follow what the unwinder wishes: samples have events of their own, which are
+     * replaced while the recording goes on. */
+    bool is_adaptive;
+    struct stack_size stack_size;
+    _Atomic uint32_t wish_bytes; /* written by the aggregator's thread */
+    struct sample_swap swap;
+    struct kernel_walk *walk; /* wide; NULL: stacks are copied */
     struct event_merge *merge;
     struct perf_translator translator;
     int32_t *running_tids; /* by CPU number */
@@ -53,12 +62,16 @@ struct capture {
     size_t n_notes;
     struct {
         _Atomic uint64_t records_read, bytes_read, undecodable, lost, throttles, rounds, cpu_ns,
-            fill_max_bytes, foreign, truncated, delivered, late;
+            fill_max_bytes, foreign, truncated, delivered, late, n_events_open, stack_bytes_now,
+            samples, sample_bytes, copies, copied_bytes;
     } counters;
 };
 
 /* Opens everything disabled. The reason of a refusal is for the log; the task way remains. */
 int wide_session_open(struct capture *capture);
+/* Sampling events of `generation` on every CPU, disabled. */
+int wide_session_open_samples(struct capture *capture, uint8_t generation,
+                              struct perf_source_set *set);
 /* Attaches the scheduler program; call before enabling. */
 int wide_session_start(struct capture *capture);
 void wide_session_release(struct capture *capture);
@@ -67,11 +80,19 @@ bool wide_session_is_possible(const struct host *host, const struct capture_conf
 
 /* Opens (and for an attached target enables) events on every thread, with no gap. */
 int task_session_open(struct capture *capture, struct error *reterr_error);
+/* Sampling events of `generation`, disabled, on every thread that there is. */
+int task_session_open_samples(struct capture *capture, uint8_t generation,
+                              struct perf_source_set *set);
+/* Enabled ones on the threads that are not known to have any of the present generation. */
+int task_session_open_missed(struct capture *capture);
 /* Once per drain round. */
 void task_session_tend(struct capture *capture);
 
 /* Reads every ring into the merge and delivers what is old enough; everything when is_final. */
 int perf_session_round(struct capture *capture, bool is_final);
+
+/* For people, once each. */
+void perf_session_note(struct capture *capture, const char *note);
 
 void perf_session_explain(const struct capture *capture, int negative_errno, bool is_ring_trouble,
                           struct error *reterr_error);

@@ -8,7 +8,13 @@
  * redirected into it, so that the default mlock allowance suffices and one
  * read gives one CPU's history in order.
  *
- * Owner:   the caller's memory; perf_sources_release() closes and unmaps.
+ * Shape:   events come in sets: those that last as long as the recording (the
+ *          owners of the rings must be among them), and those that are
+ *          replaced when samples are to carry another size of stack. A record
+ *          says by its identifier which event it is from, also after that was
+ *          closed, until perf_sources_forget_closed().
+ * Owner:   the caller's memory; perf_sources_release() closes and unmaps. A
+ *          set outside of the struct is the caller's to move in or to close.
  * Threads: one.
  */
 
@@ -20,17 +26,44 @@
 #include "capture/linux/perf_ring.h"
 #include "decode/perf_record.h"
 
+#define PERF_SOURCES_GENERATIONS 16u
+
+/* What an identifier stands for. */
+struct perf_source_tag {
+    enum perf_format format;
+    uint8_t generation; /* below PERF_SOURCES_GENERATIONS */
+    pid_t tid;          /* the thread it was opened on; 0: every one */
+};
+
+struct perf_source {
+    int fd;
+    uint64_t identifier;
+    struct perf_source_tag tag;
+};
+
+struct perf_source_set {
+    struct perf_source *items;
+    size_t n_items, capacity;
+};
+
 struct perf_sources {
     uint32_t *cpus;
     size_t n_cpus;
     struct perf_ring *rings; /* n_cpus; data NULL until the first event of that CPU */
-    int *ring_fds;           /* owner of each ring; also among fds */
-    int *fds;
-    size_t n_fds, fds_capacity;
+    int *ring_fds;           /* owner of each ring; also in `lasting` */
+    struct perf_source_set lasting, samples;
     int *held_fds;
     size_t n_held_fds;
-    struct hash_table formats; /* identifier → enum perf_format */
-    size_t ring_bytes;         /* what the next ring is asked for; shrinks to what is allowed */
+    struct hash_table tags; /* identifier → struct perf_source_tag, packed */
+    size_t ring_bytes;      /* what the next ring is asked for; shrinks to what is allowed */
+};
+
+struct perf_source_request {
+    const struct perf_event_attr *attr;
+    pid_t pid; /* -1: every process */
+    size_t cpu_index;
+    enum perf_format format;
+    uint8_t generation;
 };
 
 /* Finds the online CPUs. ring_bytes: a power of two, the most that is tried per CPU. */
@@ -38,19 +71,27 @@ int perf_sources_init(struct perf_sources *sources, size_t ring_bytes);
 void perf_sources_release(struct perf_sources *sources);
 
 /*
- * Opens one event, disabled. pid -1: every process. *ret_fd (may be NULL) is
- * borrowed. Negative errno; *ret_is_ring_trouble tells a refused ring from a
- * refused event.
+ * Opens one event, as its attributes say enabled or not. *ret_fd (may be NULL)
+ * is borrowed. Negative errno; *ret_is_ring_trouble tells a refused ring from
+ * a refused event.
  */
-int perf_sources_add(struct perf_sources *sources, const struct perf_event_attr *attr, pid_t pid,
-                     size_t cpu_index, enum perf_format format, int *ret_fd,
+int perf_sources_add(struct perf_sources *sources, struct perf_source_set *set,
+                     const struct perf_source_request *request, int *ret_fd,
                      bool *ret_is_ring_trouble);
 
 /* Keeps a descriptor that has no ring until release. Takes fd, also on failure. */
 int perf_sources_hold(struct perf_sources *sources, int take_fd);
 
-/* Enables every event from `first` on (of those it inherits to as well). */
-int perf_sources_enable(struct perf_sources *sources, size_t first);
-void perf_sources_disable(struct perf_sources *sources);
+/* Every event of the set, and of those that inherited it. */
+int perf_source_set_enable(const struct perf_source_set *set);
+void perf_source_set_disable(const struct perf_source_set *set);
+/* Leaves it empty. */
+void perf_source_set_close(struct perf_source_set *set);
 
+/* Forgets what the identifiers of closed events stood for, when no record of theirs is left. */
+int perf_sources_forget_closed(struct perf_sources *sources);
+
+/* False for an identifier that nobody knows. */
+bool perf_sources_find(const struct perf_sources *sources, uint64_t identifier,
+                       struct perf_source_tag *ret_tag);
 struct perf_formats perf_sources_formats(const struct perf_sources *sources);

@@ -46,6 +46,56 @@ static int anchor(struct capture *capture, int64_t tid)
     return fd < 0 ? fd : perf_sources_hold(&capture->sources, fd);
 }
 
+/* One event of the kind on a thread for each CPU. */
+static int open_on_cpus(struct opening *opening, int64_t tid, struct perf_source_set *set,
+                        struct perf_source_request *request)
+{
+    struct perf_sources *sources = &opening->capture->sources;
+    request->pid = (pid_t)tid;
+    for (size_t i = 0; i < sources->n_cpus; i++) {
+        request->cpu_index = i;
+        int r = perf_sources_add(sources, set, request, NULL, &opening->is_ring_trouble);
+        if (r != 0 && r != -ENODEV) { /* ENODEV: the CPU went offline */
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* Samples, switches, births and images by the same events: the least work at a context switch. */
+static int open_together(struct opening *opening, int64_t tid)
+{
+    const struct perf_attr_config *attrs = &opening->capture->attrs;
+    struct perf_event_attr attr;
+    struct perf_source_request request = {
+        .attr = &attr,
+        .format = perf_attr_samples_format(attrs),
+    };
+    perf_attr_samples(attrs, true, &attr);
+    attr.disabled = 0;
+    return open_on_cpus(opening, tid, &opening->capture->sources.samples, &request);
+}
+
+/* Samples by events of their own, which can be replaced. */
+static int open_apart(struct opening *opening, int64_t tid)
+{
+    struct capture *capture = opening->capture;
+    struct perf_event_attr attr;
+    struct perf_source_request request = {.attr = &attr, .format = PERF_FORMAT_NONE};
+    perf_attr_side_band(&capture->attrs, &attr);
+    attr.disabled = 0;
+    int r = open_on_cpus(opening, tid, &capture->sources.lasting, &request);
+    if (r != 0) {
+        return r;
+    }
+    perf_attr_samples(&capture->attrs, false, &attr);
+    attr.disabled = 0;
+    request.format = perf_attr_samples_format(&capture->attrs);
+    r = open_on_cpus(opening, tid, &capture->sources.samples, &request);
+    return r != 0 ? r
+                  : hash_table_set(&capture->swap.threads, (uint64_t)tid, SAMPLE_SWAP_OWN);
+}
+
 static int open_thread(void *userdata, int64_t tid)
 {
     struct opening *opening = userdata;
@@ -57,21 +107,12 @@ static int open_thread(void *userdata, int64_t tid)
     if (r != 0) {
         return r == -ESRCH && tid != capture->config.pid ? 0 : r;
     }
-    struct perf_event_attr attr;
-    perf_attr_samples(&capture->attrs, true, &attr);
-    attr.disabled = 0;
-    for (size_t i = 0; i < capture->sources.n_cpus; i++) {
-        r = perf_sources_add(&capture->sources, &attr, (pid_t)tid, i, PERF_FORMAT_STACK, NULL,
-                             &opening->is_ring_trouble);
-        if (r == -ESRCH && tid != capture->config.pid) {
-            return 0; /* the thread ended between listing and opening */
-        }
-        if (r == -ENODEV) {
-            continue;
-        }
-        if (r != 0) {
-            return r;
-        }
+    r = capture->is_adaptive ? open_apart(opening, tid) : open_together(opening, tid);
+    if (r == -ESRCH && tid != capture->config.pid) {
+        return 0; /* the thread ended between listing and opening */
+    }
+    if (r != 0) {
+        return r;
     }
     opening->n_new++;
     return hash_table_set(&opening->covered, (uint64_t)tid, 1);
@@ -124,6 +165,96 @@ static int open_all(struct opening *opening)
         }
     }
     return 0;
+}
+
+/* Of the threads that there are now, those that are not in `threads`. */
+struct missed {
+    struct opening opening;
+    struct perf_source_set *set;
+    struct hash_table *threads;
+    uint8_t generation;
+    bool is_enabled;
+    size_t n_new;
+};
+
+static bool is_known(const struct hash_table *threads, int64_t tid)
+{
+    uint32_t state = hash_table_find(threads, (uint64_t)tid);
+    return state == SAMPLE_SWAP_OWN || state == SAMPLE_SWAP_INHERITED;
+}
+
+static int open_missed_thread(void *userdata, int64_t tid)
+{
+    struct missed *missed = userdata;
+    const struct perf_attr_config *attrs = &missed->opening.capture->attrs;
+    if (is_known(missed->threads, tid)) {
+        return 0;
+    }
+    struct perf_event_attr attr;
+    struct perf_source_request request = {
+        .attr = &attr,
+        .format = perf_attr_samples_format(attrs),
+        .generation = missed->generation,
+    };
+    perf_attr_samples(attrs, false, &attr);
+    attr.disabled = !missed->is_enabled;
+    int r = open_on_cpus(&missed->opening, tid, missed->set, &request);
+    if (r == -ESRCH || r == -EACCES || r == -EPERM) {
+        return 0; /* it has ended, or become a program that is none of ours */
+    }
+    if (r != 0) {
+        return r;
+    }
+    missed->n_new++;
+    return hash_table_set(missed->threads, (uint64_t)tid, SAMPLE_SWAP_OWN);
+}
+
+static int open_missed_process(struct missed *missed, int64_t pid)
+{
+    int r = target_state_each_thread(pid, open_missed_thread, missed);
+    return r == -ENOENT || r == -ESRCH ? 0 : r;
+}
+
+static int open_missed(struct missed *missed)
+{
+    const struct capture *capture = missed->opening.capture;
+    for (int pass = 0; pass < PASSES_MAX; pass++) {
+        missed->n_new = 0;
+        int r = open_missed_process(missed, capture->config.pid);
+        for (size_t i = 0; r == 0 && i < capture->swap.n_children; i++) {
+            r = open_missed_process(missed, capture->swap.children[i]);
+        }
+        if (r != 0 || missed->n_new == 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+int task_session_open_samples(struct capture *capture, uint8_t generation,
+                              struct perf_source_set *set)
+{
+    struct missed missed = {
+        .opening = {.capture = capture},
+        .set = set,
+        .threads = &capture->swap.next_threads,
+        .generation = generation,
+    };
+    /* The new events have the nominal period, until newborn threads are to get another. */
+    capture->birth_period.current_ns = capture->birth_period.nominal_ns;
+    return open_missed(&missed);
+}
+
+int task_session_open_missed(struct capture *capture)
+{
+    struct missed missed = {
+        .opening = {.capture = capture},
+        .set = &capture->sources.samples,
+        .threads = &capture->swap.threads,
+        .generation = capture->swap.generation,
+        .is_enabled = true,
+    };
+    return open_missed(&missed);
 }
 
 int task_session_open(struct capture *capture, struct error *reterr_error)
@@ -198,9 +329,9 @@ void task_session_tend(struct capture *capture)
         return;
     }
     /* Only the events that were opened here, not what threads have inherited from them. */
-    struct perf_sources *sources = &capture->sources;
-    size_t n_events = sources->n_fds < TENDED_EVENTS_MAX ? sources->n_fds : TENDED_EVENTS_MAX;
+    const struct perf_source_set *set = &capture->sources.samples;
+    size_t n_events = set->n_items < TENDED_EVENTS_MAX ? set->n_items : TENDED_EVENTS_MAX;
     for (size_t i = 0; i < n_events; i++) {
-        (void)ioctl(sources->fds[i], PERF_EVENT_IOC_PERIOD, &period_ns);
+        (void)ioctl(set->items[i].fd, PERF_EVENT_IOC_PERIOD, &period_ns);
     }
 }

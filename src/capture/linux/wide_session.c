@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "capture/linux/bpf_programs.h"
 #include "capture/linux/kernel_btf.h"
+#include "capture/linux/kernel_walk.h"
 #include "capture/linux/perf_session_internal.h"
+#include "decode/perf_abi.h"
+
+/* Of a stack whose walk could not be finished inside the kernel; the program rounds down to its
+ * own steps. */
+#define WALK_STACK_BYTES 16384u
 
 bool wide_session_is_possible(const struct host *host, const struct capture_config *config)
 {
@@ -14,6 +22,31 @@ bool wide_session_is_possible(const struct host *host, const struct capture_conf
      */
     return host->is_privileged && host->can_load_bpf && !config->follow_children &&
            bpf_programs_check_namespace() == 0;
+}
+
+/* Where the kernel does not take the program, stacks are copied and walked outside. */
+static void load_walk(struct capture *capture, uint32_t n_cpus)
+{
+    const struct kernel_walk_config config = {
+        .pid = capture->config.pid,
+        .n_cpus = n_cpus,
+        .outputs_fd = capture->outputs_fd,
+        .no_kernel = capture->config.no_kernel,
+        .max_stack_bytes =
+            capture->config.stack_bytes ? capture->config.stack_bytes : WALK_STACK_BYTES,
+    };
+    const char *step;
+    const char *wanted = getenv("STAX_KERNEL_WALK");
+    if (capture->config.no_unwind || (wanted && strcmp(wanted, "0") == 0)) {
+        return;
+    }
+    int r = kernel_walk_new(&config, &capture->walk, &step);
+    if (r < 0) {
+        log_info("stacks are walked outside the kernel: %s: %s", step, strerror(-r));
+        return;
+    }
+    capture->attrs.stack_bytes = 0;
+    capture->is_adaptive = false;
 }
 
 static int load_programs(struct capture *capture)
@@ -28,15 +61,16 @@ static int load_programs(struct capture *capture)
         return r;
     }
     capture->sample_filter_fd = r;
-    if (capture->config.no_off_cpu) {
-        return 0;
-    }
     uint32_t highest_cpu = capture->sources.cpus[capture->sources.n_cpus - 1];
     r = bpf_programs_new_outputs((size_t)highest_cpu + 1);
     if (r < 0) {
         return r;
     }
     capture->outputs_fd = r;
+    load_walk(capture, highest_cpu + 1);
+    if (capture->config.no_off_cpu) {
+        return 0;
+    }
     r = bpf_programs_load_sched(&btf, capture->config.pid, capture->outputs_fd);
     if (r < 0) {
         return r;
@@ -45,33 +79,76 @@ static int load_programs(struct capture *capture)
     return 0;
 }
 
+/* What lasts as long as the recording; the first of it owns the CPU's ring. */
 static int open_cpu(struct capture *capture, size_t cpu_index)
 {
     struct perf_sources *sources = &capture->sources;
     struct perf_event_attr attr;
+    struct perf_source_request request = {
+        .attr = &attr,
+        .pid = -1,
+        .cpu_index = cpu_index,
+        .format = PERF_FORMAT_NONE,
+    };
     bool is_ring_trouble;
     int fd;
 
-    perf_attr_samples(&capture->attrs, false, &attr);
-    int r =
-        perf_sources_add(sources, &attr, -1, cpu_index, PERF_FORMAT_STACK, &fd, &is_ring_trouble);
-    if (r != 0) {
-        return r;
-    }
-    if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, capture->sample_filter_fd) < 0) {
-        return -errno;
-    }
     perf_attr_side_band(&capture->attrs, &attr);
-    r = perf_sources_add(sources, &attr, -1, cpu_index, PERF_FORMAT_NONE, NULL, &is_ring_trouble);
-    if (r != 0 || capture->config.no_off_cpu) {
+    int r = perf_sources_add(sources, &sources->lasting, &request, NULL, &is_ring_trouble);
+    if (r != 0 || (capture->config.no_off_cpu && !capture->walk)) {
         return r;
     }
     perf_attr_sched(&capture->attrs, &attr);
-    r = perf_sources_add(sources, &attr, -1, cpu_index, PERF_FORMAT_SCHED, &fd, &is_ring_trouble);
+    request.format = PERF_FORMAT_SCHED;
+    r = perf_sources_add(sources, &sources->lasting, &request, &fd, &is_ring_trouble);
     if (r != 0) {
         return r;
     }
     return bpf_programs_set_output(capture->outputs_fd, sources->cpus[cpu_index], fd);
+}
+
+static int open_cpu_samples(struct capture *capture, uint8_t generation, size_t cpu_index,
+                            struct perf_source_set *set)
+{
+    struct perf_event_attr attr;
+    const struct perf_source_request request = {
+        .attr = &attr,
+        .pid = -1,
+        .cpu_index = cpu_index,
+        .format = perf_attr_samples_format(&capture->attrs),
+        .generation = generation,
+    };
+    bool is_ring_trouble;
+    int fd;
+    int program_fd =
+        capture->walk ? kernel_walk_program(capture->walk) : capture->sample_filter_fd;
+    perf_attr_samples(&capture->attrs, false, &attr);
+    if (capture->walk) {
+        /* The program writes the sample; a chain that nobody reads would be followed for it. */
+        attr.sample_type = PERF_ABI_FORMAT_BASE;
+    }
+    int r = perf_sources_add(&capture->sources, set, &request, &fd, &is_ring_trouble);
+    if (r == 0 && ioctl(fd, PERF_EVENT_IOC_SET_BPF, program_fd) < 0) {
+        r = -errno;
+    }
+    return r;
+}
+
+int wide_session_open_samples(struct capture *capture, uint8_t generation,
+                              struct perf_source_set *set)
+{
+    const struct perf_sources *sources = &capture->sources;
+    for (size_t i = 0; i < sources->n_cpus; i++) {
+        /* No ring: the CPU was offline when the recording began. */
+        if (sources->ring_fds[i] < 0) {
+            continue;
+        }
+        int r = open_cpu_samples(capture, generation, i, set);
+        if (r != 0 && r != -ENODEV) { /* ENODEV: the CPU went offline meanwhile */
+            return r;
+        }
+    }
+    return 0;
 }
 
 int wide_session_open(struct capture *capture)
@@ -86,7 +163,7 @@ int wide_session_open(struct capture *capture)
             return r;
         }
     }
-    return 0;
+    return wide_session_open_samples(capture, 0, &capture->sources.samples);
 }
 
 int wide_session_start(struct capture *capture)
@@ -106,6 +183,7 @@ void wide_session_release(struct capture *capture)
 {
     capture->sched_link_fd = fd_close(capture->sched_link_fd);
     capture->sched_program_fd = fd_close(capture->sched_program_fd);
+    capture->walk = kernel_walk_free(capture->walk);
     capture->outputs_fd = fd_close(capture->outputs_fd);
     capture->sample_filter_fd = fd_close(capture->sample_filter_fd);
 }

@@ -29,6 +29,7 @@ struct flame_result {
     struct run_stamp run;
     struct view_echo view;
     enum view_mode mode;
+    bool inverted; /* what ran innermost on top, its callers below it */
     struct totals totals;
     struct flame_node root; /* named "(all)" */
     const char *hint;

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The walk of a user stack inside the kernel, x86-64: attached to the sampling
+ * event of each CPU, it writes one struct walk_payload per sample of the target
+ * and drops the sample itself.
+ *
+ * The stack is read at the very moment of the sample, so its depth in bytes
+ * does not matter and nothing has to be copied. Rows are those of
+ * unwind/cfi_table. A window of stack bytes serves many frames, and the rows of
+ * addresses that were seen before come from a small table per CPU: without
+ * both a walk costs three times as much.
+ *
+ * One program run walks FRAMES_PER_RUN frames and then calls itself as a tail:
+ * the kernel allows 33 of these, which bounds what has to be verified and the
+ * depth, and needs no newer helper.
+ *
+ * Source: docs/design/0006-unwinding.md. Built by tools/gen-bpf into
+ * walk_program.h.
+ */
+#include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
+
+#include "decode/walk_payload.h"
+#include "capture/linux/bpf/walk_maps.h"
+#include "capture/linux/bpf/walk_object.h"
+
+typedef __u64 u64;
+typedef __u32 u32;
+typedef __s64 s64;
+
+#define SECTION(name) __attribute__((section(name), used))
+#define INLINE static __attribute__((always_inline))
+
+static void *(*lookup)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
+static u64 (*current_pid_tgid)(void) = (void *)BPF_FUNC_get_current_pid_tgid;
+static long (*read_user)(void *to, u32 n_bytes, const void *from) =
+    (void *)BPF_FUNC_probe_read_user;
+static long (*read_kernel)(void *to, u32 n_bytes, const void *from) =
+    (void *)BPF_FUNC_probe_read_kernel;
+static long (*get_stack)(void *ctx, void *to, u32 n_bytes, u64 flags) = (void *)BPF_FUNC_get_stack;
+static long (*output)(void *ctx, void *map, u64 flags, void *data, u64 n_bytes) =
+    (void *)BPF_FUNC_perf_event_output;
+static long (*tail_call)(void *ctx, void *map, u32 index) = (void *)BPF_FUNC_tail_call;
+static u32 (*current_cpu)(void) = (void *)BPF_FUNC_get_smp_processor_id;
+static void *(*current_task)(void) = (void *)BPF_FUNC_get_current_task_btf;
+static void *(*task_registers)(void *task) = (void *)BPF_FUNC_task_pt_regs;
+
+/* Maps are made by bpf_maps.c; here they are only names. */
+struct map_name {
+    int unused;
+};
+extern struct map_name control, ranges, tables, scratch, outputs, runs;
+
+#define FRAMES_PER_RUN 24
+#define MAX_USER_IPS 768 /* of 33 runs: a deeper stack is finished outside */
+#define WINDOW_BYTES 1024
+#define MAX_STACK_BYTES 16384
+#define CACHE_ENTRIES 1024
+#define FRAME_MAX_BYTES (64ull << 20)
+
+/* As unwind/cfi_row.h. */
+enum { ROW_NONE, ROW_END, ROW_SP, ROW_FP, ROW_SP_DEREF, ROW_FP_DEREF, ROW_PLT, ROW_SIGNAL };
+
+struct cached {
+    u64 ip;
+    u64 generation;
+    u64 row;
+    u64 state; /* enum walk_range_state */
+};
+
+struct scratch {
+    struct walk_payload header;
+    u64 ips[1024]; /* kernel, then user ones; behind them the stack bytes */
+    unsigned char stack[MAX_STACK_BYTES];
+    /* Not written out: */
+    u64 generation;
+    u64 window_start;
+    u64 n_ips;
+    u64 is_exact;
+    u64 is_after_syscall;
+    unsigned char window[WINDOW_BYTES];
+    struct cached cache[CACHE_ENTRIES];
+};
+
+_Static_assert(sizeof(struct scratch) == WALK_SCRATCH_BYTES, "the map is made by its size");
+
+struct machine {
+    u64 ip, sp, fp;
+};
+
+/* One word of the stack; 0: it is not there. */
+INLINE int read_word(struct scratch *s, u64 address, u64 *ret_word)
+{
+    u64 offset = address - s->window_start;
+    if (address & 7) {
+        return 0;
+    }
+    if (offset > WINDOW_BYTES - 8) {
+        if (read_user(s->window, WINDOW_BYTES, (void *)address) == 0) {
+            s->window_start = address;
+            offset = 0;
+        } else {
+            return read_user(ret_word, 8, (void *)address) == 0;
+        }
+    }
+    offset &= WINDOW_BYTES - 8;
+    *ret_word = *(u64 *)(s->window + offset);
+    return 1;
+}
+
+INLINE struct walk_range *find_range(struct walk_control *c, u64 ip)
+{
+    u64 bank_and_count = *(volatile u64 *)&c->bank_and_count;
+    u32 first = (bank_and_count >> 32) ? WALK_MAX_RANGES : 0;
+    u32 low = 0, high = (u32)bank_and_count;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < 13; i++) {
+        if (low >= high) {
+            break;
+        }
+        u32 middle = (low + high) / 2, key = first + middle;
+        struct walk_range *range = lookup(&ranges, &key);
+        if (!range) {
+            return 0;
+        }
+        if (ip < range->start_ip) {
+            high = middle;
+        } else if (ip >= range->end_ip) {
+            low = middle + 1;
+        } else {
+            return range;
+        }
+    }
+    return 0;
+}
+
+/* The last row at or before pc; 0 words are rows of ROW_NONE. */
+INLINE u64 find_row(struct walk_range *range, u64 ip)
+{
+    u64 pc = ip - range->base_ip;
+    u32 page = pc >> WALK_PAGE_SHIFT, word, key = range->table;
+    if (pc >> 32 || page >= range->n_pages) {
+        return 0;
+    }
+    void *table = lookup(&tables, &key);
+    if (!table) {
+        return 0;
+    }
+    word = page / 2;
+    u32 *pair = lookup(table, &word);
+    if (!pair) {
+        return 0;
+    }
+    u32 low = page & 1 ? pair[1] : pair[0], high;
+    if (page & 1) {
+        word++;
+        pair = lookup(table, &word);
+        if (!pair) {
+            return 0;
+        }
+        high = pair[0];
+    } else {
+        high = pair[1];
+    }
+    /* The row is among low … high. */
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < 10; i++) {
+        if (low >= high) {
+            break;
+        }
+        u32 middle = (low + high + 1) / 2;
+        word = range->first_row + middle;
+        u32 *row = lookup(table, &word);
+        if (!row) {
+            return 0;
+        }
+        if (row[0] <= (u32)pc) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    word = range->first_row + low;
+    u64 *row = lookup(table, &word);
+    return row ? *row : 0;
+}
+
+/* State in the upper part: enum walk_range_state, or 3: nothing is mapped there. */
+#define STATE_UNMAPPED 3
+
+INLINE u32 code_at(struct walk_control *c, struct scratch *s, u64 ip, u64 *ret_row)
+{
+    struct cached *cached = &s->cache[(ip ^ (ip >> 10)) & (CACHE_ENTRIES - 1)];
+    if (cached->ip == ip && cached->generation == s->generation) {
+        *ret_row = cached->row;
+        return cached->state;
+    }
+    struct walk_range *range = find_range(c, ip);
+    if (!range) {
+        return STATE_UNMAPPED;
+    }
+    u32 state = range->state;
+    *ret_row = state == WALK_RANGE_TABLE ? find_row(range, ip) : 0;
+    cached->ip = ip;
+    cached->generation = s->generation;
+    cached->row = *ret_row;
+    cached->state = state;
+    return state;
+}
+
+INLINE u32 leave_by_frame_pointer(struct scratch *s, struct machine *m)
+{
+    u64 fp, ip;
+    if (m->fp == 0) {
+        return WALK_END_COMPLETE;
+    }
+    if (m->fp < m->sp || (m->fp & 7) || m->fp - m->sp > FRAME_MAX_BYTES) {
+        return WALK_END_NO_TABLE;
+    }
+    if (!read_word(s, m->fp, &fp) || !read_word(s, m->fp + 8, &ip)) {
+        return WALK_END_MEMORY;
+    }
+    if (ip == 0) {
+        return WALK_END_COMPLETE;
+    }
+    m->sp = m->fp + 16;
+    m->fp = fp;
+    m->ip = ip;
+    s->is_exact = 0;
+    return 0;
+}
+
+INLINE u32 leave_signal_frame(struct scratch *s, struct machine *m)
+{
+    u64 ip, sp, fp;
+    /* struct ucontext stands at sp: rbp, rsp and rip of struct sigcontext. */
+    if (!read_word(s, m->sp + 120, &fp) || !read_word(s, m->sp + 160, &sp) ||
+        !read_word(s, m->sp + 168, &ip)) {
+        return WALK_END_MEMORY;
+    }
+    m->ip = ip;
+    m->sp = sp;
+    m->fp = fp;
+    s->is_exact = 1;
+    return 0;
+}
+
+/* One frame outwards; 0, or why not. */
+INLINE u32 step(struct scratch *s, struct machine *m, u64 row)
+{
+    s64 cfa_words = (s64)(row << 16) >> 48, fp_words = (s64)row >> 56;
+    u32 kind = (row >> 48) & 0xff;
+    u64 cfa, ip, fp = m->fp;
+    if (kind == ROW_NONE) {
+        return leave_by_frame_pointer(s, m);
+    }
+    if (kind == ROW_END) {
+        return WALK_END_COMPLETE;
+    }
+    if (kind == ROW_SIGNAL) {
+        return leave_signal_frame(s, m);
+    }
+    if (kind == ROW_SP) {
+        cfa = m->sp + cfa_words * 8;
+    } else if (kind == ROW_FP) {
+        cfa = m->fp + cfa_words * 8;
+    } else if (kind == ROW_PLT) {
+        cfa = m->sp + 8 + ((m->ip & 15) >= (u64)cfa_words ? 8 : 0);
+    } else if (kind == ROW_SP_DEREF || kind == ROW_FP_DEREF) {
+        u64 slot = (kind == ROW_SP_DEREF ? m->sp : m->fp) + cfa_words * 8;
+        if (!read_word(s, slot, &cfa)) {
+            return WALK_END_MEMORY;
+        }
+    } else {
+        return WALK_END_UNSUPPORTED;
+    }
+    if (cfa <= m->sp || cfa - m->sp > FRAME_MAX_BYTES) {
+        return WALK_END_MEMORY;
+    }
+    /* The lower slot first: the window begins where the first miss is. */
+    if (fp_words != 0 && !read_word(s, cfa + fp_words * 8, &fp)) {
+        return WALK_END_MEMORY;
+    }
+    if (!read_word(s, cfa - 8, &ip)) {
+        return WALK_END_MEMORY;
+    }
+    m->ip = ip;
+    m->sp = cfa;
+    m->fp = fp;
+    s->is_exact = 0;
+    return 0;
+}
+
+/*
+ * The kind of the row behind a system call instruction can be that of other
+ * code: a thread inside sigreturn stands behind the last byte of its function.
+ */
+INLINE u32 code_of_innermost(struct walk_control *c, struct scratch *s, u64 ip, u64 *ret_row)
+{
+    u32 state = code_at(c, s, ip, ret_row);
+    if (s->is_after_syscall) {
+        u64 before = 0;
+        u32 state_before = code_at(c, s, ip - 1, &before);
+        u32 kind = (*ret_row >> 48) & 0xff, kind_before = (before >> 48) & 0xff;
+        if (state_before == WALK_RANGE_TABLE && (kind == ROW_NONE || kind_before == ROW_SIGNAL)) {
+            *ret_row = before;
+            return state_before;
+        }
+    }
+    return state;
+}
+
+INLINE u32 walk_one(struct walk_control *c, struct scratch *s, struct machine *m)
+{
+    u64 row = 0;
+    u64 n_ips = s->n_ips;
+    u32 n_kernel_ips = s->header.n_kernel_ips;
+    int is_innermost = n_ips == n_kernel_ips;
+    u32 state = is_innermost ? code_of_innermost(c, s, m->ip, &row)
+                             : code_at(c, s, m->ip - (s->is_exact ? 0 : 1), &row);
+    if (state == WALK_RANGE_PENDING) {
+        return WALK_END_PENDING;
+    }
+    if (state == STATE_UNMAPPED) {
+        return WALK_END_NO_CODE;
+    }
+    if (n_ips - n_kernel_ips >= MAX_USER_IPS) {
+        return WALK_END_LIMIT;
+    }
+    /* Interrupted code is given as a return address is: one byte further. */
+    s->ips[n_ips & 1023] = m->ip + (s->is_exact && !is_innermost ? 1 : 0);
+    u32 end = step(s, m, row);
+    if (end == 0 || end == WALK_END_COMPLETE) {
+        s->n_ips = n_ips + 1;
+    }
+    return end;
+}
+
+INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, struct machine *m, u32 end)
+{
+    u64 n_ips = s->n_ips & 1023, n_stack_bytes = 0;
+    struct walk_payload *h = &s->header;
+    h->end = end;
+    h->n_user_ips = n_ips - h->n_kernel_ips;
+    h->ip = m->ip;
+    h->sp = m->sp;
+    h->fp = m->fp;
+    h->flags = (h->flags & WALK_FLAG_AFTER_SYSCALL) | (s->is_exact ? 0 : WALK_FLAG_IS_CALLER);
+    if (end != WALK_END_COMPLETE) {
+        void *to = (void *)&s->ips[n_ips];
+        /* The largest piece that is there: the stack can end soon. */
+        if (c->max_stack_bytes >= 16384 && read_user(to, 16384, (void *)m->sp) == 0) {
+            n_stack_bytes = 16384;
+        } else if (c->max_stack_bytes >= 4096 && read_user(to, 4096, (void *)m->sp) == 0) {
+            n_stack_bytes = 4096;
+        } else if (c->max_stack_bytes >= 512 && read_user(to, 512, (void *)m->sp) == 0) {
+            n_stack_bytes = 512;
+        }
+    }
+    h->n_stack_bytes = n_stack_bytes;
+    u64 n_bytes = sizeof(*h) + n_ips * 8 + n_stack_bytes;
+    if (n_bytes > sizeof(*h) + 1023 * 8 + 16384) {
+        return 0;
+    }
+    output(ctx, &outputs, BPF_F_CURRENT_CPU, s, n_bytes);
+    return 0;
+}
+
+SECTION("program/walk") int walk(struct bpf_perf_event_data *ctx)
+{
+    u32 zero = 0, cpu = current_cpu();
+    struct scratch *s = lookup(&scratch, &cpu);
+    struct walk_control *c = lookup(&control, &zero);
+    if (!s || !c) {
+        return 0;
+    }
+    struct machine m = {.ip = s->header.ip, .sp = s->header.sp, .fp = s->header.fp};
+    u32 end = 0;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < FRAMES_PER_RUN; i++) {
+        end = walk_one(c, s, &m);
+        if (end != 0) {
+            break;
+        }
+    }
+    if (end == 0) {
+        s->header.ip = m.ip;
+        s->header.sp = m.sp;
+        s->header.fp = m.fp;
+        tail_call(ctx, &runs, 0);
+        end = WALK_END_LIMIT;
+    }
+    return finish(ctx, c, s, &m, end);
+}
+
+SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
+{
+    u32 zero = 0;
+    struct walk_control *c = lookup(&control, &zero);
+    if (!c || (u32)(current_pid_tgid() >> 32) != c->pid) {
+        return 0;
+    }
+    u32 cpu = current_cpu();
+    struct scratch *s = lookup(&scratch, &cpu);
+    if (!s) {
+        return 0;
+    }
+    struct walk_payload *h = &s->header;
+    u64 cs = *(volatile u64 *)((char *)ctx + 136);
+    u64 n_kernel_ips = 0;
+    h->magic = WALK_PAYLOAD_MAGIC;
+    h->period_ns = ctx->sample_period;
+    h->flags = 0;
+    s->is_after_syscall = 0;
+    if ((cs & 3) == 3) {
+        h->ip = ctx->regs.rip;
+        h->sp = ctx->regs.rsp;
+        h->fp = ctx->regs.rbp;
+    } else {
+        u64 user[21]; /* struct pt_regs: rbp 4, orig_rax 15, rip 16, cs 17, rsp 19 */
+        if (read_kernel(user, sizeof(user), task_registers(current_task())) != 0 ||
+            (user[17] & 3) != 3) {
+            return 0;
+        }
+        h->ip = user[16];
+        h->sp = user[19];
+        h->fp = user[4];
+        s->is_after_syscall = user[15] != (u64)-1;
+        h->flags = s->is_after_syscall ? WALK_FLAG_AFTER_SYSCALL : 0;
+        if (!c->no_kernel) {
+            long n_bytes = get_stack(ctx, s->ips, WALK_MAX_KERNEL_IPS * 8, 0);
+            n_kernel_ips = n_bytes > 0 ? (u64)n_bytes / 8 : 0;
+        }
+    }
+    h->n_kernel_ips = n_kernel_ips & 255;
+    s->n_ips = h->n_kernel_ips;
+    s->generation = *(volatile u64 *)&c->generation;
+    s->window_start = 0x8000000000000000ull;
+    s->is_exact = 1;
+    tail_call(ctx, &runs, 0);
+    return 0;
+}

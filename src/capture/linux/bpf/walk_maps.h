@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * walk_maps - the tables that the in-kernel walk reads, as both sides see them
+ *
+ * Shape:   `control`: one struct walk_control. `ranges`: two banks of
+ *          WALK_MAX_RANGES struct walk_range, sorted; control says which bank
+ *          holds. `tables`: array of maps, one per image, of words: the page
+ *          index (two 32-bit row numbers per word), then the rows.
+ * Owner:   walk_tables.c fills them, walk.bpf.c reads them.
+ * Threads: control.bank_and_count changes in one store, after its bank.
+ */
+
+#include <linux/types.h>
+
+#define WALK_MAX_RANGES 4096u
+#define WALK_MAX_TABLES 1024u
+#define WALK_PAGE_SHIFT 8 /* CFI_PAGE_BYTES */
+
+enum walk_range_state { WALK_RANGE_PENDING, WALK_RANGE_TABLE, WALK_RANGE_NO_TABLE };
+
+struct walk_range {
+    __u64 start_ip, end_ip;
+    __u64 base_ip; /* ip of pc 0 of the table */
+    __u32 table;   /* index in `tables` */
+    __u32 state;   /* enum walk_range_state */
+    __u32 n_pages;
+    __u32 first_row; /* word of row 0 */
+};
+
+struct walk_control {
+    __u64 bank_and_count; /* bank << 32 | number of ranges */
+    __u64 generation;     /* of what the rows cache holds */
+    __u32 pid;
+    __u32 no_kernel;
+    __u32 max_stack_bytes; /* appended where a walk cannot finish */
+    __u32 unused;
+};

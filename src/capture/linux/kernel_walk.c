@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+#include "capture/linux/kernel_walk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "capture/linux/bpf/walk_maps.h"
+#include "capture/linux/bpf/walk_program.h"
+#include "capture/linux/bpf_call.h"
+
+#define N_ELEMENTS(array) (sizeof(array) / sizeof(*(array)))
+
+_Static_assert(CFI_PAGE_BYTES == 1u << WALK_PAGE_SHIFT, "both sides count pages alike");
+
+struct kernel_walk {
+    int maps[WALK_MAP_N]; /* WALK_MAP_OUTPUTS is borrowed */
+    int sample_fd, walk_fd;
+    struct walk_control control;
+    uint32_t bank;
+    const struct cfi_table *tables[WALK_MAX_TABLES]; /* sent */
+    uint32_t n_tables;
+    struct walk_range *ranges; /* WALK_MAX_RANGES, being filled */
+};
+
+static int make_map(const char *name, enum bpf_map_type type, uint32_t value_bytes, uint32_t count,
+                    uint32_t flags)
+{
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof(attr));
+    attr.map_type = type;
+    attr.key_size = sizeof(uint32_t);
+    attr.value_size = value_bytes;
+    attr.max_entries = count;
+    attr.map_flags = flags;
+    memcpy(attr.map_name, name, strlen(name) + 1);
+    return bpf_call(BPF_MAP_CREATE, &attr);
+}
+
+static int make_table(uint32_t n_words)
+{
+    return make_map("stax_rows", BPF_MAP_TYPE_ARRAY, 8, n_words, BPF_F_INNER_MAP);
+}
+
+/* A map of maps is made from an example of what it will hold. */
+static int make_map_of_tables(void)
+{
+    _cleanup_(fd_closep) int example = make_table(1);
+    if (example < 0) {
+        return example;
+    }
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof(attr));
+    attr.map_type = BPF_MAP_TYPE_ARRAY_OF_MAPS;
+    attr.key_size = sizeof(uint32_t);
+    attr.value_size = sizeof(uint32_t);
+    attr.max_entries = WALK_MAX_TABLES;
+    attr.inner_map_fd = (uint32_t)example;
+    return bpf_call(BPF_MAP_CREATE, &attr);
+}
+
+static int update(int map_fd, uint32_t key, const void *value)
+{
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof(attr));
+    attr.map_fd = (uint32_t)map_fd;
+    attr.key = (uint64_t)(uintptr_t)&key;
+    attr.value = (uint64_t)(uintptr_t)value;
+    return bpf_call(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+/* Values 0 … count-1 in one call. */
+static int update_many(int map_fd, const void *values, uint32_t first, uint32_t count)
+{
+    if (count == 0) {
+        return 0;
+    }
+    _cleanup_(freep) uint32_t *keys = malloc(count * sizeof(*keys));
+    if (!keys) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = first + i;
+    }
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof(attr));
+    attr.batch.map_fd = (uint32_t)map_fd;
+    attr.batch.keys = (uint64_t)(uintptr_t)keys;
+    attr.batch.values = (uint64_t)(uintptr_t)values;
+    attr.batch.count = count;
+    return bpf_call(BPF_MAP_UPDATE_BATCH, &attr);
+}
+
+static int load_program(const struct kernel_walk *walk, const struct bpf_insn *insns,
+                        size_t n_insns, const struct walk_place *places, size_t n_places)
+{
+    _cleanup_(freep) struct bpf_insn *program = malloc(n_insns * sizeof(*program));
+    if (!program) {
+        return -ENOMEM;
+    }
+    memcpy(program, insns, n_insns * sizeof(*program));
+    for (size_t i = 0; i < n_places; i++) {
+        program[places[i].insn].src_reg = BPF_PSEUDO_MAP_FD;
+        program[places[i].insn].imm = walk->maps[places[i].map];
+    }
+    return bpf_load_program(BPF_PROG_TYPE_PERF_EVENT, program, n_insns);
+}
+
+static int make_maps(struct kernel_walk *walk, uint32_t n_cpus)
+{
+    const struct {
+        enum walk_map map;
+        const char *name;
+        enum bpf_map_type type;
+        uint32_t value_bytes, count;
+    } shapes[] = {
+        {WALK_MAP_CONTROL, "stax_control", BPF_MAP_TYPE_ARRAY, sizeof(struct walk_control), 1},
+        {WALK_MAP_RANGES, "stax_ranges", BPF_MAP_TYPE_ARRAY, sizeof(struct walk_range),
+         2 * WALK_MAX_RANGES},
+        /* One per CPU; the kernel's own per-CPU maps hold no values of this size. */
+        {WALK_MAP_SCRATCH, "stax_scratch", BPF_MAP_TYPE_ARRAY, WALK_SCRATCH_BYTES, n_cpus},
+        {WALK_MAP_RUNS, "stax_runs", BPF_MAP_TYPE_PROG_ARRAY, sizeof(uint32_t), 1},
+    };
+    for (size_t i = 0; i < N_ELEMENTS(shapes); i++) {
+        int fd = make_map(shapes[i].name, shapes[i].type, shapes[i].value_bytes, shapes[i].count, 0);
+        if (fd < 0) {
+            return fd;
+        }
+        walk->maps[shapes[i].map] = fd;
+    }
+    walk->maps[WALK_MAP_TABLES] = make_map_of_tables();
+    return walk->maps[WALK_MAP_TABLES] < 0 ? walk->maps[WALK_MAP_TABLES] : 0;
+}
+
+static int load_programs(struct kernel_walk *walk)
+{
+    walk->walk_fd = load_program(walk, walk_insns, N_ELEMENTS(walk_insns), walk_places,
+                                 N_ELEMENTS(walk_places));
+    if (walk->walk_fd < 0) {
+        return walk->walk_fd;
+    }
+    uint32_t program = (uint32_t)walk->walk_fd;
+    int r = update(walk->maps[WALK_MAP_RUNS], 0, &program);
+    if (r < 0) {
+        return r;
+    }
+    walk->sample_fd = load_program(walk, sample_insns, N_ELEMENTS(sample_insns), sample_places,
+                                   N_ELEMENTS(sample_places));
+    return walk->sample_fd < 0 ? walk->sample_fd : 0;
+}
+
+int kernel_walk_new(const struct kernel_walk_config *config, struct kernel_walk **ret_walk,
+                    const char **ret_step)
+{
+    *ret_step = "memory";
+    _cleanup_(kernel_walk_freep) struct kernel_walk *walk = calloc(1, sizeof(*walk));
+    if (!walk) {
+        return -ENOMEM;
+    }
+    walk->sample_fd = walk->walk_fd = -1;
+    for (size_t i = 0; i < WALK_MAP_N; i++) {
+        walk->maps[i] = -1;
+    }
+    walk->ranges = calloc(WALK_MAX_RANGES, sizeof(*walk->ranges));
+    if (!walk->ranges) {
+        return -ENOMEM;
+    }
+    walk->maps[WALK_MAP_OUTPUTS] = config->outputs_fd;
+    walk->control = (struct walk_control){
+        .generation = 1,
+        .pid = (uint32_t)config->pid,
+        .no_kernel = config->no_kernel,
+        .max_stack_bytes = config->max_stack_bytes,
+    };
+    *ret_step = "maps";
+    int r = make_maps(walk, config->n_cpus);
+    r = r < 0 ? r : update(walk->maps[WALK_MAP_CONTROL], 0, &walk->control);
+    if (r < 0) {
+        return r;
+    }
+    *ret_step = "programs";
+    r = load_programs(walk);
+    if (r < 0) {
+        return r;
+    }
+    *ret_walk = TAKE_PTR(walk);
+    return 0;
+}
+
+struct kernel_walk *kernel_walk_free(struct kernel_walk *walk)
+{
+    if (walk) {
+        walk->maps[WALK_MAP_OUTPUTS] = -1;
+        for (size_t i = 0; i < WALK_MAP_N; i++) {
+            fd_close(walk->maps[i]);
+        }
+        fd_close(walk->sample_fd);
+        fd_close(walk->walk_fd);
+        free(walk->ranges);
+        free(walk);
+    }
+    return NULL;
+}
+
+int kernel_walk_program(const struct kernel_walk *walk)
+{
+    return walk->sample_fd;
+}
+
+/* Words of the page index: two row numbers each. */
+static uint32_t index_words(const struct cfi_table *table)
+{
+    return (table->n_pages + 2) / 2;
+}
+
+/* Copies a table into a map of its own. */
+static int send_table(struct kernel_walk *walk, const struct cfi_table *table, uint32_t at)
+{
+    uint32_t n_index = index_words(table);
+    _cleanup_(fd_closep) int fd = make_table(n_index + table->n_rows);
+    if (fd < 0) {
+        return fd;
+    }
+    _cleanup_(freep) uint64_t *index = calloc(n_index, sizeof(*index));
+    if (!index) {
+        return -ENOMEM;
+    }
+    memcpy(index, table->pages, ((size_t)table->n_pages + 1) * sizeof(*table->pages));
+    int r = update_many(fd, index, 0, n_index);
+    r = r < 0 ? r : update_many(fd, table->rows, n_index, table->n_rows);
+    uint32_t value = (uint32_t)fd;
+    return r < 0 ? r : update(walk->maps[WALK_MAP_TABLES], at, &value);
+}
+
+/* The slot of a table in the map of maps; false where it cannot be there. */
+static bool slot_of(struct kernel_walk *walk, const struct cfi_table *table, uint32_t *ret_slot)
+{
+    for (uint32_t i = 0; i < walk->n_tables; i++) {
+        if (walk->tables[i] == table) {
+            *ret_slot = i;
+            return true;
+        }
+    }
+    if (walk->n_tables == WALK_MAX_TABLES || table->machine != CFI_MACHINE_X86_64) {
+        return false;
+    }
+    int r = send_table(walk, table, walk->n_tables);
+    if (r < 0) {
+        log_debug("a table of %u rows stays outside the kernel: %s", table->n_rows, strerror(-r));
+        return false;
+    }
+    *ret_slot = walk->n_tables;
+    walk->tables[walk->n_tables++] = table;
+    return true;
+}
+
+static void fill_range(struct kernel_walk *walk, const struct code_range *code,
+                       struct walk_range *range)
+{
+    *range = (struct walk_range){.start_ip = code->start_ip, .end_ip = code->end_ip};
+    range->state = code->state == CODE_WITHOUT_TABLE ? WALK_RANGE_NO_TABLE : WALK_RANGE_PENDING;
+    if (code->state == CODE_READY && slot_of(walk, code->table, &range->table)) {
+        range->state = WALK_RANGE_TABLE;
+        range->base_ip = code->bias + code->table->base_addr;
+        range->n_pages = code->table->n_pages;
+        range->first_row = index_words(code->table);
+    }
+}
+
+void kernel_walk_set_code(struct kernel_walk *walk, const struct code_map *map)
+{
+    uint32_t n_ranges = 0;
+    if (map->pid != (int64_t)walk->control.pid) {
+        return;
+    }
+    for (size_t i = 0; i < map->n_ranges && n_ranges < WALK_MAX_RANGES; i++) {
+        fill_range(walk, &map->ranges[i], &walk->ranges[n_ranges++]);
+    }
+    uint32_t bank = !walk->bank;
+    int r = update_many(walk->maps[WALK_MAP_RANGES], walk->ranges, bank * WALK_MAX_RANGES, n_ranges);
+    if (r < 0) {
+        log_debug("mappings stay outside the kernel: %s", strerror(-r));
+        return;
+    }
+    walk->bank = bank;
+    walk->control.bank_and_count = (uint64_t)bank << 32 | n_ranges;
+    walk->control.generation++;
+    (void)update(walk->maps[WALK_MAP_CONTROL], 0, &walk->control);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "capture/linux/sample_swap.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "capture/linux/perf_session_internal.h"
+#include "decode/perf_abi.h"
+
+/* A thread that inherits before an event is opened can be told of this much later. */
+#define BIRTH_TAKES_NS (10 * NS_PER_MS)
+#define RECHECK_AFTER_NS (60 * NS_PER_MS)
+#define FAILURES_MAX 3u
+
+int sample_swap_init(struct sample_swap *swap)
+{
+    *swap = (struct sample_swap){0};
+    hash_table_init(&swap->threads);
+    hash_table_init(&swap->next_threads);
+    swap->children = calloc(SAMPLE_SWAP_PROCESSES, sizeof(*swap->children));
+    return swap->children ? 0 : -ENOMEM;
+}
+
+void sample_swap_release(struct sample_swap *swap)
+{
+    perf_source_set_close(&swap->retired);
+    hash_table_release(&swap->threads);
+    hash_table_release(&swap->next_threads);
+    free(swap->children);
+    *swap = (struct sample_swap){0};
+}
+
+void sample_swap_begin(struct sample_swap *swap, uint64_t now_ns)
+{
+    swap->births_inherit_ns = now_ns + BIRTH_TAKES_NS;
+    swap->recheck_at_ns = now_ns + RECHECK_AFTER_NS;
+}
+
+static void forget_dead_children(struct sample_swap *swap)
+{
+    size_t n_kept = 0;
+    for (size_t i = 0; i < swap->n_children; i++) {
+        if (kill((pid_t)swap->children[i], 0) == 0 || errno != ESRCH) {
+            swap->children[n_kept++] = swap->children[i];
+        }
+    }
+    swap->n_children = n_kept;
+}
+
+/* Past the bound the count says so: the recording is no longer adaptive then. */
+static void note_child(struct sample_swap *swap, int64_t pid)
+{
+    if (swap->n_children == SAMPLE_SWAP_PROCESSES) {
+        forget_dead_children(swap);
+    }
+    if (swap->n_children < SAMPLE_SWAP_PROCESSES) {
+        swap->children[swap->n_children++] = pid;
+    } else {
+        swap->n_failures = FAILURES_MAX;
+    }
+}
+
+void sample_swap_note(struct sample_swap *swap, const struct perf_record *record,
+                      bool follows_children)
+{
+    uint64_t tid = (uint64_t)(uint32_t)record->task.tid;
+    if (record->type == PERF_ABI_RECORD_FORK) {
+        bool is_process = record->task.pid != record->task.parent_pid;
+        if (is_process && follows_children) {
+            note_child(swap, record->task.pid);
+        }
+        if (swap->recheck_at_ns != 0 && record->time_ns >= swap->births_inherit_ns) {
+            (void)hash_table_set(&swap->threads, tid, SAMPLE_SWAP_INHERITED);
+        }
+    } else if (record->type == PERF_ABI_RECORD_EXIT &&
+               hash_table_find(&swap->threads, tid) != HASH_TABLE_NONE) {
+        /* Its number can be another thread's later. */
+        (void)hash_table_set(&swap->threads, tid, SAMPLE_SWAP_GONE);
+    }
+}
+
+bool sample_swap_is_surplus(const struct sample_swap *swap, const struct perf_source_tag *tag,
+                            const struct perf_record *record)
+{
+    if (tag->generation != swap->generation) {
+        return record->time_ns >= swap->since_ns;
+    }
+    if (record->time_ns < swap->since_ns) {
+        return true;
+    }
+    bool is_inherited = tag->tid != 0 && record->tid > 0 && record->tid != tag->tid;
+    return is_inherited &&
+           hash_table_find(&swap->threads, (uint64_t)record->tid) == SAMPLE_SWAP_OWN;
+}
+
+static void give_up_if_hopeless(struct capture *capture)
+{
+    if (capture->swap.n_failures >= FAILURES_MAX) {
+        capture->is_adaptive = false;
+        log_info("stack copies stay at %u bytes", (unsigned)capture->attrs.stack_bytes);
+    }
+}
+
+/* Opens the next generation beside the present one. */
+static int open_next(struct capture *capture, struct perf_source_set *set)
+{
+    struct sample_swap *swap = &capture->swap;
+    uint8_t generation = (swap->generation + 1) % PERF_SOURCES_GENERATIONS;
+    if (capture->is_wide) {
+        return wide_session_open_samples(capture, generation, set);
+    }
+    forget_dead_children(swap);
+    hash_table_clear(&swap->next_threads);
+    return task_session_open_samples(capture, generation, set);
+}
+
+static int swap_samples(struct capture *capture)
+{
+    struct sample_swap *swap = &capture->swap;
+    struct perf_sources *sources = &capture->sources;
+    struct perf_source_set fresh = {0};
+    int r = open_next(capture, &fresh);
+    if (r == 0) {
+        r = perf_source_set_enable(&fresh);
+    }
+    if (r != 0) {
+        perf_source_set_close(&fresh);
+        (void)perf_sources_forget_closed(sources);
+        return r;
+    }
+    swap->since_ns = clock_now_ns();
+    swap->generation = (swap->generation + 1) % PERF_SOURCES_GENERATIONS;
+    perf_source_set_disable(&sources->samples);
+    swap->retired = sources->samples;
+    swap->has_retired = true;
+    sources->samples = fresh;
+    const struct hash_table threads = swap->threads;
+    swap->threads = swap->next_threads;
+    swap->next_threads = threads;
+    sample_swap_begin(swap, clock_now_ns());
+    return 0;
+}
+
+static void resize(struct capture *capture)
+{
+    uint32_t old_bytes = capture->attrs.stack_bytes;
+    capture->attrs.stack_bytes = capture->stack_size.now_bytes;
+    int r = swap_samples(capture);
+    if (r != 0) {
+        log_debug("no sampling events with %u bytes of stack: %s",
+                  (unsigned)capture->attrs.stack_bytes, strerror(-r));
+        capture->attrs.stack_bytes = capture->stack_size.now_bytes = old_bytes;
+        capture->swap.n_failures++;
+        give_up_if_hopeless(capture);
+        return;
+    }
+    log_debug("samples carry %u bytes of stack now", (unsigned)capture->attrs.stack_bytes);
+    capture->counters.stack_bytes_now = capture->attrs.stack_bytes;
+    capture->counters.n_events_open =
+        capture->sources.lasting.n_items + capture->sources.samples.n_items;
+}
+
+/* When the kernel drops samples because they are too large for its buffer, they become smaller. */
+static void tell_if_less(struct capture *capture)
+{
+    const struct stack_size *size = &capture->stack_size;
+    if (size->lost_at_ns == 0 || size->most_bytes >= size->allowed_bytes) {
+        return;
+    }
+    perf_session_note(capture, "the kernel's buffer overflowed, so less stack is copied with each "
+                               "sample; larger buffers: "
+                               "`sudo sysctl kernel.perf_event_mlock_kb=8192`, or record as root");
+}
+
+void sample_swap_tend(struct capture *capture)
+{
+    struct sample_swap *swap = &capture->swap;
+    if (!capture->is_adaptive) {
+        return;
+    }
+    uint64_t now_ns = clock_now_ns();
+    if (swap->has_retired) {
+        /* They were disabled before this round, so none of their records is left. */
+        swap->has_retired = false;
+        perf_source_set_close(&swap->retired);
+        if (perf_sources_forget_closed(&capture->sources) != 0) {
+            swap->n_failures = FAILURES_MAX;
+        }
+    } else if (!capture->is_wide && swap->recheck_at_ns != 0 && now_ns >= swap->recheck_at_ns) {
+        swap->recheck_at_ns = 0;
+        int r = task_session_open_missed(capture);
+        if (r != 0) {
+            log_debug("looking for threads once more: %s", strerror(-r));
+        }
+    } else if (stack_size_follow(&capture->stack_size, capture->wish_bytes,
+                                 capture->counters.lost, now_ns)) {
+        tell_if_less(capture);
+        resize(capture);
+    }
+    give_up_if_hopeless(capture);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "capture/linux/stack_size.h"
+
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "model/limits.h"
+
+/* With this many milliseconds of samples in the ring the drain thread is in time; measured with
+ * both CPUs of a small machine busy (docs/design/0002-opening-events.md). */
+#define RING_HOLDS_MS 14u
+
+/* Below this a copy is so small that no ring is lost because of it. */
+#define LEAST_MOST_BYTES 1024u
+
+/*
+ * 0: samples without a copy. Small ones: the caller of a leaf function in code
+ * that keeps frame pointers otherwise.
+ */
+static const uint32_t steps[] = {0,    64,   128,  256,   512,   1024,
+                                 2048, 4096, 8192, 16384, 32768, LIMIT_STACK_COPY_BYTES};
+#define N_STEPS (sizeof(steps) / sizeof(*steps))
+
+/* The largest step that is no larger. */
+static uint32_t step_below(uint64_t bytes)
+{
+    size_t i = N_STEPS - 1;
+    while (i > 0 && steps[i] > bytes) {
+        i--;
+    }
+    return steps[i];
+}
+
+/* The smallest step that is no smaller, within the most. */
+static uint32_t step_for(const struct stack_size *size, uint32_t wish_bytes)
+{
+    size_t i = 0;
+    while (i < N_STEPS - 1 && steps[i] < wish_bytes) {
+        i++;
+    }
+    return steps[i] < size->most_bytes ? steps[i] : size->most_bytes;
+}
+
+uint32_t stack_size_most(uint64_t ring_bytes, uint32_t frequency_hz)
+{
+    uint64_t per_sample_bytes =
+        ring_bytes * 1000 / RING_HOLDS_MS / (frequency_hz ? frequency_hz : 1);
+    uint32_t most_bytes = step_below(per_sample_bytes);
+    return most_bytes > LEAST_MOST_BYTES ? most_bytes : LEAST_MOST_BYTES;
+}
+
+uint32_t stack_size_fixed(uint32_t wanted_bytes)
+{
+    if (wanted_bytes >= LIMIT_STACK_COPY_BYTES) {
+        return LIMIT_STACK_COPY_BYTES;
+    }
+    return (wanted_bytes + 7) & ~7u;
+}
+
+void stack_size_init(struct stack_size *size, uint32_t most_bytes, uint64_t now_ns)
+{
+    *size = (struct stack_size){
+        .now_bytes = STACK_SIZE_FIRST_BYTES < most_bytes ? STACK_SIZE_FIRST_BYTES : most_bytes,
+        .most_bytes = most_bytes,
+        .allowed_bytes = most_bytes,
+        .changed_at_ns = now_ns,
+    };
+}
+
+static bool change(struct stack_size *size, uint32_t to_bytes, uint64_t now_ns)
+{
+    size->now_bytes = to_bytes;
+    size->changed_at_ns = now_ns;
+    size->lower_since_ns = 0;
+    return true;
+}
+
+bool stack_size_follow(struct stack_size *size, uint32_t wish_bytes, uint64_t n_lost,
+                       uint64_t now_ns)
+{
+    bool has_lost = n_lost > size->n_lost;
+    size->n_lost = n_lost;
+    if (has_lost) {
+        size->lost_at_ns = now_ns;
+        if (size->now_bytes > LEAST_MOST_BYTES) {
+            size->most_bytes = step_below(size->now_bytes - 1);
+            return change(size, size->most_bytes, now_ns);
+        }
+    } else if (now_ns - size->lost_at_ns >= STACK_SIZE_FORGIVES_NS) {
+        size->most_bytes = size->allowed_bytes;
+    }
+    if (wish_bytes == STACK_SIZE_NO_WISH) {
+        return false;
+    }
+    uint32_t wanted_bytes = step_for(size, wish_bytes);
+    if (wanted_bytes >= size->now_bytes) {
+        size->lower_since_ns = 0;
+        bool is_due = now_ns - size->changed_at_ns >= STACK_SIZE_UP_NS;
+        return wanted_bytes > size->now_bytes && is_due && change(size, wanted_bytes, now_ns);
+    }
+    if (size->lower_since_ns == 0) {
+        size->lower_since_ns = now_ns;
+    }
+    bool is_due = now_ns - size->lower_since_ns >= STACK_SIZE_DOWN_NS;
+    return is_due && change(size, wanted_bytes, now_ns);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * walk_payload - what the program that walks stacks inside the kernel writes
+ *
+ * Shape:   the header, n_kernel_ips + n_user_ips words of ips (innermost
+ *          first, kernel ones before user ones), then n_stack_bytes of the
+ *          user stack from sp on, where the walk could not finish by itself.
+ * Owner, Threads: values. Included by the program itself: no other header of
+ *          ours may be included here.
+ * Source:  docs/design/0006-unwinding.md
+ * Tests:   perf_record_test.c, tests/fuzz/fuzz_perf_record.c
+ */
+
+#include <linux/types.h>
+
+/* Stands where a struct sched_payload has its flags. */
+#define WALK_PAYLOAD_MAGIC 0x57a1c001u
+
+/* Why the walk ended; the numbers of enum event_stack_end are told from these by the decoder. */
+enum walk_end {
+    WALK_END_COMPLETE = 1,
+    WALK_END_LIMIT = 2,       /* frames per sample */
+    WALK_END_NO_CODE = 3,     /* nothing mapped there */
+    WALK_END_NO_TABLE = 4,    /* code whose frame pointers lead nowhere */
+    WALK_END_UNSUPPORTED = 5, /* a row that cannot be followed */
+    WALK_END_MEMORY = 6,      /* stack memory that is not there */
+    WALK_END_PENDING = 7,     /* the table is not here yet */
+};
+
+/* The innermost user frame has been walked; ip is a return address. */
+#define WALK_FLAG_IS_CALLER 1u
+/* ip stands behind the instruction that entered the kernel. */
+#define WALK_FLAG_AFTER_SYSCALL 2u
+
+struct walk_payload {
+    __u32 magic;
+    __u8 end;   /* enum walk_end */
+    __u8 flags; /* WALK_FLAG_* */
+    __u16 n_kernel_ips;
+    __u32 n_user_ips;
+    __u32 n_stack_bytes;
+    __u64 period_ns;
+    __u64 ip, sp, fp; /* where the walk has to go on; not among the ips yet */
+};

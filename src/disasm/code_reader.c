@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include "disasm/code_reader.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "disasm/code_bounds.h"
+#include "disasm/kernel_memory.h"
+#include "images/elf_file.h"
+#include "images/image_file.h"
+
+struct code_reader {
+    const struct code_access *access;
+    const struct image *image;
+    struct image_file *file; /* NULL: no file stands behind it */
+    struct elf_file *elf;
+    enum disasm_machine machine;
+    const char *origin;
+    int64_t modified_s;
+};
+
+static int open_elf(struct code_reader *reader, struct error *reterr_error)
+{
+    int r = image_file_open(reader->image, &reader->file, reterr_error);
+    if (r < 0) {
+        return r;
+    }
+    size_t n_bytes;
+    const void *memory = image_file_memory(reader->file, &n_bytes);
+    int fd = image_file_descriptor(reader->file);
+    r = memory ? elf_file_open_memory(memory, n_bytes, &reader->elf, reterr_error)
+               : elf_file_open_descriptor(fd, &reader->elf, reterr_error);
+    if (r < 0) {
+        return r;
+    }
+    if (!disasm_machine_of_elf(elf_file_machine(reader->elf), &reader->machine)) {
+        error_set(reterr_error, "not_supported", "%s holds code of a machine that is not known",
+                  reader->image->name);
+        return -ENOTSUP;
+    }
+    struct stat status;
+    if (!memory && fstat(fd, &status) == 0) {
+        reader->modified_s = status.st_mtim.tv_sec;
+    }
+    return 0;
+}
+
+int code_reader_open(const struct code_access *access, const struct image *image,
+                     struct code_reader **ret_reader, struct error *reterr_error)
+{
+    _cleanup_(code_reader_freep) struct code_reader *reader = calloc(1, sizeof(*reader));
+    if (!reader) {
+        error_set_errno(reterr_error, -ENOMEM, "reading code");
+        return -ENOMEM;
+    }
+    reader->access = access;
+    reader->image = image;
+    reader->machine = disasm_own_machine();
+    reader->origin = "none";
+    if (image->kind == IMAGE_KIND_FILE || image->kind == IMAGE_KIND_VDSO) {
+        int r = open_elf(reader, reterr_error);
+        if (r < 0) {
+            return r;
+        }
+    }
+    *ret_reader = TAKE_PTR(reader);
+    return 0;
+}
+
+struct code_reader *code_reader_free(struct code_reader *reader)
+{
+    if (reader) {
+        elf_file_free(reader->elf);
+        image_file_free(reader->file);
+        free(reader);
+    }
+    return NULL;
+}
+
+enum disasm_machine code_reader_machine(const struct code_reader *reader)
+{
+    return reader->machine;
+}
+
+const char *code_reader_origin(const struct code_reader *reader)
+{
+    return reader->origin;
+}
+
+int64_t code_reader_modified_s(const struct code_reader *reader)
+{
+    return reader->modified_s;
+}
+
+static ssize_t read_file(struct code_reader *reader, uint64_t address, void *buffer, size_t n_bytes)
+{
+    const struct elf_layout *layout = elf_file_layout(reader->elf);
+    for (size_t i = 0; i < layout->n_segments; i++) {
+        const struct elf_segment *segment = &layout->segments[i];
+        if (address < segment->image_addr || address - segment->image_addr >= segment->n_bytes) {
+            continue;
+        }
+        uint64_t within = address - segment->image_addr;
+        uint64_t n_there = segment->n_bytes - within;
+        n_bytes = n_bytes < n_there ? n_bytes : n_there;
+        uint64_t offset = segment->file_offset + within;
+        size_t memory_bytes;
+        const uint8_t *memory = image_file_memory(reader->file, &memory_bytes);
+        if (memory) {
+            size_t n_left = offset < memory_bytes ? memory_bytes - offset : 0;
+            n_bytes = n_bytes < n_left ? n_bytes : n_left;
+            memcpy(buffer, memory + (n_left > 0 ? offset : 0), n_bytes);
+            return (ssize_t)n_bytes;
+        }
+        ssize_t r = pread(image_file_descriptor(reader->file), buffer, n_bytes, (off_t)offset);
+        return r < 0 ? -errno : r;
+    }
+    return 0;
+}
+
+static ssize_t read_target(const struct image *image, uint64_t address, void *buffer,
+                           size_t n_bytes)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%" PRId64 "/mem", image->pid);
+    _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    ssize_t r = pread(fd, buffer, n_bytes, (off_t)address);
+    return r < 0 ? -errno : r;
+}
+
+static ssize_t read_anonymous(struct code_reader *reader, uint64_t address, void *buffer,
+                              size_t n_bytes, struct error *reterr_error)
+{
+    const struct code_access *access = reader->access;
+    ssize_t r = 0;
+    if (access->read_recorded) {
+        r = access->read_recorded(access->userdata, reader->image, address, buffer, n_bytes);
+        reader->origin = "record";
+    }
+    if (r <= 0 && access->is_target_alive) {
+        r = read_target(reader->image, address, buffer, n_bytes);
+        reader->origin = "target memory";
+    }
+    if (r <= 0) {
+        reader->origin = "none";
+        error_set(reterr_error, "no_code",
+                  access->is_target_alive
+                      ? "the code at 0x%" PRIx64 " is gone from the program's memory"
+                      : "the program that made the code at 0x%" PRIx64 " has ended",
+                  address);
+        error_hint(reterr_error, "annotate it while the program runs");
+        return r < 0 ? r : -ENODATA;
+    }
+    return r;
+}
+
+ssize_t code_reader_read(struct code_reader *reader, uint64_t address, void *buffer, size_t n_bytes,
+                         struct error *reterr_error)
+{
+    ssize_t r;
+    switch (reader->image->kind) {
+    case IMAGE_KIND_KERNEL:
+        reader->origin = "kernel memory";
+        r = kernel_memory_read(KERNEL_MEMORY_PATH, address, buffer, n_bytes, reterr_error);
+        break;
+    case IMAGE_KIND_FILE:
+    case IMAGE_KIND_VDSO:
+        reader->origin = reader->image->kind == IMAGE_KIND_FILE ? "file" : "target memory";
+        r = read_file(reader, address, buffer, n_bytes);
+        if (r <= 0) {
+            error_set(reterr_error, "no_code", "%s holds no code at 0x%" PRIx64,
+                      reader->image->name, address);
+            r = r < 0 ? r : -ENODATA;
+        }
+        break;
+    default:
+        return read_anonymous(reader, address, buffer, n_bytes, reterr_error);
+    }
+    reader->origin = r > 0 ? reader->origin : "none";
+    return r;
+}
+
+bool code_reader_offset(const struct code_reader *reader, uint64_t address, uint64_t *ret_offset)
+{
+    if (!reader->elf) {
+        *ret_offset = address;
+        return true;
+    }
+    const struct elf_layout *layout = elf_file_layout(reader->elf);
+    for (size_t i = 0; i < layout->n_segments; i++) {
+        const struct elf_segment *segment = &layout->segments[i];
+        if (address >= segment->image_addr && address - segment->image_addr < segment->n_bytes) {
+            *ret_offset = segment->file_offset + (address - segment->image_addr);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_section(struct elf_file *elf, uint64_t address, struct elf_section *ret_section)
+{
+    size_t n_sections = elf_file_n_sections(elf);
+    for (size_t i = 1; i < n_sections; i++) {
+        if (elf_file_section(elf, i, ret_section) && (ret_section->flags & SHF_EXECINSTR) &&
+            address >= ret_section->image_addr &&
+            address - ret_section->image_addr < ret_section->n_bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool code_reader_bounds(struct code_reader *reader, uint64_t address, uint64_t *ret_start,
+                        uint64_t *ret_end)
+{
+    struct elf_section section, header;
+    struct bytes bytes;
+    if (!reader->elf || !find_section(reader->elf, address, &section) ||
+        !elf_file_section_named(reader->elf, ".eh_frame_hdr", &header) ||
+        !elf_file_section_bytes(reader->elf, header.index, &bytes) ||
+        !code_bounds_find(bytes, header.image_addr, address, ret_start, ret_end)) {
+        return false;
+    }
+    uint64_t end = section.image_addr + section.n_bytes;
+    *ret_start = *ret_start > section.image_addr ? *ret_start : section.image_addr;
+    *ret_end = *ret_end < end ? *ret_end : end;
+    return *ret_start < *ret_end;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * code_reader - the bytes of an image's code, wherever they can be had
+ *
+ * A file's code comes from the file, found as its symbols are; the vdso's and
+ * anonymous code from the target's memory while it lives; the kernel's from
+ * the kernel; code that was made at run time from whoever kept a record of it.
+ *
+ * Shape:   addresses are those of struct symbol: link-time addresses in files
+ *          and the vdso, run-time addresses elsewhere.
+ * Owner:   code_reader_open()/code_reader_free(). The image is borrowed.
+ * Threads: one at a time.
+ * Tests:   code_reader_test.c
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "disasm/disasm.h"
+#include "images/image_table.h"
+
+/* What may be asked besides files; all of it may be absent. */
+struct code_access {
+    bool is_target_alive; /* the memory of image->pid is still that of the target */
+    void *userdata;
+    /*
+     * Code made at run time, by (image, image_place.offset), as it was when it
+     * ran. How many bytes could be copied, from the beginning; 0 where no
+     * record holds the place.
+     */
+    ssize_t (*read_recorded)(void *userdata, const struct image *image, uint64_t offset,
+                             void *buffer, size_t n_bytes);
+};
+
+struct code_reader;
+
+/* 0, or a negative errno with the reason. `access` and `image` are borrowed. */
+int code_reader_open(const struct code_access *access, const struct image *image,
+                     struct code_reader **ret_reader, struct error *reterr_error);
+struct code_reader *code_reader_free(struct code_reader *reader);
+DEFINE_FREEP(code_reader);
+
+enum disasm_machine code_reader_machine(const struct code_reader *reader);
+
+/* "file", "target memory", "kernel memory", "record": of what was read last. */
+const char *code_reader_origin(const struct code_reader *reader);
+
+/* When the file was last written, in seconds since 1970; 0 where there is none. */
+int64_t code_reader_modified_s(const struct code_reader *reader);
+
+/* How many bytes could be read, from the beginning (at least 1), or a negative errno with the
+ * reason. */
+ssize_t code_reader_read(struct code_reader *reader, uint64_t address, void *buffer, size_t n_bytes,
+                         struct error *reterr_error);
+
+/* Where in the image the address stands (image_place.offset); false where the file loads nothing
+ * there. */
+bool code_reader_offset(const struct code_reader *reader, uint64_t address, uint64_t *ret_offset);
+
+/*
+ * What surrounds an address in which no symbol is known: the function as the
+ * unwind information has it, cut at the ends of its section. false: unknown.
+ */
+bool code_reader_bounds(struct code_reader *reader, uint64_t address, uint64_t *ret_start,
+                        uint64_t *ret_end);

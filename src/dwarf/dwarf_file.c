@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+#include "dwarf/dwarf_file.h"
+
+#include <errno.h>
+
+#include "base/fd.h"
+#include "dwarf/dwarf_abi.h"
+#include "dwarf/dwarf_ranges.h"
+#include "dwarf/dwarf_split.h"
+
+/* Units in which a code range is looked for span by span; more overlap than this is no program. */
+#define MAX_OVERLAPS 64
+
+static int add_unit(struct dwarf_unit_list *list, const struct dwarf_unit *unit)
+{
+    if (list->n_units == list->capacity) {
+        if (list->n_units >= DWARF_UNITS_MAX) {
+            return -E2BIG;
+        }
+        size_t capacity = list->capacity ? list->capacity * 2 : 64;
+        struct dwarf_unit *grown = reallocarray(list->units, capacity, sizeof(*grown));
+        if (!grown) {
+            return -ENOMEM;
+        }
+        list->units = grown;
+        list->capacity = capacity;
+    }
+    list->units[list->n_units++] = *unit;
+    return 0;
+}
+
+const struct dwarf_unit *dwarf_unit_list_find(const struct dwarf_unit_list *list,
+                                              uint64_t info_offset)
+{
+    size_t low = 0;
+    size_t high = list->n_units;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (list->units[middle].offset <= info_offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low > 0 && info_offset < list->units[low - 1].end_offset ? &list->units[low - 1] : NULL;
+}
+
+/* Spans ------------------------------------------------------------------------------------------
+ */
+
+struct spans {
+    size_t n_spans, capacity;
+    struct dwarf_unit_span *spans;
+};
+
+static int add_spans(struct spans *spans, const struct dwarf_ranges *ranges, uint32_t unit)
+{
+    if (spans->n_spans + ranges->n_ranges > DWARF_RANGES_MAX) {
+        return -E2BIG;
+    }
+    if (spans->n_spans + ranges->n_ranges > spans->capacity) {
+        size_t capacity = (spans->n_spans + ranges->n_ranges) * 2;
+        struct dwarf_unit_span *grown = reallocarray(spans->spans, capacity, sizeof(*grown));
+        if (!grown) {
+            return -ENOMEM;
+        }
+        spans->spans = grown;
+        spans->capacity = capacity;
+    }
+    for (size_t i = 0; i < ranges->n_ranges; i++) {
+        spans->spans[spans->n_spans++] = (struct dwarf_unit_span){
+            .start_addr = ranges->ranges[i].start_addr,
+            .end_addr = ranges->ranges[i].end_addr,
+            .unit = unit,
+        };
+    }
+    return 0;
+}
+
+/* Do entries of this unit have addresses that its first entry keeps quiet about? */
+static bool has_functions_with_code(const struct dwarf_abbrevs *abbrevs)
+{
+    for (size_t i = 0; i < abbrevs->n_abbrevs; i++) {
+        const struct dwarf_abbrev *abbrev = &abbrevs->abbrevs[i];
+        for (uint32_t k = 0; abbrev->tag == DW_TAG_subprogram && k < abbrev->n_attributes; k++) {
+            uint16_t name = abbrevs->attributes[abbrev->first_attribute + k].name;
+            if (name == DW_AT_low_pc || name == DW_AT_ranges) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Strict DWARF 2 has no ranges for a unit whose code is not in one piece. */
+static int add_ranges_of_functions(const struct dwarf_file *file, const struct dwarf_unit *unit,
+                                   struct dwarf_ranges *ranges)
+{
+    _cleanup_(dwarf_reader_releasep) struct dwarf_reader reader = {0};
+    struct bytes bytes;
+    int r = dwarf_reader_open(file->sources.sections, unit, &reader, &bytes);
+    if (r < 0 || !has_functions_with_code(&reader.abbrevs)) {
+        return r == -ENOMEM ? r : 0;
+    }
+    for (uint64_t i = 0; bytes_left(&bytes) > 0 && !bytes_has_failed(&bytes); i++) {
+        if (i % 65536 == 0 && dwarf_sections_is_cancelled(file->sources.sections)) {
+            return -ECANCELED;
+        }
+        const struct dwarf_abbrev *abbrev = dwarf_die_begin(&bytes, &reader.source);
+        if (!abbrev) {
+            continue;
+        }
+        if (abbrev->tag != DW_TAG_subprogram) {
+            dwarf_die_skip(&bytes, &reader.source, abbrev);
+            continue;
+        }
+        struct dwarf_die die;
+        dwarf_die_attributes(&bytes, &reader.source, abbrev, &die);
+        r = bytes_has_failed(&bytes) ? 0 : dwarf_ranges_add(ranges, &file->sources, unit, &die);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int add_unit_spans(const struct dwarf_file *file, struct dwarf_unit *unit,
+                          const struct dwarf_die *root, struct dwarf_ranges *ranges,
+                          struct spans *spans)
+{
+    if (unit->tag != DW_TAG_compile_unit && unit->tag != DW_TAG_skeleton_unit) {
+        return 0;
+    }
+    uint64_t low_pc;
+    if (dwarf_unit_address(&file->sources, unit, root->low_pc, &low_pc)) {
+        unit->low_pc = low_pc;
+    }
+    ranges->n_ranges = 0;
+    int r = dwarf_ranges_add(ranges, &file->sources, unit, root);
+    bool says_nothing = root->ranges.kind == DWARF_VALUE_NONE &&
+                        root->high_pc.kind == DWARF_VALUE_NONE && !unit->has_dwo_id;
+    if (r == 0 && says_nothing) {
+        r = add_ranges_of_functions(file, unit, ranges);
+    }
+    return r < 0 ? r : add_spans(spans, ranges, (uint32_t)(file->units.n_units));
+}
+
+static int compare_spans(const void *left, const void *right)
+{
+    const struct dwarf_unit_span *one = left;
+    const struct dwarf_unit_span *other = right;
+    if (one->start_addr != other->start_addr) {
+        return one->start_addr < other->start_addr ? -1 : 1;
+    }
+    return (one->unit > other->unit) - (one->unit < other->unit);
+}
+
+static void sort_spans(struct dwarf_file *file)
+{
+    if (file->n_spans > 0) {
+        qsort(file->spans, file->n_spans, sizeof(*file->spans), compare_spans);
+    }
+    uint64_t max_end_addr = 0;
+    for (size_t i = 0; i < file->n_spans; i++) {
+        if (file->spans[i].end_addr > max_end_addr) {
+            max_end_addr = file->spans[i].end_addr;
+        }
+        file->spans[i].max_end_addr = max_end_addr;
+    }
+}
+
+/* Units ------------------------------------------------------------------------------------------
+ */
+
+/* What breaks off in the middle is worth what came before. */
+static int scan_units(struct dwarf_file *file, struct dwarf_ranges *ranges, struct spans *spans)
+{
+    uint64_t offset = 0;
+    for (;;) {
+        struct dwarf_unit unit;
+        struct dwarf_die root;
+        if (dwarf_sections_is_cancelled(file->sources.sections)) {
+            return -ECANCELED;
+        }
+        int r = dwarf_unit_read(file->sources.sections, offset, 0, &unit, &root);
+        if (r < 0) {
+            return r == -ENOENT || r == -EBADMSG || r == -EIO ? 0 : r;
+        }
+        r = add_unit_spans(file, &unit, &root, ranges, spans);
+        if (r == 0) {
+            r = add_unit(&file->units, &unit);
+        }
+        if (r < 0) {
+            return r == -E2BIG ? 0 : r;
+        }
+        offset = unit.end_offset;
+    }
+}
+
+static int scan_alternate(struct dwarf_file *file)
+{
+    uint64_t offset = 0;
+    for (;;) {
+        struct dwarf_unit unit;
+        int r = dwarf_unit_read(file->sources.alternate, offset, 0, &unit, NULL);
+        if (r == 0) {
+            r = add_unit(&file->alternate_units, &unit);
+        }
+        if (r < 0) {
+            return r == -ENOMEM || r == -ECANCELED ? r : 0;
+        }
+        offset = unit.end_offset;
+    }
+}
+
+static int read_units(struct dwarf_file *file)
+{
+    _cleanup_(dwarf_ranges_releasep) struct dwarf_ranges ranges = {0};
+    struct spans spans = {0};
+    int r = scan_units(file, &ranges, &spans);
+    file->spans = spans.spans;
+    file->n_spans = spans.n_spans;
+    if (r == 0 && file->sources.alternate) {
+        r = scan_alternate(file);
+    }
+    sort_spans(file);
+    return r;
+}
+
+int dwarf_file_open(int takes_fd, int takes_alternate_fd, const char *path,
+                    const atomic_bool *is_cancelled, struct dwarf_file **ret_file)
+{
+    _cleanup_(fd_closep) int fd = takes_fd;
+    _cleanup_(fd_closep) int alternate_fd = takes_alternate_fd;
+    _cleanup_(dwarf_file_freep) struct dwarf_file *file = calloc(1, sizeof(*file));
+    if (!file || !(file->path = strdup(path))) {
+        return -ENOMEM;
+    }
+    file->is_cancelled = is_cancelled;
+    int r = dwarf_sections_open(fd, is_cancelled, &file->sources.sections);
+    if (r < 0) {
+        return r;
+    }
+    (void)TAKE_FD(fd);
+    if (alternate_fd >= 0 &&
+        dwarf_sections_open(alternate_fd, is_cancelled, &file->sources.alternate) == 0) {
+        (void)TAKE_FD(alternate_fd);
+    }
+    r = read_units(file);
+    if (r < 0) {
+        return r;
+    }
+    *ret_file = TAKE_PTR(file);
+    return 0;
+}
+
+struct dwarf_file *dwarf_file_free(struct dwarf_file *file)
+{
+    if (file) {
+        dwarf_sections_free(file->sources.sections);
+        dwarf_sections_free(file->sources.alternate);
+        dwarf_sections_free(file->package);
+        free(file->units.units);
+        free(file->alternate_units.units);
+        free(file->spans);
+        free(file->path);
+        free(file);
+    }
+    return NULL;
+}
+
+uint32_t dwarf_file_find_unit(const struct dwarf_file *file, uint64_t image_addr)
+{
+    size_t low = 0;
+    size_t high = file->n_spans;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (file->spans[middle].start_addr <= image_addr) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (int i = 0; low > 0 && i < MAX_OVERLAPS; i++, low--) {
+        const struct dwarf_unit_span *span = &file->spans[low - 1];
+        if (image_addr >= span->max_end_addr) {
+            break;
+        }
+        if (image_addr < span->end_addr) {
+            return span->unit;
+        }
+    }
+    return DWARF_UNIT_NONE;
+}
+
+struct dwarf_sections *dwarf_file_package(struct dwarf_file *file)
+{
+    if (!file->has_looked_for_package) {
+        file->has_looked_for_package = true;
+        file->package = dwarf_package_open(file->path, file->is_cancelled);
+    }
+    return file->package;
+}
+
+void dwarf_file_drop(struct dwarf_file *file)
+{
+    struct dwarf_sections *all[] = {file->sources.sections, file->sources.alternate, file->package};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i]) {
+            dwarf_sections_drop(all[i]);
+        }
+    }
+}
+
+void dwarf_file_set_deadline(struct dwarf_file *file, uint64_t deadline_ns)
+{
+    struct dwarf_sections *all[] = {file->sources.sections, file->sources.alternate, file->package};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i]) {
+            dwarf_sections_set_deadline(all[i], deadline_ns);
+        }
+    }
+}
+
+size_t dwarf_file_memory_bytes(const struct dwarf_file *file)
+{
+    size_t n_bytes = 0;
+    const struct dwarf_sections *all[] = {file->sources.sections, file->sources.alternate,
+                                          file->package};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        n_bytes += all[i] ? dwarf_sections_memory_bytes(all[i]) : 0;
+    }
+    return n_bytes;
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+#include "dwarf/dwarf_inlines.h"
+
+#include <errno.h>
+
+#include "base/hash_table.h"
+#include "dwarf/dwarf_abi.h"
+
+#define CANCEL_STEP_ENTRIES 65536u
+
+void dwarf_inlines_release(struct dwarf_inlines *inlines)
+{
+    free(inlines->calls);
+    free(inlines->origins);
+    free(inlines->rows);
+    *inlines = (struct dwarf_inlines){0};
+}
+
+/* Walk ------------------------------------------------------------------------------------------
+ */
+
+struct walk {
+    const struct dwarf_sources *sources;
+    const struct dwarf_unit *unit;
+    struct dwarf_inlines *inlines;
+    struct hash_table origin_numbers; /* by side and offset */
+    struct dwarf_ranges ranges;       /* of one entry */
+    size_t n_spans, spans_capacity;
+    struct dwarf_inline_span *spans;
+    size_t depth;
+    uint32_t enclosing[DWARF_DEPTH_MAX]; /* the call around the entries of each level */
+};
+
+static void walk_release(struct walk *walk)
+{
+    hash_table_release(&walk->origin_numbers);
+    dwarf_ranges_release(&walk->ranges);
+    free(walk->spans);
+}
+
+static int number_origin(struct walk *walk, struct dwarf_place place, uint32_t *ret_number)
+{
+    struct dwarf_inlines *inlines = walk->inlines;
+    uint64_t key = place.info_offset * 2 + place.side;
+    *ret_number = hash_table_find(&walk->origin_numbers, key);
+    if (*ret_number != HASH_TABLE_NONE) {
+        return 0;
+    }
+    if (inlines->n_origins == inlines->origins_capacity) {
+        size_t capacity = inlines->origins_capacity ? inlines->origins_capacity * 2 : 64;
+        struct dwarf_place *grown = reallocarray(inlines->origins, capacity, sizeof(*grown));
+        if (!grown) {
+            return -ENOMEM;
+        }
+        inlines->origins = grown;
+        inlines->origins_capacity = capacity;
+    }
+    *ret_number = (uint32_t)inlines->n_origins;
+    inlines->origins[inlines->n_origins++] = place;
+    return hash_table_add(&walk->origin_numbers, key, *ret_number);
+}
+
+static int add_call(struct walk *walk, const struct dwarf_inline_call *call, uint32_t *ret_number)
+{
+    struct dwarf_inlines *inlines = walk->inlines;
+    if (inlines->n_calls == inlines->calls_capacity) {
+        if (inlines->n_calls >= DWARF_INLINES_MAX_CALLS) {
+            return -E2BIG;
+        }
+        size_t capacity = inlines->calls_capacity ? inlines->calls_capacity * 2 : 256;
+        struct dwarf_inline_call *grown = reallocarray(inlines->calls, capacity, sizeof(*grown));
+        if (!grown) {
+            return -ENOMEM;
+        }
+        inlines->calls = grown;
+        inlines->calls_capacity = capacity;
+    }
+    *ret_number = (uint32_t)inlines->n_calls;
+    inlines->calls[inlines->n_calls++] = *call;
+    return 0;
+}
+
+static int add_spans(struct walk *walk, const struct dwarf_die *die, uint32_t call)
+{
+    walk->ranges.n_ranges = 0;
+    int r = dwarf_ranges_add(&walk->ranges, walk->sources, walk->unit, die);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; i < walk->ranges.n_ranges; i++) {
+        if (walk->n_spans == walk->spans_capacity) {
+            if (walk->n_spans >= DWARF_RANGES_MAX) {
+                return -E2BIG;
+            }
+            size_t capacity = walk->spans_capacity ? walk->spans_capacity * 2 : 256;
+            struct dwarf_inline_span *grown = reallocarray(walk->spans, capacity, sizeof(*grown));
+            if (!grown) {
+                return -ENOMEM;
+            }
+            walk->spans = grown;
+            walk->spans_capacity = capacity;
+        }
+        walk->spans[walk->n_spans] = (struct dwarf_inline_span){
+            .start_addr = walk->ranges.ranges[i].start_addr,
+            .end_addr = walk->ranges.ranges[i].end_addr,
+            .call = call,
+            .order = (uint32_t)walk->n_spans,
+        };
+        walk->n_spans++;
+    }
+    return 0;
+}
+
+static uint32_t small_number(struct dwarf_value value)
+{
+    return value.kind == DWARF_VALUE_CONSTANT && value.number < UINT32_MAX ? (uint32_t)value.number
+                                                                           : 0;
+}
+
+/* *reterr_call: the call around the entry before, and around its children after. */
+static int visit(struct walk *walk, const struct dwarf_die *die, uint32_t *reterr_call)
+{
+    if (die->abbrev->tag == DW_TAG_subprogram) {
+        *reterr_call = DWARF_INLINE_NONE;
+        return add_spans(walk, die, DWARF_INLINE_NONE);
+    }
+    struct dwarf_place place;
+    if (!dwarf_place_of(walk->unit, DWARF_SIDE_OWN, die->origin, &place)) {
+        return 0;
+    }
+    struct dwarf_inline_call call = {
+        .parent = *reterr_call,
+        .call_file = small_number(die->call_file),
+        .call_line = small_number(die->call_line),
+    };
+    int r = number_origin(walk, place, &call.origin);
+    if (r == 0) {
+        r = add_call(walk, &call, reterr_call);
+    }
+    return r < 0 ? r : add_spans(walk, die, *reterr_call);
+}
+
+static bool is_type(uint16_t tag)
+{
+    return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type ||
+           tag == DW_TAG_enumeration_type;
+}
+
+/* Compilers of C and C++ put declarations into types, and what is called outside of them. */
+static bool has_no_code_in_types(uint16_t language)
+{
+    switch (language) {
+    case DW_LANG_C89:
+    case DW_LANG_C:
+    case DW_LANG_C99:
+    case DW_LANG_C11:
+    case DW_LANG_C17:
+    case DW_LANG_C_plus_plus:
+    case DW_LANG_C_plus_plus_03:
+    case DW_LANG_C_plus_plus_11:
+    case DW_LANG_C_plus_plus_14:
+    case DW_LANG_C_plus_plus_17:
+    case DW_LANG_C_plus_plus_20:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int walk_unit(struct walk *walk, const struct dwarf_reader *reader, struct bytes bytes)
+{
+    uint32_t call = DWARF_INLINE_NONE;
+    bool skips_types = has_no_code_in_types(walk->unit->language);
+    for (uint64_t i = 0; bytes_left(&bytes) > 0; i++) {
+        if (i % CANCEL_STEP_ENTRIES == 0 && dwarf_sections_is_cancelled(walk->sources->sections)) {
+            return -ECANCELED;
+        }
+        const struct dwarf_abbrev *abbrev = dwarf_die_begin(&bytes, &reader->source);
+        if (!abbrev) {
+            walk->depth -= walk->depth > 0;
+            call = walk->depth > 0 ? walk->enclosing[walk->depth - 1] : DWARF_INLINE_NONE;
+            if (bytes_has_failed(&bytes)) {
+                return 0;
+            }
+            continue;
+        }
+        uint32_t inner = call;
+        if (abbrev->tag == DW_TAG_subprogram || abbrev->tag == DW_TAG_inlined_subroutine) {
+            struct dwarf_die die;
+            dwarf_die_attributes(&bytes, &reader->source, abbrev, &die);
+            int r = bytes_has_failed(&bytes) ? -E2BIG : visit(walk, &die, &inner);
+            if (r < 0) {
+                return r == -E2BIG ? 0 : r; /* what was found up to here counts */
+            }
+        } else if (skips_types && abbrev->has_children && is_type(abbrev->tag)) {
+            struct dwarf_die die;
+            dwarf_die_attributes(&bytes, &reader->source, abbrev, &die);
+            if (dwarf_reader_jump(reader, walk->unit, die.sibling, &bytes)) {
+                continue;
+            }
+        } else {
+            dwarf_die_skip(&bytes, &reader->source, abbrev);
+        }
+        if (abbrev->has_children) {
+            if (walk->depth == DWARF_DEPTH_MAX) {
+                return 0;
+            }
+            walk->enclosing[walk->depth++] = inner;
+            call = inner;
+        }
+    }
+    return 0;
+}
+
+int dwarf_inlines_read(const struct dwarf_sources *sources, const struct dwarf_unit *unit,
+                       const struct dwarf_reader *reader, struct dwarf_inlines *ret_inlines)
+{
+    *ret_inlines = (struct dwarf_inlines){0};
+    struct walk *walk = calloc(1, sizeof(*walk));
+    if (!walk) {
+        return -ENOMEM;
+    }
+    walk->sources = sources;
+    walk->unit = unit;
+    walk->inlines = ret_inlines;
+    hash_table_init(&walk->origin_numbers);
+    int r =
+        walk_unit(walk, reader, dwarf_reader_at(reader, unit, unit->offset + unit->header_bytes));
+    if (r == 0) {
+        r = dwarf_inlines_flatten(walk->spans, walk->n_spans, &ret_inlines->rows,
+                                  &ret_inlines->n_rows);
+    }
+    walk_release(walk);
+    free(walk);
+    if (r < 0) {
+        dwarf_inlines_release(ret_inlines);
+    }
+    return r;
+}
+
+/* Flattening ------------------------------------------------------------------------------------
+ */
+
+/* The spans that have begun, the one that covers the others on top. */
+struct heap {
+    size_t n_spans;
+    const struct dwarf_inline_span **spans;
+};
+
+static void heap_swap(struct heap *heap, size_t one, size_t other)
+{
+    const struct dwarf_inline_span *kept = heap->spans[one];
+    heap->spans[one] = heap->spans[other];
+    heap->spans[other] = kept;
+}
+
+static void heap_push(struct heap *heap, const struct dwarf_inline_span *span)
+{
+    size_t at = heap->n_spans++;
+    heap->spans[at] = span;
+    while (at > 0 && heap->spans[(at - 1) / 2]->order < heap->spans[at]->order) {
+        heap_swap(heap, at, (at - 1) / 2);
+        at = (at - 1) / 2;
+    }
+}
+
+static void heap_pop(struct heap *heap)
+{
+    heap->spans[0] = heap->spans[--heap->n_spans];
+    size_t at = 0;
+    for (;;) {
+        size_t best = at;
+        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < heap->n_spans; child++) {
+            best = heap->spans[child]->order > heap->spans[best]->order ? child : best;
+        }
+        if (best == at) {
+            return;
+        }
+        heap_swap(heap, at, best);
+        at = best;
+    }
+}
+
+static int compare_starts(const void *left, const void *right)
+{
+    const struct dwarf_inline_span *one = left;
+    const struct dwarf_inline_span *other = right;
+    if (one->start_addr != other->start_addr) {
+        return one->start_addr < other->start_addr ? -1 : 1;
+    }
+    return (one->order > other->order) - (one->order < other->order);
+}
+
+/* At most two rows for each span: at its start, and where what it covered goes on. */
+static size_t sweep(const struct dwarf_inline_span *spans, size_t n_spans, struct heap *heap,
+                    struct dwarf_inline_row *rows)
+{
+    size_t n_rows = 0;
+    size_t next = 0;
+    while (next < n_spans || heap->n_spans > 0) {
+        uint64_t at = next < n_spans ? spans[next].start_addr : UINT64_MAX;
+        if (heap->n_spans > 0 && heap->spans[0]->end_addr < at) {
+            at = heap->spans[0]->end_addr;
+        }
+        while (next < n_spans && spans[next].start_addr == at) {
+            heap_push(heap, &spans[next++]);
+        }
+        while (heap->n_spans > 0 && heap->spans[0]->end_addr <= at) {
+            heap_pop(heap);
+        }
+        uint32_t call = heap->n_spans > 0 ? heap->spans[0]->call : DWARF_INLINE_NONE;
+        if (n_rows == 0 || rows[n_rows - 1].call != call) {
+            rows[n_rows++] = (struct dwarf_inline_row){.start_addr = at, .call = call};
+        }
+    }
+    return n_rows;
+}
+
+int dwarf_inlines_flatten(struct dwarf_inline_span *spans, size_t n_spans,
+                          struct dwarf_inline_row **ret_rows, size_t *ret_n_rows)
+{
+    *ret_rows = NULL;
+    *ret_n_rows = 0;
+    if (n_spans == 0) {
+        return 0;
+    }
+    qsort(spans, n_spans, sizeof(*spans), compare_starts);
+    struct heap heap = {
+        .spans = reallocarray(NULL, n_spans, sizeof(const struct dwarf_inline_span *)),
+    };
+    struct dwarf_inline_row *rows = reallocarray(NULL, n_spans * 2 + 1, sizeof(*rows));
+    if (heap.spans && rows) {
+        *ret_n_rows = sweep(spans, n_spans, &heap, rows);
+        *ret_rows = TAKE_PTR(rows);
+    }
+    free(heap.spans);
+    free(rows);
+    return *ret_rows ? 0 : -ENOMEM;
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+#include "dwarf/dwarf_sections.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "images/elf_file.h"
+
+#define INFLATE_STEP_BYTES (256u * 1024)
+/* zlib turns one byte into 1032 at most. */
+#define MAX_INFLATION 1040u
+#define STRINGS_BEFORE_WHOLE 8192u
+#define MAX_WHOLE_STRINGS_BYTES (UINT64_C(512) << 20)
+#define GNU_HEADER_BYTES 12u /* "ZLIB" and the size, most significant byte first */
+
+static const char *const base_names[DWARF_SECTION_N] = {
+    [DWARF_INFO] = "info",
+    [DWARF_ABBREV] = "abbrev",
+    [DWARF_LINE] = "line",
+    [DWARF_STR] = "str",
+    [DWARF_LINE_STR] = "line_str",
+    [DWARF_ADDR] = "addr",
+    [DWARF_STR_OFFSETS] = "str_offsets",
+    [DWARF_RANGES] = "ranges",
+    [DWARF_RNGLISTS] = "rnglists",
+    [DWARF_CU_INDEX] = "cu_index",
+};
+
+struct section {
+    uint64_t file_offset, n_file_bytes; /* of what is stored, without the compression's header */
+    uint64_t n_bytes;
+    bool is_compressed;
+    bool is_unknown;  /* compressed in a way that is not known */
+    uint8_t *whole;   /* n_bytes of them, or NULL */
+    size_t n_strings; /* that were read from it since it was dropped */
+};
+
+struct code_range {
+    uint64_t start_addr, end_addr;
+};
+
+struct dwarf_sections {
+    int fd;
+    bool is_split;
+    const atomic_bool *is_cancelled;
+    uint64_t deadline_ns; /* 0: none */
+    struct section sections[DWARF_SECTION_N];
+    size_t n_code_ranges;
+    struct code_range code_ranges[DWARF_CODE_RANGES_MAX];
+};
+
+void dwarf_window_release(struct dwarf_window *window)
+{
+    free(window->owned);
+    *window = (struct dwarf_window){0};
+}
+
+/* DWARF_SECTION_N where the name is of no use here. */
+static enum dwarf_section classify(const char *name, bool *ret_is_split, bool *ret_is_gnu)
+{
+    static const char plain[] = ".debug_";
+    static const char gnu[] = ".zdebug_";
+    *ret_is_gnu = strncmp(name, gnu, sizeof(gnu) - 1) == 0;
+    if (!*ret_is_gnu && strncmp(name, plain, sizeof(plain) - 1) != 0) {
+        return DWARF_SECTION_N;
+    }
+    const char *rest = name + (*ret_is_gnu ? sizeof(gnu) : sizeof(plain)) - 1;
+    for (int i = 0; i < DWARF_SECTION_N; i++) {
+        size_t n_bytes = strlen(base_names[i]);
+        if (strncmp(rest, base_names[i], n_bytes) != 0) {
+            continue;
+        }
+        *ret_is_split = strcmp(rest + n_bytes, ".dwo") == 0;
+        if (rest[n_bytes] == '\0' || *ret_is_split) {
+            return (enum dwarf_section)i;
+        }
+    }
+    return DWARF_SECTION_N;
+}
+
+static int read_at(int fd, uint64_t offset, void *target, size_t n_bytes)
+{
+    uint8_t *at = target;
+    while (n_bytes > 0) {
+        ssize_t n = pread(fd, at, n_bytes, (off_t)offset);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return -EIO;
+        }
+        at += n;
+        offset += (uint64_t)n;
+        n_bytes -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Moves the section past its header; one that is too small for its header is empty. */
+static void read_compression(int fd, bool is_64_bit, bool is_gnu, struct section *section)
+{
+    uint8_t header[sizeof(Elf64_Chdr)] = {0};
+    size_t header_bytes =
+        is_gnu ? GNU_HEADER_BYTES : (is_64_bit ? sizeof(Elf64_Chdr) : sizeof(Elf32_Chdr));
+    if (section->n_file_bytes < header_bytes ||
+        read_at(fd, section->file_offset, header, header_bytes) < 0) {
+        section->n_bytes = 0;
+        return;
+    }
+    struct bytes bytes = bytes_of(header, header_bytes);
+    if (is_gnu) {
+        section->is_unknown = memcmp(bytes_take(&bytes, 4), "ZLIB", 4) != 0;
+        section->n_bytes = __builtin_bswap64(bytes_take_u64(&bytes));
+    } else {
+        section->is_unknown = bytes_take_u32(&bytes) != ELFCOMPRESS_ZLIB;
+        if (is_64_bit) {
+            bytes_skip(&bytes, 4);
+            section->n_bytes = bytes_take_u64(&bytes);
+        } else {
+            section->n_bytes = bytes_take_u32(&bytes);
+        }
+    }
+    section->is_compressed = true;
+    section->file_offset += header_bytes;
+    section->n_file_bytes -= header_bytes;
+    if (section->n_bytes / MAX_INFLATION > section->n_file_bytes) {
+        section->n_bytes = 0; /* it cannot be */
+    }
+}
+
+static void add_section(struct dwarf_sections *sections, struct elf_file *elf,
+                        const struct elf_section *found, uint64_t file_bytes)
+{
+    bool is_gnu = false;
+    bool is_split = false;
+    enum dwarf_section which = classify(found->name, &is_split, &is_gnu);
+    if (which == DWARF_SECTION_N || found->type == SHT_NOBITS || found->n_bytes == 0 ||
+        found->file_offset >= file_bytes || (sections->is_split && !is_split)) {
+        return;
+    }
+    if (is_split && !sections->is_split) { /* an object file can have both kinds: the .dwo it is */
+        sections->is_split = true;
+        memset(sections->sections, 0, sizeof(sections->sections));
+    }
+    struct section *section = &sections->sections[which];
+    if (section->n_bytes > 0) {
+        return;
+    }
+    uint64_t room = file_bytes - found->file_offset;
+    *section = (struct section){
+        .file_offset = found->file_offset,
+        .n_file_bytes = found->n_bytes < room ? found->n_bytes : room,
+    };
+    section->n_bytes = section->n_file_bytes;
+    if (is_gnu || (found->flags & SHF_COMPRESSED) != 0) {
+        read_compression(sections->fd, elf_file_is_64_bit_little_endian(elf), is_gnu, section);
+    }
+}
+
+static void add_code_range(struct dwarf_sections *sections, const struct elf_section *found)
+{
+    bool is_code = (found->flags & SHF_ALLOC) != 0 && (found->flags & SHF_EXECINSTR) != 0;
+    if (is_code && found->n_bytes > 0 && found->n_bytes <= UINT64_MAX - found->image_addr &&
+        sections->n_code_ranges < DWARF_CODE_RANGES_MAX) {
+        sections->code_ranges[sections->n_code_ranges++] = (struct code_range){
+            .start_addr = found->image_addr,
+            .end_addr = found->image_addr + found->n_bytes,
+        };
+    }
+}
+
+/* A plain .debug_cu_index is that of a .dwp: its other sections end in ".dwo". */
+static void add_sections(struct dwarf_sections *sections, struct elf_file *elf, uint64_t file_bytes)
+{
+    struct elf_section index = {0};
+    for (size_t i = 1; i < elf_file_n_sections(elf); i++) {
+        struct elf_section found;
+        if (!elf_file_section(elf, i, &found)) {
+            continue;
+        }
+        add_code_range(sections, &found);
+        if (strcmp(found.name, ".debug_cu_index") == 0) {
+            index = found;
+        } else {
+            add_section(sections, elf, &found, file_bytes);
+        }
+    }
+    if (index.index > 0 && sections->is_split && index.type != SHT_NOBITS &&
+        index.file_offset < file_bytes && (index.flags & SHF_COMPRESSED) == 0) {
+        uint64_t room = file_bytes - index.file_offset;
+        uint64_t n_bytes = index.n_bytes < room ? index.n_bytes : room;
+        sections->sections[DWARF_CU_INDEX] = (struct section){
+            .file_offset = index.file_offset, .n_file_bytes = n_bytes, .n_bytes = n_bytes};
+    }
+}
+
+int dwarf_sections_open(int takes_fd, const atomic_bool *is_cancelled,
+                        struct dwarf_sections **ret_sections)
+{
+    struct stat status;
+    if (fstat(takes_fd, &status) < 0) {
+        return -errno;
+    }
+    _cleanup_(elf_file_freep) struct elf_file *elf = NULL;
+    int r = elf_file_open_descriptor(takes_fd, &elf, NULL);
+    if (r < 0) {
+        return r;
+    }
+    if (!elf_file_is_little_endian(elf)) {
+        return -ENOEXEC;
+    }
+    _cleanup_(dwarf_sections_freep) struct dwarf_sections *sections = calloc(1, sizeof(*sections));
+    if (!sections) {
+        return -ENOMEM;
+    }
+    sections->fd = takes_fd;
+    sections->is_cancelled = is_cancelled;
+    add_sections(sections, elf, (uint64_t)status.st_size);
+    if (sections->sections[DWARF_INFO].n_bytes == 0 &&
+        sections->sections[DWARF_LINE].n_bytes == 0) {
+        sections->fd = -1; /* stays the caller's */
+        return -ENOENT;
+    }
+    *ret_sections = TAKE_PTR(sections);
+    return 0;
+}
+
+struct dwarf_sections *dwarf_sections_free(struct dwarf_sections *sections)
+{
+    if (sections) {
+        dwarf_sections_drop(sections);
+        fd_close(sections->fd);
+        free(sections);
+    }
+    return NULL;
+}
+
+bool dwarf_sections_are_split(const struct dwarf_sections *sections)
+{
+    return sections->is_split;
+}
+
+void dwarf_sections_set_deadline(struct dwarf_sections *sections, uint64_t deadline_ns)
+{
+    sections->deadline_ns = deadline_ns;
+}
+
+bool dwarf_sections_is_cancelled(const struct dwarf_sections *sections)
+{
+    if (sections->deadline_ns != 0 && clock_now_ns() >= sections->deadline_ns) {
+        return true;
+    }
+    return sections->is_cancelled &&
+           atomic_load_explicit(sections->is_cancelled, memory_order_relaxed);
+}
+
+uint64_t dwarf_sections_n_bytes(const struct dwarf_sections *sections, enum dwarf_section which)
+{
+    return sections->sections[which].n_bytes;
+}
+
+/* One step: more input, as much output as it gives. 1 when the stream has ended. */
+static int inflate_step(const struct dwarf_sections *sections, const struct section *section,
+                        z_stream *stream, uint8_t *input, uint64_t *reterr_at)
+{
+    if (dwarf_sections_is_cancelled(sections)) {
+        return -ECANCELED;
+    }
+    if (stream->avail_in == 0) {
+        uint64_t left = section->n_file_bytes - *reterr_at;
+        size_t n_bytes = left < INFLATE_STEP_BYTES ? (size_t)left : INFLATE_STEP_BYTES;
+        if (n_bytes == 0 ||
+            read_at(sections->fd, section->file_offset + *reterr_at, input, n_bytes) < 0) {
+            return -EIO;
+        }
+        *reterr_at += n_bytes;
+        stream->next_in = input;
+        stream->avail_in = (uInt)n_bytes;
+    }
+    uint64_t left = section->n_bytes - (uint64_t)(stream->next_out - section->whole);
+    stream->avail_out = left < (1u << 30) ? (uInt)left : (1u << 30);
+    int r = inflate(stream, Z_NO_FLUSH);
+    bool is_full = (uint64_t)(stream->next_out - section->whole) == section->n_bytes;
+    if (r == Z_STREAM_END || is_full) {
+        return is_full ? 1 : -EIO;
+    }
+    return r == Z_OK || r == Z_BUF_ERROR ? 0 : -EIO;
+}
+
+static int inflate_section(const struct dwarf_sections *sections, const struct section *section)
+{
+    _cleanup_(freep) uint8_t *input = malloc(INFLATE_STEP_BYTES);
+    z_stream stream = {.next_out = section->whole};
+    if (!input || inflateInit(&stream) != Z_OK) {
+        return -ENOMEM;
+    }
+    uint64_t at = 0;
+    int r = 0;
+    while (r == 0) {
+        r = inflate_step(sections, section, &stream, input, &at);
+    }
+    inflateEnd(&stream);
+    return r < 0 ? r : 0;
+}
+
+static int load_whole(const struct dwarf_sections *sections, struct section *section)
+{
+    if (section->n_bytes == 0) {
+        return -ENOENT;
+    }
+    if (section->whole) {
+        return 0;
+    }
+    if (section->is_unknown) {
+        return -ENOTSUP;
+    }
+    if (section->n_bytes > DWARF_WHOLE_MAX_BYTES) {
+        return -EFBIG;
+    }
+    section->whole = malloc(section->n_bytes);
+    if (!section->whole) {
+        return -ENOMEM;
+    }
+    int r = section->is_compressed
+                ? inflate_section(sections, section)
+                : read_at(sections->fd, section->file_offset, section->whole, section->n_bytes);
+    if (r < 0) {
+        free(section->whole);
+        section->whole = NULL;
+        section->n_bytes = r == -EIO ? 0 : section->n_bytes; /* not tried again */
+    }
+    return r;
+}
+
+int dwarf_sections_whole(struct dwarf_sections *sections, enum dwarf_section which,
+                         struct bytes *ret_bytes)
+{
+    struct section *section = &sections->sections[which];
+    int r = load_whole(sections, section);
+    if (r < 0) {
+        return r;
+    }
+    *ret_bytes = bytes_of(section->whole, section->n_bytes);
+    return 0;
+}
+
+int dwarf_sections_read(struct dwarf_sections *sections, enum dwarf_section which, uint64_t offset,
+                        uint64_t n_bytes, struct dwarf_window *ret_window)
+{
+    struct section *section = &sections->sections[which];
+    if (offset >= section->n_bytes || n_bytes == 0) {
+        return -ENOENT;
+    }
+    uint64_t left = section->n_bytes - offset;
+    n_bytes = n_bytes < left ? n_bytes : left;
+    int r = section->is_compressed ? load_whole(sections, section) : 0;
+    if (r < 0) {
+        return r;
+    }
+    if (section->whole) {
+        *ret_window = (struct dwarf_window){.at = section->whole + offset, .n_bytes = n_bytes};
+        return 0;
+    }
+    if (n_bytes > DWARF_WHOLE_MAX_BYTES) {
+        return -EFBIG;
+    }
+    uint8_t *data = malloc(n_bytes);
+    if (!data) {
+        return -ENOMEM;
+    }
+    r = read_at(sections->fd, section->file_offset + offset, data, n_bytes);
+    if (r < 0) {
+        free(data);
+        return r;
+    }
+    *ret_window = (struct dwarf_window){.at = data, .n_bytes = n_bytes, .owned = data};
+    return 0;
+}
+
+void dwarf_sections_count_string(struct dwarf_sections *sections, enum dwarf_section which)
+{
+    struct section *section = &sections->sections[which];
+    if (++section->n_strings == STRINGS_BEFORE_WHOLE &&
+        section->n_bytes <= MAX_WHOLE_STRINGS_BYTES) {
+        (void)load_whole(sections, section);
+    }
+}
+
+void dwarf_sections_drop(struct dwarf_sections *sections)
+{
+    for (int i = 0; i < DWARF_SECTION_N; i++) {
+        free(sections->sections[i].whole);
+        sections->sections[i].whole = NULL;
+        sections->sections[i].n_strings = 0;
+    }
+}
+
+size_t dwarf_sections_memory_bytes(const struct dwarf_sections *sections)
+{
+    size_t n_bytes = 0;
+    for (int i = 0; i < DWARF_SECTION_N; i++) {
+        n_bytes += sections->sections[i].whole ? sections->sections[i].n_bytes : 0;
+    }
+    return n_bytes;
+}
+
+bool dwarf_sections_has_code_at(const struct dwarf_sections *sections, uint64_t image_addr)
+{
+    for (size_t i = 0; i < sections->n_code_ranges; i++) {
+        const struct code_range *range = &sections->code_ranges[i];
+        if (image_addr >= range->start_addr && image_addr < range->end_addr) {
+            return true;
+        }
+    }
+    return sections->n_code_ranges == 0 && image_addr > 1 && image_addr < UINT64_MAX - 1;
+}

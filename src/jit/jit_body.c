@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "jit/jit_body.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* V8 adds the size of the ELF header that a converter of its dumps once put before the code. */
+#define V8_ADDED_BYTES 0x40u
+
+static struct cfi_table *build_table(const struct jit_load *load)
+{
+    struct cfi_table *table = NULL;
+    if (bytes_left(&load->eh_frame) == 0 ||
+        (load->elf_machine != EM_X86_64 && load->elf_machine != EM_AARCH64)) {
+        return NULL;
+    }
+    enum cfi_machine machine =
+        load->elf_machine == EM_X86_64 ? CFI_MACHINE_X86_64 : CFI_MACHINE_AARCH64;
+    /*
+     * Addresses in the records are relative to themselves, as if they stood
+     * behind the code at the next multiple of 8.
+     */
+    uint64_t section_addr = load->start_ip + ((load->n_bytes + 7) & ~UINT64_C(7));
+    if (cfi_table_build_eh_frame(machine, load->eh_frame, section_addr, &table, NULL) < 0) {
+        return NULL;
+    }
+    return table;
+}
+
+/* How many lines there are, and whether their addresses are shifted as V8 does. */
+static size_t count_lines(const struct jit_load *load, uint64_t *ret_shift_bytes)
+{
+    struct bytes entries = load->debug_entries;
+    struct jitdump_line line;
+    uint64_t lowest = UINT64_MAX, highest = 0;
+    size_t n_lines = 0;
+    while (n_lines < JIT_BODY_MAX_LINES && jitdump_next_line(&entries, &line)) {
+        lowest = line.code_addr < lowest ? line.code_addr : lowest;
+        highest = line.code_addr > highest ? line.code_addr : highest;
+        n_lines++;
+    }
+    bool is_shifted = n_lines > 0 && lowest >= load->start_ip + V8_ADDED_BYTES &&
+                      highest >= load->start_ip + load->n_bytes;
+    *ret_shift_bytes = is_shifted ? V8_ADDED_BYTES : 0;
+    return n_lines;
+}
+
+static int compare_lines(const void *one, const void *other)
+{
+    const struct jit_body_line *a = one;
+    const struct jit_body_line *b = other;
+    return a->code_offset < b->code_offset ? -1 : a->code_offset > b->code_offset;
+}
+
+static int fill_lines(struct arena *arena, const struct jit_load *load, struct jit_body *body)
+{
+    uint64_t shift_bytes;
+    size_t n_lines = count_lines(load, &shift_bytes);
+    if (n_lines == 0) {
+        return 0;
+    }
+    body->lines = arena_alloc_array(arena, n_lines, sizeof(*body->lines));
+    if (!body->lines) {
+        return -ENOMEM;
+    }
+    struct bytes entries = load->debug_entries;
+    struct jitdump_line line;
+    const char *file = NULL;
+    bool is_sorted = true;
+    while (body->n_lines < n_lines && jitdump_next_line(&entries, &line)) {
+        if (line.file && (!file || strcmp(file, line.file) != 0)) {
+            file = arena_strndup(arena, line.file, JIT_CODE_MAX_NAME_BYTES);
+        }
+        uint64_t offset = line.code_addr - shift_bytes - load->start_ip;
+        if (!file || offset >= load->n_bytes) {
+            n_lines--;
+            continue;
+        }
+        body->lines[body->n_lines] = (struct jit_body_line){
+            .code_offset = (uint32_t)offset, .line = line.line, .file = file};
+        is_sorted = is_sorted &&
+                    (body->n_lines == 0 || body->lines[body->n_lines - 1].code_offset <= offset);
+        body->n_lines++;
+    }
+    if (!is_sorted) {
+        qsort(body->lines, body->n_lines, sizeof(*body->lines), compare_lines);
+    }
+    return 0;
+}
+
+struct jit_body *jit_body_new(struct arena *arena, const struct jit_load *load)
+{
+    struct jit_body *body = arena_alloc(arena, sizeof(*body));
+    if (!body) {
+        return NULL;
+    }
+    *body = (struct jit_body){
+        .start_ip = load->start_ip,
+        .n_bytes = load->n_bytes,
+        .fd = load->fd,
+        .code_offset = load->code_offset,
+    };
+    if (fill_lines(arena, load, body) < 0) {
+        return NULL;
+    }
+    body->table = build_table(load);
+    return body;
+}
+
+void jit_bodies_release(struct jit_body *first)
+{
+    for (struct jit_body *body = first; body; body = body->next) {
+        body->table = cfi_table_free(body->table);
+    }
+}
+
+ssize_t jit_code_read(const struct jit_place *place, void *buffer, size_t n_bytes)
+{
+    const struct jit_body *body = place->body;
+    if (!body || body->fd < 0) {
+        return -ENODATA;
+    }
+    n_bytes = n_bytes < body->n_bytes ? n_bytes : (size_t)body->n_bytes;
+    ssize_t n_read = pread(body->fd, buffer, n_bytes, (off_t)body->code_offset);
+    return n_read < 0 ? -errno : n_read;
+}
+
+bool jit_code_line(const struct jit_place *place, uint64_t ip, const char **ret_file,
+                   uint32_t *ret_line)
+{
+    const struct jit_body *body = place->body;
+    if (!body || body->n_lines == 0 || ip < place->start_ip || ip >= place->end_ip) {
+        return false;
+    }
+    uint64_t offset = ip - place->start_ip;
+    size_t low = 0, high = body->n_lines; /* the last line that begins at or before the offset */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (body->lines[middle].code_offset <= offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == 0) {
+        return false;
+    }
+    *ret_file = body->lines[low - 1].file;
+    *ret_line = body->lines[low - 1].line;
+    return true;
+}
+
+/* "JS:~ file.js:1:1": a tier mark with no name behind it. */
+static size_t nameless_at(const char *text, size_t n_bytes)
+{
+    const char *colon = memchr(text, ':', n_bytes);
+    if (!colon) {
+        return 0;
+    }
+    size_t at = (size_t)(colon - text) + 1;
+    if (at < n_bytes && strchr("*~^+", text[at])) {
+        at++;
+    }
+    return at < n_bytes && text[at] == ' ' ? at : 0;
+}
+
+size_t jit_name_clean(const char *name, size_t n_name_bytes, char *ret_text, size_t n_bytes)
+{
+    static const char anonymous[] = "(anonymous)";
+    size_t n = 0;
+    size_t hole = nameless_at(name, n_name_bytes);
+    for (size_t i = 0; i < n_name_bytes && n + sizeof(anonymous) < n_bytes; i++) {
+        unsigned char letter = (unsigned char)name[i];
+        if (hole > 0 && i == hole) {
+            memcpy(ret_text + n, anonymous, sizeof(anonymous) - 1);
+            n += sizeof(anonymous) - 1;
+        }
+        ret_text[n++] = letter < 0x20 || letter == 0x7f ? '?' : (char)letter;
+    }
+    while (n > 0 && ret_text[n - 1] == ' ') {
+        n--;
+    }
+    if (n == 0) {
+        memcpy(ret_text, anonymous, sizeof(anonymous) - 1);
+        n = sizeof(anonymous) - 1;
+    }
+    ret_text[n] = '\0';
+    return n;
+}

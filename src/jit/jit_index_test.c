@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "jit/jit_index.h"
+
+#define N_RANGES 3000
+
+struct found {
+    uint64_t sum, n;
+};
+
+static bool count(void *userdata, struct jit_range *range)
+{
+    struct found *found = userdata;
+    found->sum += range->order;
+    found->n++;
+    return true;
+}
+
+static bool stop_at_once(void *userdata, struct jit_range *range)
+{
+    (void)range;
+    ((struct found *)userdata)->n++;
+    return false;
+}
+
+/* Against a search of all ranges, with additions in pieces. */
+static void test_it_finds_what_a_plain_search_finds(void **state)
+{
+    (void)state;
+    static struct jit_range all[N_RANGES];
+    _cleanup_(jit_index_releasep) struct jit_index index;
+    uint64_t seed = 1;
+    jit_index_init(&index);
+    for (size_t i = 0; i < N_RANGES; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        uint64_t start = seed >> 48;
+        uint64_t n_bytes = 1 + (seed >> 20) % (i % 100 == 0 ? 20000 : 200);
+        all[i] = (struct jit_range){.start_ip = start, .end_ip = start + n_bytes, .order = i + 1};
+    }
+    size_t n_added = 0;
+    for (size_t n_piece = 1; n_added < N_RANGES; n_piece = n_piece * 2 + 1) {
+        size_t n = n_piece < N_RANGES - n_added ? n_piece : N_RANGES - n_added;
+        struct jit_index extended;
+        assert_int_equal(jit_index_extend(&index, all + n_added, n, &extended), 0);
+        jit_index_replace(&index, &extended);
+        n_added += n;
+    }
+    assert_int_equal(index.large.n_ranges + index.recent.n_ranges, N_RANGES);
+    assert_true(index.large.n_ranges > 0);
+    for (uint64_t ip = 0; ip < 70000; ip += 97) {
+        struct found found = {0}, expected = {0};
+        uint64_t end = ip + ip % 300 + 1;
+        jit_index_overlaps(&index, ip, end, count, &found);
+        for (size_t i = 0; i < N_RANGES; i++) {
+            if (all[i].start_ip < end && all[i].end_ip > ip) {
+                (void)count(&expected, &all[i]);
+            }
+        }
+        assert_int_equal(found.n, expected.n);
+        assert_int_equal(found.sum, expected.sum);
+    }
+    struct found found = {0};
+    jit_index_overlaps(&index, 0, UINT64_MAX, stop_at_once, &found);
+    assert_int_equal(found.n, 1);
+}
+
+static void test_nothing_is_in_an_empty_one(void **state)
+{
+    (void)state;
+    _cleanup_(jit_index_releasep) struct jit_index index;
+    struct found found = {0};
+    jit_index_init(&index);
+    jit_index_overlaps(&index, 0, UINT64_MAX, count, &found);
+    assert_int_equal(found.n, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_it_finds_what_a_plain_search_finds),
+        cmocka_unit_test(test_nothing_is_in_an_empty_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

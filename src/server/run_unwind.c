@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/run_unwind.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+/* Tables take milliseconds; a question should not wait for one. */
+#define TABLE_POLL_NS 300000
+
+static void want_stack_bytes(void *userdata, uint32_t n_bytes)
+{
+    struct run *run = userdata;
+    pthread_mutex_lock(&run->lock);
+    if (run->capture && run->ops->want_stack_bytes) {
+        run->ops->want_stack_bytes(run->capture, n_bytes);
+    }
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void set_code(void *userdata, const struct code_map *map)
+{
+    struct run *run = userdata;
+    pthread_mutex_lock(&run->lock);
+    if (run->capture && run->ops->set_code) {
+        run->ops->set_code(run->capture, map);
+    }
+    pthread_mutex_unlock(&run->lock);
+}
+
+static ssize_t read_memory(void *userdata, int64_t pid, uint64_t address, void *buffer,
+                           size_t n_bytes)
+{
+    struct run *run = userdata;
+    ssize_t n_read = -ESRCH;
+    pthread_mutex_lock(&run->lock);
+    if (run->capture && run->ops->read_memory) {
+        n_read = run->ops->read_memory(run->capture, pid, address, buffer, n_bytes);
+    }
+    pthread_mutex_unlock(&run->lock);
+    return n_read;
+}
+
+static bool find_generated(void *userdata, int64_t pid, uint64_t ip, uint64_t time_ns,
+                           struct generated_code *ret_code)
+{
+    struct run *run = userdata;
+    struct jit_place place;
+    if (!jit_code_find(run->jit, pid, ip, time_ns, time_ns, &place) || !place.table) {
+        return false;
+    }
+    *ret_code = (struct generated_code){.bias = place.table_bias, .table = place.table};
+    return true;
+}
+
+int run_unwind_begin(struct run *run, struct cfi_store *store)
+{
+    if (run->request.no_dwarf_unwind || !store) {
+        return 0;
+    }
+    const struct unwinder_config config = {
+        .store = store,
+        .userdata = run,
+        .want_stack_bytes = want_stack_bytes,
+        .set_code = run->ops->set_code ? set_code : NULL,
+        .read_memory = read_memory,
+        .find_generated = find_generated,
+    };
+    return unwinder_new(&config, &run->unwinder);
+}
+
+void run_unwind_end(struct run *run)
+{
+    if (run->unwinder) {
+        unwinder_retire(run->unwinder);
+    }
+}
+
+void run_unwind_apply(struct run *run, const struct run_slab *slab,
+                      void (*while_waiting)(void *userdata), void *userdata)
+{
+    size_t n_events = event_batch_count(slab->batch);
+    if (n_events == 0) {
+        return;
+    }
+    struct event *events = event_batch_get_mutable(slab->batch, 0);
+    if (!run->unwinder) {
+        aggregate_apply(run->aggregate, events, n_events);
+        return;
+    }
+    unwinder_begin(run->unwinder);
+    for (size_t n_done = 0; n_done < n_events;) {
+        size_t n_now =
+            unwinder_apply(run->unwinder, events + n_done, n_events - n_done, clock_now_ns());
+        aggregate_apply(run->aggregate, events + n_done, n_now);
+        n_done += n_now;
+        if (n_done < n_events) {
+            const struct timespec pause = {.tv_nsec = TABLE_POLL_NS};
+            while_waiting(userdata);
+            nanosleep(&pause, NULL);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "symbols/built_program_test.h"
+
+#include "symbols/image_symbols.h"
+
+static struct image_symbols *load(const struct built *built, const char *name)
+{
+    struct opened opened = built_open(built, name);
+    opened.image.path = opened.path;
+    char list[64];
+    snprintf(list, sizeof(list), "%s/debug", built->folder);
+    _cleanup_(debug_directories_releasep) struct debug_directories directories = {0};
+    assert_int_equal(debug_directories_parse(list, &directories), 0);
+    _cleanup_(image_file_freep) struct image_file *file = NULL;
+    assert_int_equal(image_file_open(&opened.image, &file, NULL), 0);
+    struct image_symbols *symbols = NULL;
+    assert_int_equal(image_symbols_load_elf(&opened.image, file, &directories, &symbols, NULL), 0);
+    opened_release(&opened);
+    return symbols;
+}
+
+static uint64_t address_of(const struct built *built, const char *name)
+{
+    char command[256];
+    snprintf(command, sizeof(command), "nm %s/prog | grep -w %s", built->folder, name);
+    FILE *out = popen(command, "re");
+    assert_non_null(out);
+    char line[128] = "";
+    assert_non_null(fgets(line, sizeof(line), out));
+    pclose(out);
+    return strtoull(line, NULL, 16);
+}
+
+/* The program is linked so that offsets and addresses of its code are the same. */
+static void assert_name(struct image_symbols *symbols, uint64_t offset, const char *name)
+{
+    uint64_t image_addr;
+    const struct symbol *symbol = image_symbols_find(symbols, offset, &image_addr);
+    assert_non_null(symbol);
+    assert_string_equal(symbol->name, name);
+    assert_int_equal(symbol->start_address, image_addr);
+}
+
+static void assert_stripped(const struct built *built, const char *name, const char *origin)
+{
+    _cleanup_(image_symbols_freep) struct image_symbols *symbols = load(built, name);
+    assert_string_equal(symbols->origin, origin);
+    assert_string_equal(symbols->note, "");
+    assert_name(symbols, address_of(built, "hidden"), "hidden");
+    assert_name(symbols, address_of(built, "two"), "two");
+}
+
+static void test_what_the_image_says(void **state)
+{
+    const struct built *built = *state;
+    if (built_is_missing(built)) {
+        print_message("no gcc or objcopy\n");
+        skip();
+    }
+    assert_stripped(built, "prog", ".symtab");
+    assert_int_equal(built_run(built, "strip -o bare prog"), 0);
+    _cleanup_(image_symbols_freep) struct image_symbols *symbols = load(built, "bare");
+    uint64_t image_addr;
+    assert_null(image_symbols_find(symbols, address_of(built, "hidden"), &image_addr));
+    assert_true(symbols->is_stripped);
+    assert_int_equal(symbols->build_id_bytes, 20);
+    assert_null(atomic_load(&symbols->debug_file));
+}
+
+static void test_separate_files(void **state)
+{
+    const struct built *built = *state;
+    if (built_is_missing(built)) {
+        print_message("no gcc or objcopy\n");
+        skip();
+    }
+    assert_int_equal(built_run(built, "objcopy --only-keep-debug prog prog.debug && strip -o bare "
+                                      "prog && objcopy --add-gnu-debuglink=prog.debug bare linked"),
+                     0);
+    assert_stripped(built, "linked", ".dynsym + debug file by debuglink");
+    built_move_by_id(built, "prog", "prog.debug");
+    assert_stripped(built, "bare", ".dynsym + debug file by build-id");
+    if (!built_has_tool("eu-strip")) {
+        print_message("no eu-strip\n");
+        return;
+    }
+    assert_int_equal(built_run(built, "rm -r debug && eu-strip -f prog.debug -o elfutils prog"), 0);
+    assert_stripped(built, "elfutils", ".dynsym + debug file by debuglink");
+    /* Everything goes, section headers too; the build-id in the segments is left. */
+    built_move_by_id(built, "prog", "prog.debug");
+    if (built_run(built, "strip --strip-section-headers -o headless prog 2>/dev/null") == 0) {
+        assert_stripped(built, "headless", "debug file by build-id");
+    }
+}
+
+static void test_debug_file_of_another_address(void **state)
+{
+    const struct built *built = *state;
+    if (built_is_missing(built)) {
+        print_message("no gcc or objcopy\n");
+        skip();
+    }
+    assert_int_equal(built_run(built, "objcopy --only-keep-debug prog prog.debug && objcopy "
+                                      "--change-addresses=0x300000 prog.debug && "
+                                      "strip -o bare prog"),
+                     0);
+    built_move_by_id(built, "prog", "prog.debug");
+    assert_stripped(built, "bare", ".dynsym + debug file by build-id");
+}
+
+/* As distributions make it: the functions that .dynsym lacks, and nothing else. */
+static int add_minidebug(const struct built *built)
+{
+    return built_run(built, "strip -o bare prog && nm -D prog --format=posix --defined-only | "
+                            "awk '{print $1}' | sort > dynamic && nm prog --format=posix "
+                            "--defined-only | awk '$2 ~ /[tT]/ {print $1}' | sort | "
+                            "comm -13 dynamic - > kept && objcopy --only-keep-debug prog full && "
+                            "objcopy -S --remove-section .gdb_index --remove-section .comment "
+                            "--keep-symbols=kept full mini && xz -kf mini && objcopy "
+                            "--add-section .gnu_debugdata=mini.xz bare with_mini");
+}
+
+static void test_minidebug(void **state)
+{
+    const struct built *built = *state;
+    if (built_is_missing(built) || !built_has_tool("xz")) {
+        print_message("no gcc, objcopy or xz\n");
+        skip();
+    }
+    assert_int_equal(built_run(built, "gcc -g -O1 -Wl,--build-id=sha1 -rdynamic -o prog prog.c"),
+                     0);
+    assert_int_equal(add_minidebug(built), 0);
+    assert_stripped(built, "with_mini", ".dynsym + .gnu_debugdata");
+    /* A separate file says more. */
+    assert_int_equal(built_run(built, "cp full prog.debug"), 0);
+    built_move_by_id(built, "prog", "prog.debug");
+    assert_stripped(built, "with_mini", ".dynsym + debug file by build-id");
+    assert_int_equal(built_run(built, "rm -r debug && head -c 200 mini.xz > cut && objcopy "
+                                      "--add-section .gnu_debugdata=cut bare with_mini"),
+                     0);
+    _cleanup_(image_symbols_freep) struct image_symbols *symbols = load(built, "with_mini");
+    assert_string_equal(symbols->origin, ".dynsym");
+    assert_string_equal(symbols->note, ".gnu_debugdata is corrupt");
+    assert_name(symbols, address_of(built, "one"), "one");
+}
+
+static void test_another_build_is_named(void **state)
+{
+    const struct built *built = *state;
+    if (built_is_missing(built)) {
+        print_message("no gcc or objcopy\n");
+        skip();
+    }
+    assert_int_equal(built_run(built, "gcc -g -O2 -Wl,--build-id=sha1 -o other prog.c && "
+                                      "objcopy --only-keep-debug other prog.debug && strip -o bare "
+                                      "prog && objcopy --add-gnu-debuglink=prog.debug bare linked"),
+                     0);
+    _cleanup_(image_symbols_freep) struct image_symbols *symbols = load(built, "linked");
+    assert_non_null(strstr(symbols->note, "prog.debug: the debug file has another build-id"));
+    uint64_t image_addr;
+    assert_null(image_symbols_find(symbols, address_of(built, "hidden"), &image_addr));
+}
+
+#define CASE(function) cmocka_unit_test_setup_teardown(function, built_new, built_free)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_what_the_image_says),           CASE(test_separate_files),
+        CASE(test_debug_file_of_another_address), CASE(test_minidebug),
+        CASE(test_another_build_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
