@@ -60,4 +60,5 @@ extern const struct command command_threads;
 extern const struct command command_neighbors;
 extern const struct command command_annotate;
 extern const struct command command_diagnose;
+extern const struct command command_doctor;
 extern const struct command command_shutdown;

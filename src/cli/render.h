@@ -15,6 +15,7 @@
 #include "cli/terminal.h"
 #include "model/results/annotate.h"
 #include "model/results/diagnose.h"
+#include "model/results/doctor.h"
 #include "model/results/flame.h"
 #include "model/results/neighbors.h"
 #include "model/results/run.h"
@@ -45,6 +46,8 @@ void render_annotate(const struct annotate_result *result,
                      struct text *text);
 void render_diagnose(const struct diagnose_result *result, const struct terminal *terminal,
                      struct text *text);
+void render_doctor(const struct doctor_result *result, const struct terminal *terminal,
+                   struct text *text);
 void render_list(const struct run_list_result *result, const struct terminal *terminal,
                  struct text *text);
 void render_status(const struct status_result *result, const struct terminal *terminal,

@@ -18,6 +18,12 @@ static const struct table_column image_columns[] = {
     {"state", TABLE_LEFT},   {"image", TABLE_LEFT},
 };
 
+static const struct table_column table_columns[] = {
+    {"rows", TABLE_RIGHT},       {"KiB", TABLE_RIGHT},  {"built ms", TABLE_RIGHT},
+    {"waited ms", TABLE_RIGHT},  {"from", TABLE_LEFT},  {"cut stacks", TABLE_RIGHT},
+    {"mostly for", TABLE_LEFT},  {"image", TABLE_LEFT},
+};
+
 static void append_title(const char *title, const struct terminal *terminal, struct text *text)
 {
     text_printf(text, "\n%s%s%s\n", terminal_bold(terminal), title, terminal_plain(terminal));
@@ -88,6 +94,41 @@ static void append_images(const struct diagnose_result *result, const struct ter
     table_append(&table, terminal, text);
 }
 
+static void append_unwind(const struct diagnose_unwind *unwind, struct text *text)
+{
+    if (!unwind->enabled) {
+        text_append(text, "unwind   off: stacks are what frame pointers tell\n");
+        return;
+    }
+    text_printf(text, "unwind   %" PRIu64 " stacks walked, %.1f frames each", unwind->stacks,
+                unwind->stacks ? (double)unwind->frames / (double)unwind->stacks : 0);
+    for (size_t i = 0; i < unwind->n_ends; i++) {
+        text_printf(text, "; %" PRIu64 ": ", unwind->ends[i].stacks);
+        label_append(text, unwind->ends[i].cause);
+    }
+    text_append_char(text, '\n');
+}
+
+static void append_tables(const struct diagnose_unwind *unwind, const struct terminal *terminal,
+                          struct text *text)
+{
+    _cleanup_(table_releasep) struct table table;
+    table_init(&table, table_columns, sizeof(table_columns) / sizeof(table_columns[0]));
+    for (size_t i = 0; i < unwind->n_tables; i++) {
+        const struct diagnose_table *row = &unwind->tables[i];
+        table_add(&table, "%" PRIu64, row->rows);
+        table_add(&table, "%" PRIu64, (row->memory_bytes + 1023) / 1024);
+        table_add(&table, "%.1f", (double)row->build_ns / 1e6);
+        table_add(&table, "%.1f", (double)row->wait_ns / 1e6);
+        table_add_label(&table, row->failure ? row->failure : row->origin);
+        table_add(&table, "%" PRIu64, row->cut_stacks);
+        table_add_label(&table, row->cut_cause ? row->cut_cause : "");
+        table_add_label(&table, row->path);
+    }
+    append_title("Unwind tables", terminal, text);
+    table_append(&table, terminal, text);
+}
+
 void render_diagnose(const struct diagnose_result *result, const struct terminal *terminal,
                      struct text *text)
 {
@@ -101,12 +142,16 @@ void render_diagnose(const struct diagnose_result *result, const struct terminal
         text_append_char(text, '\n');
     }
     append_stacks(&result->stacks, text);
+    append_unwind(&result->unwind, text);
     append_lost(result, text);
     if (result->n_counters > 0) {
         append_counters(result, terminal, text);
     }
     if (result->n_images > 0) {
         append_images(result, terminal, text);
+    }
+    if (result->unwind.n_tables > 0) {
+        append_tables(&result->unwind, terminal, text);
     }
     if (result->n_hints > 0) {
         append_title("Hints", terminal, text);

@@ -17,15 +17,21 @@ static int x86_64_open(void **ret_state, struct error *reterr_error)
         error_set_errno(reterr_error, -ENOMEM, "starting the disassembler");
         return -ENOMEM;
     }
+    static const ZydisFormatterProperty unpadded[] = {
+        ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE,
+        ZYDIS_FORMATTER_PROP_DISP_PADDING,
+        ZYDIS_FORMATTER_PROP_IMM_PADDING,
+    };
     bool is_ready =
         ZYAN_SUCCESS(
             ZydisDecoderInit(&x86_64->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)) &&
         ZYAN_SUCCESS(ZydisFormatterInit(&x86_64->formatter, ZYDIS_FORMATTER_STYLE_INTEL)) &&
         ZYAN_SUCCESS(ZydisFormatterSetProperty(&x86_64->formatter,
-                                               ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE)) &&
-        ZYAN_SUCCESS(ZydisFormatterSetProperty(&x86_64->formatter,
-                                               ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE,
-                                               ZYDIS_PADDING_DISABLED));
+                                               ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE));
+    for (size_t i = 0; i < sizeof(unpadded) / sizeof(unpadded[0]); i++) {
+        is_ready = is_ready && ZYAN_SUCCESS(ZydisFormatterSetProperty(
+                                   &x86_64->formatter, unpadded[i], ZYDIS_PADDING_DISABLED));
+    }
     if (!is_ready) {
         free(x86_64);
         error_set(reterr_error, "not_supported", "this Zydis cannot decode x86-64");

@@ -168,6 +168,13 @@ struct dwarf_value dwarf_value_take(struct bytes *bytes, const struct dwarf_enco
     return value;
 }
 
+/* A number of any size and sign, however it is padded. */
+static void skip_leb128(struct bytes *bytes)
+{
+    while (bytes_take_u8(bytes) >= 0x80) { /* a cursor that has failed gives 0 */
+    }
+}
+
 /* The forms that fill compilers' output are stepped over without being read. */
 void dwarf_value_skip(struct bytes *bytes, const struct dwarf_encoding *encoding, uint16_t form)
 {
@@ -202,7 +209,7 @@ void dwarf_value_skip(struct bytes *bytes, const struct dwarf_encoding *encoding
     case DW_FORM_ref_udata:
     case DW_FORM_strx:
     case DW_FORM_addrx:
-        (void)bytes_take_uleb128(bytes);
+        skip_leb128(bytes);
         return;
     case DW_FORM_exprloc:
         bytes_skip(bytes, bytes_take_uleb128(bytes));

@@ -152,7 +152,9 @@ static int compare_spans(const void *left, const void *right)
     if (one->start_addr != other->start_addr) {
         return one->start_addr < other->start_addr ? -1 : 1;
     }
-    return (one->unit > other->unit) - (one->unit < other->unit);
+    /* Linkers let all units that had a copy of a function claim the one that stayed. Other readers
+     * believe the first of them, and what comes last here is found first. */
+    return (other->unit > one->unit) - (other->unit < one->unit);
 }
 
 static void sort_spans(struct dwarf_file *file)

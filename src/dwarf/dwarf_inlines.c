@@ -28,6 +28,7 @@ struct walk {
     size_t n_spans, spans_capacity;
     struct dwarf_inline_span *spans;
     size_t depth;
+    size_t function_depth; /* of the children of the outermost function around; 0: none */
     uint32_t enclosing[DWARF_DEPTH_MAX]; /* the call around the entries of each level */
 };
 
@@ -146,7 +147,7 @@ static bool is_type(uint16_t tag)
            tag == DW_TAG_enumeration_type;
 }
 
-/* Compilers of C and C++ put declarations into types, and what is called outside of them. */
+/* C and C++ have code in types only where these are local to a function. */
 static bool has_no_code_in_types(uint16_t language)
 {
     switch (language) {
@@ -178,6 +179,9 @@ static int walk_unit(struct walk *walk, const struct dwarf_reader *reader, struc
         const struct dwarf_abbrev *abbrev = dwarf_die_begin(&bytes, &reader->source);
         if (!abbrev) {
             walk->depth -= walk->depth > 0;
+            if (walk->depth < walk->function_depth) {
+                walk->function_depth = 0;
+            }
             call = walk->depth > 0 ? walk->enclosing[walk->depth - 1] : DWARF_INLINE_NONE;
             if (bytes_has_failed(&bytes)) {
                 return 0;
@@ -192,7 +196,8 @@ static int walk_unit(struct walk *walk, const struct dwarf_reader *reader, struc
             if (r < 0) {
                 return r == -E2BIG ? 0 : r; /* what was found up to here counts */
             }
-        } else if (skips_types && abbrev->has_children && is_type(abbrev->tag)) {
+        } else if (skips_types && walk->function_depth == 0 && abbrev->has_children &&
+                   is_type(abbrev->tag)) {
             struct dwarf_die die;
             dwarf_die_attributes(&bytes, &reader->source, abbrev, &die);
             if (dwarf_reader_jump(reader, walk->unit, die.sibling, &bytes)) {
@@ -206,6 +211,9 @@ static int walk_unit(struct walk *walk, const struct dwarf_reader *reader, struc
                 return 0;
             }
             walk->enclosing[walk->depth++] = inner;
+            if (walk->function_depth == 0 && abbrev->tag == DW_TAG_subprogram) {
+                walk->function_depth = walk->depth;
+            }
             call = inner;
         }
     }

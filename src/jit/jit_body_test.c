@@ -115,8 +115,8 @@ static void test_bytes(void **state)
 static const uint8_t eh_frame[] = {
     0x14, 0, 0, 0, 0, 0, 0, 0, 1, 'z', 'R', 0, 1, 0x78, 16, 1, 0x1b, 0x0c, 7, 8, 0x90, 1, 0, 0,
     /* FDE: the code begins 16 + 24 + 8 bytes before the field that says so. */
-    0x18, 0, 0, 0, 0x1c, 0, 0, 0, 0xd0, 0xff, 0xff, 0xff, 16, 0, 0, 0, 0,
-    0x41, 0x0e, 16, 0x86, 2, 0x02, 13, 0x0c, 7, 8, 0, 0, 0, 0, 0};
+    0x18, 0, 0, 0, 0x1c, 0, 0, 0, 0xd0, 0xff, 0xff, 0xff, 16, 0, 0, 0, 0, 0x41, 0x0e, 16, 0x86, 2,
+    0x02, 13, 0x0c, 7, 8, 0, 0, 0, 0, 0};
 
 static void test_table(void **state)
 {
@@ -125,7 +125,7 @@ static void test_table(void **state)
     struct jit_load load = test_load(1, 0x700010, 16, 0, "f");
     arena_init(&arena, 0);
     load.elf_machine = EM_X86_64;
-    load.eh_frame = bytes_of(eh_frame, sizeof(eh_frame) - 1);
+    load.eh_frame = bytes_of(eh_frame, sizeof(eh_frame));
     struct jit_body *body = jit_body_new(&arena, &load);
     assert_non_null(body->table);
     struct cfi_row row = cfi_table_find(body->table, 0x700010);

@@ -189,8 +189,8 @@ static void *ask(void *userdata)
     while (!atomic_load(&is_done)) {
         struct jit_place place;
         for (uint64_t i = 0; i < 100; i++) {
-            n_found += jit_code_find(code, 1, i * 0x100, 10, 10, &place) &&
-                       place.symbol->name[0] == 'f';
+            n_found +=
+                jit_code_find(code, 1, i * 0x100, 10, 10, &place) && place.symbol->name[0] == 'f';
         }
     }
     return (void *)(uintptr_t)n_found;

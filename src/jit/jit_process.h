@@ -12,7 +12,7 @@
  * Owner:   the caller holds the struct; jit_process_release().
  * Threads: one (jit_tail's).
  * Source:  proc_pid_status(5), proc_pid_stat(5), pidfd_open(2).
- * Tests:   jit_process_test.c
+ * Tests:   jit_process_linux_test.c
  */
 
 #include <stdbool.h>
@@ -33,6 +33,7 @@ struct jit_process {
  * have stayed). */
 int jit_process_open(int64_t pid, struct jit_process *ret_process);
 void jit_process_release(struct jit_process *process);
+DEFINE_RELEASEP(jit_process);
 
 bool jit_process_has_ended(const struct jit_process *process);
 

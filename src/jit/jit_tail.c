@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,7 +50,7 @@ struct tailed_process {
 
 struct jit_tail {
     struct jit_code *code;
-    int wake_fd;
+    int wake_fd, wakes_fd; /* a pipe: read by the thread, written to wake it */
     pthread_t thread;
     atomic_bool has_thread;
     int64_t last_pid, last_fork_pid; /* the aggregator's: the usual repeats */
@@ -80,11 +79,15 @@ int jit_tail_new(struct jit_code *code, struct jit_tail **ret_tail)
     }
     tail->code = code;
     tail->last_pid = -1;
-    tail->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int pipe_fds[2] = {-1, -1};
+    int r = pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
+    tail->wake_fd = pipe_fds[0];
+    tail->wakes_fd = pipe_fds[1];
     tail->processes = calloc(JIT_TAIL_MAX_PROCESSES, sizeof(*tail->processes));
-    if (tail->wake_fd < 0 || !tail->processes) {
-        int r = tail->wake_fd < 0 ? -errno : -ENOMEM;
+    r = r == 0 && !tail->processes ? -ENOMEM : r;
+    if (r < 0) {
         fd_close(tail->wake_fd);
+        fd_close(tail->wakes_fd);
         free(tail->processes);
         free(tail);
         return r;
@@ -101,8 +104,8 @@ int jit_tail_new(struct jit_code *code, struct jit_tail **ret_tail)
 
 static void wake(struct jit_tail *tail)
 {
-    const uint64_t one = 1;
-    (void)!write(tail->wake_fd, &one, sizeof(one));
+    const char one = 1;
+    (void)!write(tail->wakes_fd, &one, sizeof(one)); /* a full pipe wakes as well */
 }
 
 struct jit_tail *jit_tail_free(struct jit_tail *tail)
@@ -130,6 +133,7 @@ struct jit_tail *jit_tail_free(struct jit_tail *tail)
         jit_dump_free(tail->dumps[i]);
     }
     fd_close(tail->wake_fd);
+    fd_close(tail->wakes_fd);
     pthread_cond_destroy(&tail->has_passed);
     pthread_mutex_destroy(&tail->lock);
     free(tail->processes);
@@ -343,8 +347,8 @@ static void sleep_until_due(struct jit_tail *tail, bool is_ending)
     bool is_growing = clock_now_ns() - tail->grew_ns < GROWING_FOR_NS || tail->has_unpublished;
     int wait_ms = is_ending ? STOPPED_MS : is_growing ? GROWING_MS : QUIET_MS;
     if (poll(waits, n_waits, wait_ms) > 0 && waits[0].revents) {
-        uint64_t n_wakes;
-        (void)!read(tail->wake_fd, &n_wakes, sizeof(n_wakes));
+        char wakes[64];
+        (void)!read(tail->wake_fd, wakes, sizeof(wakes));
     }
 }
 

@@ -10,6 +10,7 @@
 
 struct call;
 struct server;
+struct status_result;
 
 /* handlers_run.c */
 void handle_run_status(struct call *call);
@@ -21,6 +22,12 @@ void handle_run_select(struct call *call);
 void handle_run_report_exit(struct call *call);
 /* The active run has come to another phase: answers who waited for that. */
 void handlers_run_on_change(struct server *server);
+
+/* What the host lets a run record. 0 or -ENOMEM. */
+int handlers_describe_abilities(struct call *call, struct status_result *result);
+
+/* handlers_doctor.c */
+void handle_server_doctor(struct call *call);
 
 /* handlers_profile.c */
 void handle_profile_top(struct call *call);

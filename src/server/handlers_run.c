@@ -48,7 +48,7 @@ void handle_run_list(struct call *call)
     call_work(call, work_list);
 }
 
-static int describe_abilities(struct call *call, struct status_result *result)
+int handlers_describe_abilities(struct call *call, struct status_result *result)
 {
     struct capability_set abilities = {.backend = ""};
     capture_choice_host()->probe(&abilities);
@@ -74,7 +74,7 @@ static int describe_abilities(struct call *call, struct status_result *result)
 static int work_status(struct call *call)
 {
     struct status_result *result = call->result;
-    int r = describe_abilities(call, result);
+    int r = handlers_describe_abilities(call, result);
     if (r < 0 || !call->run) {
         return r;
     }

@@ -25,6 +25,7 @@ static const struct method_entry entries[] = {
     {.name = "run.stop", .handler = handle_run_stop},
     {.name = "run.wait", .handler = handle_run_wait, .is_long = true},
     {.name = "server.diagnostics", .handler = handle_server_diagnostics},
+    {.name = "server.doctor", .handler = handle_server_doctor},
     {.name = "server.info", .handler = handle_server_info},
     {.name = "server.shutdown", .handler = handle_server_shutdown, .is_long = true},
     {.name = "subscribe", .handler = handle_subscribe},

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "query/image_quality.h"
 #include "query/query_names.h"
+#include "server/run_diagnose_unwind.h"
 
 #define MAX_COUNTERS 64
 #define MAX_HINTS 16
@@ -126,6 +128,12 @@ static int add_images(struct findings *findings)
     if (!result->images) {
         return -ENOMEM;
     }
+    struct image_quality *qualities;
+    int r = image_quality_compute(snapshot, run_get_names(findings->run), findings->arena,
+                                  &qualities);
+    if (r < 0) {
+        return r;
+    }
     for (frame_id frame = 0; frame < snapshot->n_frames; frame++) {
         image_id image = snapshot_frame(snapshot, frame).image;
         if (image < snapshot->n_images) {
@@ -140,6 +148,8 @@ static int add_images(struct findings *findings)
         image->symbols = info.origin;
         image->state = state_text(findings->arena, &info);
         image->functions = info.n_functions;
+        image->samples = qualities[id].n_samples;
+        image->samples_named = qualities[id].n_named;
     }
     qsort(result->images, snapshot->n_images, sizeof(*result->images), by_frames);
     result->n_images = snapshot->n_images < MAX_IMAGES ? snapshot->n_images : MAX_IMAGES;
@@ -279,6 +289,9 @@ static int find_out(struct findings *findings)
     add_counters(findings);
     add_lost(findings);
     r = add_images(findings);
+    if (r == 0) {
+        r = run_diagnose_unwind(findings->run, findings->arena, &findings->result.unwind);
+    }
     if (r < 0) {
         return r;
     }

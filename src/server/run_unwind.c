@@ -26,6 +26,7 @@ static void set_code(void *userdata, const struct code_map *map)
     if (run->capture && run->ops->set_code) {
         run->ops->set_code(run->capture, map);
     }
+
     pthread_mutex_unlock(&run->lock);
 }
 

@@ -223,23 +223,40 @@ static bool write_cache_folder(struct text *path)
     return path->length_bytes > 0;
 }
 
+/* Where the answer to a question is kept; false where that cannot be told. */
+static bool write_cached_path(const struct question *question, struct text *path)
+{
+    if (!write_cache_folder(path)) {
+        return false;
+    }
+    text_append_char(path, '/');
+    for (size_t i = 0; i < question->build_id_bytes; i++) {
+        text_printf(path, "%02x", question->build_id[i]);
+    }
+    text_append(path, "/debuginfo");
+    return !path->is_cut;
+}
+
 static void forget_note(const struct question *question)
 {
     _cleanup_(text_releasep) struct text path;
     text_init(&path, 2 * LIMIT_PATH_BYTES);
-    if (!write_cache_folder(&path)) {
-        return;
-    }
-    text_append_char(&path, '/');
-    for (size_t i = 0; i < question->build_id_bytes; i++) {
-        text_printf(&path, "%02x", question->build_id[i]);
-    }
-    text_append(&path, "/debuginfo");
     struct stat status;
-    if (!path.is_cut && lstat(path.data, &status) == 0 && S_ISREG(status.st_mode) &&
-        status.st_size == 0) {
+    if (write_cached_path(question, &path) && lstat(path.data, &status) == 0 &&
+        S_ISREG(status.st_mode) && status.st_size == 0) {
         (void)unlink(path.data);
     }
+}
+
+/* What was fetched earlier is there even while no server is: a path to free(), or NULL. */
+static char *find_cached(const struct question *question)
+{
+    _cleanup_(text_releasep) struct text path;
+    text_init(&path, 2 * LIMIT_PATH_BYTES);
+    struct stat status;
+    bool is_there = write_cached_path(question, &path) && stat(path.data, &status) == 0 &&
+                    S_ISREG(status.st_mode) && status.st_size > 0;
+    return is_there ? text_take(&path) : NULL;
 }
 
 static const char *describe(int negative_errno)
@@ -279,8 +296,9 @@ static char *fetch(struct debuginfod *client, const struct question *question,
     }
     uint64_t now_ns = clock_now_ns();
     if (now_ns < client->paused_until_ns) {
-        *ret_failure = client->pause_reason;
-        return NULL;
+        char *cached = find_cached(question);
+        *ret_failure = cached ? NULL : client->pause_reason;
+        return cached;
     }
     char *path = NULL;
     client->question_start_ns = now_ns;

@@ -188,6 +188,32 @@ static void test_absent_server_costs_no_time(void **state)
     assert_false(has_note(some_id));
 }
 
+/* A server that is gone takes away only what was never fetched. */
+static void test_cache_outlives_the_server(void **state)
+{
+    (void)state;
+    if (is_library_missing()) {
+        print_message("no libdebuginfod.so.1\n");
+        skip();
+    }
+    struct http_server *server = http_server_start(HTTP_SERVER_SENDS_FILE, "/proc/self/exe");
+    http_server_announce(server->port, folder);
+    _cleanup_(debuginfod_freep) struct debuginfod *client = NULL;
+    assert_int_equal(debuginfod_new(&client), 0);
+    ask(client, some_id);
+    await(1);
+    http_server_stop(server);
+    ask(client, other_id);
+    await(2);
+    assert_string_equal(answers.failure, "the server cannot be reached");
+    ask(client, some_id);
+    await(3);
+    assert_memory_equal(answers.path, folder, strlen(folder));
+    ask(client, other_id);
+    await(4);
+    assert_string_equal(answers.path, "");
+}
+
 /* One silence is paid for; who asks next is told at once. */
 static void test_silent_server_is_given_up(void **state)
 {
@@ -288,6 +314,7 @@ int main(void)
         CASE(test_file_is_fetched_and_kept),
         CASE(test_server_that_has_nothing),
         CASE(test_absent_server_costs_no_time),
+        CASE(test_cache_outlives_the_server),
         CASE(test_silent_server_is_given_up),
         CASE(test_leaving_a_silent_server),
         CASE(test_leaving_in_the_middle_of_a_file),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "symbols/debug_lines.h"
 #include "symbols/elf_symbols.h"
 #include "symbols/kallsyms.h"
 #include "symbols/minidebug.h"
@@ -269,6 +270,7 @@ struct image_symbols *image_symbols_free(struct image_symbols *symbols)
 {
     if (symbols) {
         function_table_free(atomic_load(&symbols->functions));
+        debug_lines_free(atomic_load(&symbols->lines));
         debug_file_free(atomic_load(&symbols->debug_file));
         free(symbols);
     }

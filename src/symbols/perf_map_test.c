@@ -54,8 +54,17 @@ static void test_nonsense_is_skipped(void **state)
 {
     (void)state;
     static const char *const lines[] = {
-        "", " ", "xyz 10 name", "10 name", "10  ", "10 20 ", "10 20", "-10 20 name",
-        "fffffffffffffffff 20 name", "fffffffffffffff0 20 wraps", "0x 20 name",
+        "",
+        " ",
+        "xyz 10 name",
+        "10 name",
+        "10  ",
+        "10 20 ",
+        "10 20",
+        "-10 20 name",
+        "fffffffffffffffff 20 name",
+        "fffffffffffffff0 20 wraps",
+        "0x 20 name",
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
         char text[128];

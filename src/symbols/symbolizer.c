@@ -20,8 +20,10 @@
 #include "base/hash_table.h"
 #include "images/image_file.h"
 #include "symbols/debug_fetch.h"
+#include "symbols/debug_lines.h"
 #include "symbols/image_symbols.h"
 #include "symbols/kallsyms.h"
+#include "symbols/symbolizer_internal.h"
 
 /* Descriptors held for images that nobody has wanted yet; the usual limit of a process is 1024. */
 #define MAX_HELD_FILES 256
@@ -75,6 +77,7 @@ struct symbolizer {
     struct shared_table *tables;
     size_t n_held_files;
     struct debug_fetch *fetch; /* NULL: no server is configured */
+    struct debug_lines_desk *lines_desk;
     struct debug_directories debug_directories;
 };
 
@@ -342,7 +345,11 @@ int symbolizer_new(struct symbolizer **ret_symbolizer)
     if (r == 0) {
         r = debug_fetch_new(&symbolizer->debug_directories, &symbolizer->fetch);
     }
+    if (r == 0) {
+        r = debug_lines_desk_new(0, &symbolizer->lines_desk);
+    }
     if (r < 0) {
+        debug_fetch_free(symbolizer->fetch);
         debug_directories_release(&symbolizer->debug_directories);
         free(symbolizer);
         return r;
@@ -356,6 +363,7 @@ int symbolizer_new(struct symbolizer **ret_symbolizer)
     pthread_condattr_destroy(&attributes);
     r = start_loader(symbolizer);
     if (r < 0) {
+        debug_lines_desk_free(symbolizer->lines_desk);
         debug_fetch_free(symbolizer->fetch);
         debug_directories_release(&symbolizer->debug_directories);
         free(symbolizer);
@@ -383,6 +391,7 @@ struct symbolizer *symbolizer_free(struct symbolizer *symbolizer)
     pthread_cond_signal(&symbolizer->has_work);
     pthread_mutex_unlock(&symbolizer->lock);
     pthread_join(symbolizer->loader, NULL);
+    debug_lines_desk_free(symbolizer->lines_desk);
     debug_fetch_free(symbolizer->fetch);
     debug_directories_release(&symbolizer->debug_directories);
 
@@ -474,6 +483,26 @@ static uint64_t offset_in_image(const struct image *image, uint64_t offset)
 static struct image_symbols *get_table(const struct symbol_source *source, size_t part)
 {
     return atomic_load_explicit(&source->symbols[part], memory_order_acquire);
+}
+
+struct image_symbols *symbol_source_symbols(const struct symbol_source *source)
+{
+    return get_table(source, 0);
+}
+
+const struct image *symbol_source_image(const struct symbol_source *source)
+{
+    return &source->image;
+}
+
+struct debug_lines_desk *symbol_source_lines_desk(const struct symbol_source *source)
+{
+    return source->symbolizer->lines_desk;
+}
+
+struct debug_lines_desk *symbolizer_lines_desk(const struct symbolizer *symbolizer)
+{
+    return symbolizer->lines_desk;
 }
 
 const struct symbol *symbol_source_find(struct symbol_source *source, uint64_t offset,

@@ -109,6 +109,9 @@ size_t symbol_source_find_chain(struct symbol_source *source, uint64_t offset,
                                 struct symbol_chain_entry *ret_chain, size_t max_entries);
 bool symbol_source_chain_is_settled(struct symbol_source *source, uint64_t offset);
 
+/* Waits until all chains that were asked for so far have been read or the time is up. */
+bool symbolizer_wait_chains(struct symbolizer *symbolizer, int timeout_ms);
+
 /* Will symbol_source_find() never answer differently from now on? */
 bool symbol_source_is_settled(const struct symbol_source *source);
 

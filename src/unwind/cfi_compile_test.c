@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "unwind/cfi_test.h"
 
 /* One row besides the CIE's, so that functions can be told from each other. */

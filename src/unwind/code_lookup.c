@@ -210,6 +210,16 @@ const struct image *code_lookup_describe(struct code_lookup *lookup, image_id im
     return image_table_get(lookup->space->images, image);
 }
 
+size_t code_lookup_n_images(const struct code_lookup *lookup)
+{
+    return lookup->n_images;
+}
+
+bool code_lookup_is_wanted(const struct code_lookup *lookup, image_id image)
+{
+    return image < lookup->n_images && lookup->images[image].is_wanted;
+}
+
 static void add_range(void *userdata, uint64_t start_ip, uint64_t end_ip, struct image_place start)
 {
     struct code_lookup *lookup = userdata;

@@ -38,6 +38,11 @@ image_id code_lookup_image(struct code_lookup *lookup, int64_t pid, uint64_t ip)
 const struct image *code_lookup_describe(struct code_lookup *lookup, image_id image,
                                          struct cfi_source **ret_source);
 
+/* Ids go up to this minus 1. */
+size_t code_lookup_n_images(const struct code_lookup *lookup);
+/* Has a stack passed through it? */
+bool code_lookup_is_wanted(const struct code_lookup *lookup, image_id image);
+
 /*
  * What a backend that walks by itself must know: fills *ret_map (valid until
  * the next call) and returns true when it has changed since the last call.

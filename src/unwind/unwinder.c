@@ -268,6 +268,7 @@ static void replace_ips(struct unwinder *unwinder, struct event *event,
     event->sample.n_ips = (uint32_t)(n_before + walk->n_places);
     event->sample.stack_source = EVENT_STACK_WALKED;
     event->sample.stack_end = (uint8_t)walk->end;
+    event->is_truncated = false; /* that was said of the kernel's chain */
 }
 
 static void count_image_end(struct unwinder *unwinder, const struct event *event, uint64_t ip,
@@ -431,16 +432,33 @@ static int by_ends(const void *a, const void *b)
     return n_left > n_right ? -1 : n_left < n_right;
 }
 
+static const struct unwinder_image_stats *find_ends(const struct unwinder *unwinder, image_id id)
+{
+    for (size_t i = 0; i < unwinder->n_images; i++) {
+        if (unwinder->images[i].image == id) {
+            return &unwinder->images[i];
+        }
+    }
+    return NULL;
+}
+
 size_t unwinder_get_images(struct unwinder *unwinder, struct unwinder_image_stats *ret_images,
                            size_t max_images)
 {
+    size_t n_images = 0;
     pthread_mutex_lock(&unwinder->lock);
-    struct unwinder_image_stats sorted[MAX_IMAGES_WITH_ENDS];
-    size_t n_images = unwinder->n_images;
-    memcpy(sorted, unwinder->images, n_images * sizeof(*sorted));
+    for (image_id id = 0;
+         id < code_lookup_n_images(unwinder->lookup) && n_images < max_images; id++) {
+        const struct unwinder_image_stats *ends = find_ends(unwinder, id);
+        if (ends) {
+            ret_images[n_images++] = *ends;
+        } else if (code_lookup_is_wanted(unwinder->lookup, id)) {
+            struct unwinder_image_stats *image = &ret_images[n_images++];
+            *image = (struct unwinder_image_stats){.image = id};
+            image->path = code_lookup_describe(unwinder->lookup, id, &image->source)->path;
+        }
+    }
     pthread_mutex_unlock(&unwinder->lock);
-    qsort(sorted, n_images, sizeof(*sorted), by_ends);
-    n_images = n_images < max_images ? n_images : max_images;
-    memcpy(ret_images, sorted, n_images * sizeof(*sorted));
+    qsort(ret_images, n_images, sizeof(*ret_images), by_ends);
     return n_images;
 }

@@ -65,7 +65,7 @@ struct unwinder_stats {
     uint32_t wanted_bytes;     /* latest wish */
 };
 
-/* How stacks that do not reach their thread's start end, by the image they end in. */
+/* An image that stacks passed through, and how those end that came to their end in it. */
 struct unwinder_image_stats {
     image_id image;
     const char *path;
@@ -94,6 +94,6 @@ void unwinder_retire(struct unwinder *unwinder);
 
 void unwinder_get_stats(struct unwinder *unwinder, struct unwinder_stats *ret_stats);
 
-/* Fills at most max_images, worst first; returns how many. Paths live as long as the unwinder. */
+/* Fills at most max_images, worst first (images that no stack came to grief in last); returns how many. Paths live as long as the unwinder. */
 size_t unwinder_get_images(struct unwinder *unwinder, struct unwinder_image_stats *ret_images,
                            size_t max_images);

@@ -225,8 +225,9 @@ class Stax:
 class PrivateServer(Stax):
     """A Stax whose server runs."""
 
-    def __init__(self, folder, account=None, options=()):
+    def __init__(self, folder, account=None, options=(), env=()):
         super().__init__(folder, account)
+        self.env.update(env)
         self.log = open(self.folder / "server.log", "ab")
         self.process = subprocess.Popen(
             [str(self.bin / "stax-server"), *options], env=self.env, cwd=self.folder,

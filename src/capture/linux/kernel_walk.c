@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -41,7 +42,8 @@ static int make_map(const char *name, enum bpf_map_type type, uint32_t value_byt
 
 static int make_table(uint32_t n_words)
 {
-    return make_map("stax_rows", BPF_MAP_TYPE_ARRAY, 8, n_words, BPF_F_INNER_MAP);
+    return make_map("stax_rows", BPF_MAP_TYPE_ARRAY, 8, n_words,
+                    BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 }
 
 /* A map of maps is made from an example of what it will hold. */
@@ -223,15 +225,16 @@ static int send_table(struct kernel_walk *walk, const struct cfi_table *table, u
     if (fd < 0) {
         return fd;
     }
-    _cleanup_(freep) uint64_t *index = calloc(n_index, sizeof(*index));
-    if (!index) {
-        return -ENOMEM;
+    size_t n_bytes = ((size_t)n_index + table->n_rows) * sizeof(uint64_t);
+    uint64_t *words = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (words == MAP_FAILED) {
+        return -errno;
     }
-    memcpy(index, table->pages, ((size_t)table->n_pages + 1) * sizeof(*table->pages));
-    int r = update_many(fd, index, 0, n_index);
-    r = r < 0 ? r : update_many(fd, table->rows, n_index, table->n_rows);
+    memcpy(words, table->pages, ((size_t)table->n_pages + 1) * sizeof(*table->pages));
+    memcpy(words + n_index, table->rows, table->n_rows * sizeof(*table->rows));
+    munmap(words, n_bytes);
     uint32_t value = (uint32_t)fd;
-    return r < 0 ? r : update(walk->maps[WALK_MAP_TABLES], at, &value);
+    return update(walk->maps[WALK_MAP_TABLES], at, &value);
 }
 
 /* The slot of a table in the map of maps; false where it cannot be there. */

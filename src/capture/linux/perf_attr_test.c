@@ -66,11 +66,39 @@ static void the_side_band_is_complete(void **state)
     }
     assert_true(with.context_switch);
     assert_int_equal(alone.config, PERF_COUNT_SW_DUMMY);
-    assert_false(alone.context_switch); /* switches of everybody would be a flood */
+    assert_true(alone.context_switch);
 
     config.with_switches = false;
     perf_attr_samples(&config, true, &with);
     assert_false(with.context_switch);
+    perf_attr_side_band(&config, &alone);
+    assert_false(alone.context_switch); /* per CPU, those of everybody would be a flood */
+}
+
+static void stacks_are_copied_where_they_are_wanted(void **state)
+{
+    (void)state;
+    struct perf_attr_config config = plain;
+    struct perf_event_attr attr;
+    assert_int_equal(perf_attr_samples_format(&config), PERF_FORMAT_STACK);
+    perf_attr_samples(&config, false, &attr);
+    assert_int_equal(attr.sample_regs_user, 0);
+    assert_int_equal(attr.sample_stack_user, 0);
+
+    config.stack_bytes = 4096;
+    enum perf_format format = perf_attr_samples_format(&config);
+    assert_true(format == PERF_FORMAT_COPY_X86_64 || format == PERF_FORMAT_COPY_AARCH64);
+    for (int with_side_band = 0; with_side_band < 2; with_side_band++) {
+        perf_attr_samples(&config, with_side_band, &attr);
+        assert_decodable(&attr);
+        assert_int_equal(attr.sample_type, PERF_ABI_FORMAT_COPY);
+        assert_int_equal(attr.sample_stack_user, 4096);
+        assert_int_equal(attr.sample_regs_user, format == PERF_FORMAT_COPY_AARCH64
+                                                    ? PERF_ABI_REGS_AARCH64
+                                                    : PERF_ABI_REGS_X86_64);
+        assert_int_equal(__builtin_popcountll(attr.sample_regs_user), 4);
+        assert_false(attr.exclude_callchain_user); /* the kernel's chain comes along */
+    }
 }
 
 static void who_inherits(void **state)
@@ -131,6 +159,12 @@ static void our_numbers_are_the_kernels(void **state)
     assert_int_equal(PERF_ABI_SAMPLE_CPU, PERF_SAMPLE_CPU);
     assert_int_equal(PERF_ABI_SAMPLE_PERIOD, PERF_SAMPLE_PERIOD);
     assert_int_equal(PERF_ABI_SAMPLE_RAW, PERF_SAMPLE_RAW);
+    assert_int_equal(PERF_ABI_SAMPLE_REGS_USER, PERF_SAMPLE_REGS_USER);
+    assert_int_equal(PERF_ABI_SAMPLE_STACK_USER, PERF_SAMPLE_STACK_USER);
+    assert_int_equal(PERF_ABI_REGS_64, PERF_SAMPLE_REGS_ABI_64);
+    assert_int_equal(PERF_ABI_MISC_CPUMODE_MASK, PERF_RECORD_MISC_CPUMODE_MASK);
+    assert_int_equal(PERF_ABI_MISC_KERNEL, PERF_RECORD_MISC_KERNEL);
+    assert_int_equal(PERF_ABI_MISC_USER, PERF_RECORD_MISC_USER);
     assert_int_equal(PERF_ABI_SAMPLE_IDENTIFIER, PERF_SAMPLE_IDENTIFIER);
     assert_int_equal(PERF_ABI_RECORD_MMAP, PERF_RECORD_MMAP);
     assert_int_equal(PERF_ABI_RECORD_LOST, PERF_RECORD_LOST);
@@ -157,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_come_by_the_cpu_clock_with_their_callers),
         cmocka_unit_test(the_side_band_is_complete),
+        cmocka_unit_test(stacks_are_copied_where_they_are_wanted),
         cmocka_unit_test(who_inherits),
         cmocka_unit_test(how_much_of_the_kernel_is_seen),
         cmocka_unit_test(switches_come_one_by_one),

@@ -419,7 +419,8 @@ static int session_start(struct capture *capture)
             r = perf_source_set_enable(&capture->sources.samples);
         }
     }
-    sample_swap_begin(&capture->swap, clock_now_ns());
+    sample_swap_begin(&capture->swap, capture->is_wide || capture->config.is_launched,
+                      clock_now_ns());
     if (r == 0 && !capture->config.is_launched) {
         r = target_state_emit(capture->config.pid, capture->first_ns, &capture->sink);
     }

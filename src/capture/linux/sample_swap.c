@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "capture/linux/perf_session_internal.h"
 #include "decode/perf_abi.h"
@@ -35,10 +36,10 @@ void sample_swap_release(struct sample_swap *swap)
     *swap = (struct sample_swap){0};
 }
 
-void sample_swap_begin(struct sample_swap *swap, uint64_t now_ns)
+void sample_swap_begin(struct sample_swap *swap, bool is_complete, uint64_t now_ns)
 {
     swap->births_inherit_ns = now_ns + BIRTH_TAKES_NS;
-    swap->recheck_at_ns = now_ns + RECHECK_AFTER_NS;
+    swap->recheck_at_ns = is_complete ? 0 : now_ns + RECHECK_AFTER_NS;
 }
 
 static void forget_dead_children(struct sample_swap *swap)
@@ -84,7 +85,19 @@ void sample_swap_note(struct sample_swap *swap, const struct perf_record *record
     }
 }
 
-bool sample_swap_is_surplus(const struct sample_swap *swap, const struct perf_source_tag *tag,
+/* A thread with events of its own has a sample by an inherited one: those of its own are for
+ * nothing. Returns false where there is no room to say so. */
+static bool note_redundant(struct sample_swap *swap, int32_t tid)
+{
+    if (swap->n_redundant_tids == SAMPLE_SWAP_REDUNDANT ||
+        hash_table_set(&swap->threads, (uint64_t)tid, SAMPLE_SWAP_INHERITED) != 0) {
+        return false;
+    }
+    swap->redundant_tids[swap->n_redundant_tids++] = tid;
+    return true;
+}
+
+bool sample_swap_is_surplus(struct sample_swap *swap, const struct perf_source_tag *tag,
                             const struct perf_record *record)
 {
     if (tag->generation != swap->generation) {
@@ -93,9 +106,39 @@ bool sample_swap_is_surplus(const struct sample_swap *swap, const struct perf_so
     if (record->time_ns < swap->since_ns) {
         return true;
     }
-    bool is_inherited = tag->tid != 0 && record->tid > 0 && record->tid != tag->tid;
-    return is_inherited &&
-           hash_table_find(&swap->threads, (uint64_t)record->tid) == SAMPLE_SWAP_OWN;
+    if (tag->tid == 0 || record->tid <= 0) {
+        return false;
+    }
+    uint32_t state = hash_table_find(&swap->threads, (uint64_t)record->tid);
+    if (record->tid == tag->tid) {
+        return state == SAMPLE_SWAP_INHERITED;
+    }
+    return state == SAMPLE_SWAP_OWN && !note_redundant(swap, record->tid);
+}
+
+static bool is_redundant(const struct sample_swap *swap, pid_t tid)
+{
+    for (size_t i = 0; i < swap->n_redundant_tids; i++) {
+        if (swap->redundant_tids[i] == tid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Their records in the rings stay known, and surplus. */
+static void close_redundant(struct sample_swap *swap, struct perf_source_set *set)
+{
+    size_t n_kept = 0;
+    for (size_t i = 0; i < set->n_items; i++) {
+        if (is_redundant(swap, set->items[i].tag.tid)) {
+            fd_close(set->items[i].fd);
+        } else {
+            set->items[n_kept++] = set->items[i];
+        }
+    }
+    set->n_items = n_kept;
+    swap->n_redundant_tids = 0;
 }
 
 static void give_up_if_hopeless(struct capture *capture)
@@ -142,7 +185,8 @@ static int swap_samples(struct capture *capture)
     const struct hash_table threads = swap->threads;
     swap->threads = swap->next_threads;
     swap->next_threads = threads;
-    sample_swap_begin(swap, clock_now_ns());
+    swap->n_redundant_tids = 0;
+    sample_swap_begin(swap, capture->is_wide, clock_now_ns());
     return 0;
 }
 
@@ -191,7 +235,9 @@ void sample_swap_tend(struct capture *capture)
         if (perf_sources_forget_closed(&capture->sources) != 0) {
             swap->n_failures = FAILURES_MAX;
         }
-    } else if (!capture->is_wide && swap->recheck_at_ns != 0 && now_ns >= swap->recheck_at_ns) {
+    } else if (swap->n_redundant_tids > 0) {
+        close_redundant(swap, &capture->sources.samples);
+    } else if (swap->recheck_at_ns != 0 && now_ns >= swap->recheck_at_ns) {
         swap->recheck_at_ns = 0;
         int r = task_session_open_missed(capture);
         if (r != 0) {

@@ -12,9 +12,10 @@
  * that stay.
  *
  * Threads that are born meanwhile inherit the new events or do not; nobody
- * tells. Each thread that is found gets events of its own, and where it has
- * inherited others too, these are not counted. A while later one more look
- * finds those that were in the middle of their birth.
+ * tells. Each thread that is found gets events of its own; where samples show
+ * that it has inherited others too, its own count no more and are closed. A
+ * while later one more look finds those that were in the middle of their
+ * birth.
  *
  * Shape:   generations of events; a record's tag says which one it is from.
  * Owner:   a part of struct capture. Threads: the drain thread.
@@ -33,11 +34,13 @@ struct capture;
 
 /* More processes than this in one recording: stacks keep the size that they have. */
 #define SAMPLE_SWAP_PROCESSES 4096u
+/* Threads with events of their own for nothing, per drain round. */
+#define SAMPLE_SWAP_REDUNDANT 64u
 
 enum sample_swap_thread {
     SAMPLE_SWAP_GONE,     /* forgotten */
     SAMPLE_SWAP_OWN,      /* events were opened on it */
-    SAMPLE_SWAP_INHERITED /* it was born when its parent certainly had the present events */
+    SAMPLE_SWAP_INHERITED /* its parent had the present events when it was born */
 };
 
 struct sample_swap {
@@ -48,6 +51,8 @@ struct sample_swap {
     struct hash_table threads, next_threads;
     uint64_t births_inherit_ns; /* from then on every newborn thread has the present events */
     uint64_t recheck_at_ns;     /* 0: was done */
+    int32_t redundant_tids[SAMPLE_SWAP_REDUNDANT]; /* own events to be closed */
+    size_t n_redundant_tids;
     struct perf_source_set retired;
     bool has_retired;
     int64_t *children; /* processes that were forked, with --children */
@@ -58,15 +63,16 @@ struct sample_swap {
 int sample_swap_init(struct sample_swap *swap);
 void sample_swap_release(struct sample_swap *swap);
 
-/* The first generation is at work from now on. */
-void sample_swap_begin(struct sample_swap *swap, uint64_t now_ns);
+/* The present generation is at work from now on, on every thread that there is when
+ * is_complete (a target that does not run yet), else on those that were found. */
+void sample_swap_begin(struct sample_swap *swap, bool is_complete, uint64_t now_ns);
 
 /* A record that was read: births, deaths. */
 void sample_swap_note(struct sample_swap *swap, const struct perf_record *record,
                       bool follows_children);
 
 /* A sample whose moment another event's sample stands for. */
-bool sample_swap_is_surplus(const struct sample_swap *swap, const struct perf_source_tag *tag,
+bool sample_swap_is_surplus(struct sample_swap *swap, const struct perf_source_tag *tag,
                             const struct perf_record *record);
 
 /*

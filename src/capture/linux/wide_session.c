@@ -6,15 +6,16 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "capture/linux/bpf/walk_object.h"
 #include "capture/linux/bpf_programs.h"
 #include "capture/linux/kernel_btf.h"
 #include "capture/linux/kernel_walk.h"
 #include "capture/linux/perf_session_internal.h"
 #include "decode/perf_abi.h"
 
-/* Of a stack whose walk could not be finished inside the kernel; the program rounds down to its
- * own steps. */
-#define WALK_STACK_BYTES 16384u
+/* Of a stack whose walk could not be finished inside the kernel: while tables are being made, that
+ * is every one, and a deep one cannot be had later. */
+#define WALK_STACK_BYTES WALK_MAX_STACK_BYTES
 
 bool wide_session_is_possible(const struct host *host, const struct capture_config *config)
 {

@@ -54,7 +54,7 @@ extern struct map_name control, ranges, tables, scratch, outputs, runs;
 #define FRAMES_PER_RUN 24
 #define MAX_USER_IPS 768 /* of 33 runs: a deeper stack is finished outside */
 #define WINDOW_BYTES 1024
-#define MAX_STACK_BYTES 16384
+#define PAGE_BYTES 4096
 #define CACHE_ENTRIES 1024
 #define FRAME_MAX_BYTES (64ull << 20)
 
@@ -71,7 +71,7 @@ struct cached {
 struct scratch {
     struct walk_payload header;
     u64 ips[1024]; /* kernel, then user ones; behind them the stack bytes */
-    unsigned char stack[MAX_STACK_BYTES];
+    unsigned char stack[WALK_MAX_STACK_BYTES];
     /* Not written out: */
     u64 generation;
     u64 window_start;
@@ -336,6 +336,22 @@ INLINE u32 walk_one(struct walk_control *c, struct scratch *s, struct machine *m
     return end;
 }
 
+/* Page by page, as far as the stack goes. */
+INLINE u64 copy_stack(struct walk_control *c, unsigned char *to, u64 sp)
+{
+    u64 n_bytes = 0, piece = PAGE_BYTES - (sp & (PAGE_BYTES - 1));
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < WALK_MAX_STACK_BYTES / PAGE_BYTES; i++) {
+        if (n_bytes >= c->max_stack_bytes || n_bytes > WALK_MAX_STACK_BYTES - PAGE_BYTES ||
+            piece > PAGE_BYTES || read_user(to + n_bytes, piece, (void *)(sp + n_bytes)) != 0) {
+            break;
+        }
+        n_bytes += piece;
+        piece = PAGE_BYTES;
+    }
+    return n_bytes;
+}
+
 INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, struct machine *m, u32 end)
 {
     u64 n_ips = s->n_ips & 1023, n_stack_bytes = 0;
@@ -347,19 +363,11 @@ INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, struct m
     h->fp = m->fp;
     h->flags = (h->flags & WALK_FLAG_AFTER_SYSCALL) | (s->is_exact ? 0 : WALK_FLAG_IS_CALLER);
     if (end != WALK_END_COMPLETE) {
-        void *to = (void *)&s->ips[n_ips];
-        /* The largest piece that is there: the stack can end soon. */
-        if (c->max_stack_bytes >= 16384 && read_user(to, 16384, (void *)m->sp) == 0) {
-            n_stack_bytes = 16384;
-        } else if (c->max_stack_bytes >= 4096 && read_user(to, 4096, (void *)m->sp) == 0) {
-            n_stack_bytes = 4096;
-        } else if (c->max_stack_bytes >= 512 && read_user(to, 512, (void *)m->sp) == 0) {
-            n_stack_bytes = 512;
-        }
+        n_stack_bytes = copy_stack(c, (unsigned char *)&s->ips[n_ips], m->sp);
     }
     h->n_stack_bytes = n_stack_bytes;
     u64 n_bytes = sizeof(*h) + n_ips * 8 + n_stack_bytes;
-    if (n_bytes > sizeof(*h) + 1023 * 8 + 16384) {
+    if (n_bytes > sizeof(*h) + 1023 * 8 + WALK_MAX_STACK_BYTES) {
         return 0;
     }
     output(ctx, &outputs, BPF_F_CURRENT_CPU, s, n_bytes);
@@ -437,6 +445,11 @@ SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
     s->generation = *(volatile u64 *)&c->generation;
     s->window_start = 0x8000000000000000ull;
     s->is_exact = 1;
+    if ((cs & 3) != 3 && read_user(s->window, 8, (void *)h->sp) != 0) {
+        /* In the middle of exec or exit: the registers are those of a stack that is gone. */
+        struct machine none = {0};
+        return finish(ctx, c, s, &none, WALK_END_COMPLETE);
+    }
     tail_call(ctx, &runs, 0);
     return 0;
 }

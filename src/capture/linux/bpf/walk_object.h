@@ -27,5 +27,7 @@ struct walk_place {
 };
 
 #define WALK_MAX_KERNEL_IPS 128
+/* A record of the ring is shorter than 64 KiB. */
+#define WALK_MAX_STACK_BYTES 49152
 /* sizeof(struct scratch) of walk.bpf.c, which asserts it. */
-#define WALK_SCRATCH_BYTES (48 + 1024 * 8 + 16384 + 5 * 8 + 1024 + 1024 * 32)
+#define WALK_SCRATCH_BYTES (48 + 1024 * 8 + WALK_MAX_STACK_BYTES + 5 * 8 + 1024 + 1024 * 32)

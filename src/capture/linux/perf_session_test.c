@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "capture/capture.h"
+#include "capture/linux/host.h"
+
+/*
+ * Real recordings of a child that only computes. The clock decides how much it
+ * gets done, so the number of samples is compared with the CPU time that the
+ * kernel has accounted to it.
+ */
+#define RECORD_NS (2 * NS_PER_S)
+#define CHANGE_EVERY_NS (700 * NS_PER_MS) /* longer than a wish must last to be followed */
+#define PERIOD_NS (NS_PER_S / 900)
+
+struct target {
+    pid_t pid;
+    int pidfd;
+};
+
+struct received {
+    uint64_t n_samples, n_with_copy, n_close, n_bad_copies;
+    uint64_t n_sizes[2]; /* copies up to 1 KiB, larger ones */
+    uint64_t last_ns[1024];
+    int64_t last_tid[1024];
+};
+
+static void *compute(void *userdata)
+{
+    volatile uint64_t *sum = userdata;
+    char pad[16384];
+    memset(pad, 1, sizeof(pad));
+    for (;;) {
+        *sum += (uint64_t)pad[*sum % sizeof(pad)];
+    }
+    return NULL;
+}
+
+/* Threads that come and go beside one that stays. */
+static void *give_birth(void *userdata)
+{
+    for (;;) {
+        pthread_t thread;
+        volatile uint64_t sum = 0;
+        if (pthread_create(&thread, NULL, (void *(*)(void *))give_birth, userdata) == 0) {
+            pthread_detach(thread);
+        }
+        uint64_t end_ns = clock_now_ns() + 30 * NS_PER_MS;
+        while (clock_now_ns() < end_ns) {
+            sum++;
+        }
+        pthread_exit(NULL);
+    }
+}
+
+static struct target launch(bool with_births)
+{
+    struct target target = {.pid = fork()};
+    assert_true(target.pid >= 0);
+    if (target.pid == 0) {
+        static uint64_t sum;
+        pthread_t thread;
+        alarm(60);
+        (void)pthread_create(&thread, NULL, with_births ? give_birth : compute, &sum);
+        (void)compute(&sum);
+    }
+    target.pidfd = (int)syscall(SYS_pidfd_open, target.pid, 0);
+    assert_true(target.pidfd >= 0);
+    return target;
+}
+
+static void end(struct target *target)
+{
+    kill(target->pid, SIGKILL);
+    waitpid(target->pid, NULL, 0);
+    close(target->pidfd);
+}
+
+static uint64_t cpu_time_ns(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec total;
+    assert_int_equal(clock_getcpuclockid(pid, &clock), 0);
+    assert_int_equal(clock_gettime(clock, &total), 0);
+    return (uint64_t)total.tv_sec * NS_PER_S + (uint64_t)total.tv_nsec;
+}
+
+static void take_sample(struct received *received, const struct event *event)
+{
+    size_t slot = (size_t)event->tid % 1024;
+    received->n_samples++;
+    if (received->last_tid[slot] == event->tid &&
+        event->time_ns - received->last_ns[slot] < PERIOD_NS / 4) {
+        received->n_close++;
+    }
+    received->last_tid[slot] = event->tid;
+    received->last_ns[slot] = event->time_ns;
+    const struct event_stack_copy *copy = event->sample.copy;
+    if (!copy) {
+        return;
+    }
+    received->n_with_copy++;
+    received->n_sizes[copy->n_bytes > 1024]++;
+    uint64_t first_ip = event->sample.n_ips > event->sample.n_kernel_ips
+                            ? event->sample.ips[event->sample.n_kernel_ips]
+                            : copy->ip;
+    if (copy->ip != first_ip || copy->sp == 0 || copy->n_bytes > LIMIT_STACK_COPY_BYTES) {
+        received->n_bad_copies++;
+    }
+}
+
+static int on_events(void *userdata, const struct event *events, size_t n_events)
+{
+    for (size_t i = 0; i < n_events; i++) {
+        if (events[i].kind == EVENT_SAMPLE) {
+            take_sample(userdata, &events[i]);
+        }
+    }
+    return 0;
+}
+
+/* Records while the wish goes up and down; returns the share of its CPU time that was sampled. */
+static double record(const struct capture_config *base, bool with_births, bool with_wishes,
+                     struct received *received, struct capture_stats *ret_stats)
+{
+    const struct capture_ops *ops = &capture_linux_ops;
+    struct target target = launch(with_births);
+    struct capture_config config = *base;
+    struct capture *capture;
+    struct error error = {0};
+    const struct timespec settle = {.tv_nsec = 50 * 1000 * 1000};
+    (void)nanosleep(&settle, NULL);
+    config.pid = target.pid;
+    config.pidfd = target.pidfd;
+    config.frequency_hz = 900;
+    *received = (struct received){0};
+    const struct event_sink sink = {.userdata = received, .on_events = on_events};
+    assert_int_equal(ops->open(&config, sink, &capture, &error), 0);
+    assert_int_equal(ops->start(capture), 0);
+    uint64_t before_ns = cpu_time_ns(target.pid), began_ns = clock_now_ns(), now_ns;
+    while ((now_ns = clock_now_ns()) < began_ns + RECORD_NS) {
+        enum capture_state state;
+        if (with_wishes) {
+            bool is_large = (now_ns - began_ns) / CHANGE_EVERY_NS % 2 != 0;
+            ops->want_stack_bytes(capture, is_large ? 9000 : 500);
+        }
+        assert_int_equal(ops->drain(capture, 20, &state), 0);
+        assert_int_equal(state, CAPTURE_RUNNING);
+    }
+    assert_int_equal(ops->stop(capture), 0);
+    uint64_t used_ns = cpu_time_ns(target.pid) - before_ns;
+    ops->stats(capture, ret_stats);
+    ops->free(capture);
+    end(&target);
+    assert_int_equal(ret_stats->records_undecodable, 0);
+    assert_int_equal(received->n_bad_copies, 0);
+    return (double)(received->n_samples * PERIOD_NS) / (double)used_ns;
+}
+
+static void assert_whole(double share, const struct received *received)
+{
+    print_message("          %.1f %% of the CPU time is sampled, %u samples come too close\n",
+                  share * 100, (unsigned)received->n_close);
+    assert_true(share > 0.8 && share < 1.1);
+    assert_true(received->n_close * 20 <= received->n_samples + 20);
+}
+
+/* Events bound to threads: what an ordinary user has. Following children asks for them. */
+static const struct capture_config bound = {.follow_children = true};
+
+static void nothing_is_copied_unless_it_is_wanted(void **state)
+{
+    (void)state;
+    struct capture_config config = bound;
+    config.no_unwind = true;
+    struct received received;
+    struct capture_stats stats;
+    assert_whole(record(&config, false, true, &received, &stats), &received);
+    assert_int_equal(received.n_with_copy, 0);
+    assert_int_equal(stats.stack_bytes_now, 0);
+    assert_int_equal(stats.stack_bytes_copied, 0);
+    assert_true(stats.sample_bytes_read / stats.samples_read < 400);
+}
+
+static void a_fixed_size_stays(void **state)
+{
+    (void)state;
+    struct capture_config config = bound;
+    config.stack_bytes = 2041; /* not a multiple of 8 */
+    struct received received;
+    struct capture_stats stats;
+    assert_whole(record(&config, false, true, &received, &stats), &received);
+    assert_int_equal(stats.stack_bytes_now, 2048);
+    assert_int_equal(stats.samples_with_copy, received.n_with_copy);
+    assert_true(received.n_with_copy * 10 > received.n_samples * 9);
+    assert_true(stats.stack_bytes_copied <= received.n_with_copy * 2048);
+    assert_true(stats.stack_bytes_copied > received.n_with_copy * 1024);
+    assert_int_equal(stats.records_lost, 0);
+}
+
+static void the_size_follows_without_a_gap(void **state)
+{
+    (void)state;
+    struct received received;
+    struct capture_stats stats;
+    assert_whole(record(&bound, false, true, &received, &stats), &received);
+    assert_true(received.n_sizes[0] > 50);
+    assert_true(received.n_sizes[1] > 50);
+    assert_int_equal(stats.records_lost, 0);
+}
+
+static void threads_that_come_and_go_are_sampled_once(void **state)
+{
+    (void)state;
+    struct received received;
+    struct capture_stats stats;
+    assert_whole(record(&bound, true, true, &received, &stats), &received);
+    assert_true(received.n_sizes[0] > 50);
+    assert_true(received.n_sizes[1] > 50);
+}
+
+static void so_it_is_per_cpu(void **state)
+{
+    (void)state;
+    struct host host;
+    host_read(&host);
+    if (!host.is_privileged || !host.can_load_bpf) {
+        skip();
+    }
+    /* Without the walk inside the kernel, whose stacks need no copies. */
+    setenv("STAX_KERNEL_WALK", "0", 1);
+    const struct capture_config wide = {.frequency_hz = 900};
+    struct received received;
+    struct capture_stats stats;
+    double share = record(&wide, true, true, &received, &stats);
+    unsetenv("STAX_KERNEL_WALK");
+    assert_whole(share, &received);
+    assert_true(received.n_sizes[0] > 50);
+    assert_true(received.n_sizes[1] > 50);
+    assert_int_equal(stats.records_lost, 0);
+}
+
+int main(void)
+{
+    struct host host;
+    host_read(&host);
+    if (!host_allows_user(&host)) {
+        print_message("the kernel gives this user no sampling events\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_copied_unless_it_is_wanted),
+        cmocka_unit_test(a_fixed_size_stays),
+        cmocka_unit_test(the_size_follows_without_a_gap),
+        cmocka_unit_test(threads_that_come_and_go_are_sampled_once),
+        cmocka_unit_test(so_it_is_per_cpu),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "capture/linux/stack_size.h"
+#include "model/limits.h"
+
+#define STEP_NS (20 * NS_PER_MS)
+
+/* The size after so many rounds with the same wish; how often it changed. */
+static unsigned follow(struct stack_size *size, uint32_t wish_bytes, uint64_t *now_ns,
+                       uint64_t for_ns)
+{
+    unsigned n_changes = 0;
+    for (uint64_t end_ns = *now_ns + for_ns; *now_ns < end_ns; *now_ns += STEP_NS) {
+        n_changes += stack_size_follow(size, wish_bytes, size->n_lost, *now_ns);
+    }
+    return n_changes;
+}
+
+static void a_person_gets_what_the_kernel_takes(void **state)
+{
+    (void)state;
+    assert_int_equal(stack_size_fixed(64), 64);
+    assert_int_equal(stack_size_fixed(65), 72);
+    assert_int_equal(stack_size_fixed(8192), 8192);
+    assert_int_equal(stack_size_fixed(65527), LIMIT_STACK_COPY_BYTES);
+    assert_int_equal(stack_size_fixed(65536), LIMIT_STACK_COPY_BYTES);
+    assert_int_equal(stack_size_fixed(UINT32_MAX), LIMIT_STACK_COPY_BYTES);
+}
+
+static void the_most_depends_on_ring_and_rate(void **state)
+{
+    (void)state;
+    assert_int_equal(stack_size_most(4u << 20, 900), LIMIT_STACK_COPY_BYTES);
+    assert_int_equal(stack_size_most(512u << 10, 900), 32768);
+    assert_int_equal(stack_size_most(512u << 10, 4000), 8192);
+    assert_int_equal(stack_size_most(512u << 10, 20000), 1024);
+    assert_int_equal(stack_size_most(32u << 10, 900), 2048);
+    assert_int_equal(stack_size_most(0, 0), 1024);
+}
+
+static void nothing_changes_without_a_wish(void **state)
+{
+    (void)state;
+    struct stack_size size;
+    uint64_t now_ns = NS_PER_S;
+    stack_size_init(&size, 32768, now_ns);
+    assert_int_equal(size.now_bytes, STACK_SIZE_FIRST_BYTES);
+    assert_int_equal(follow(&size, STACK_SIZE_NO_WISH, &now_ns, 60 * NS_PER_S), 0);
+    assert_int_equal(size.now_bytes, STACK_SIZE_FIRST_BYTES);
+    stack_size_init(&size, 4096, now_ns);
+    assert_int_equal(size.now_bytes, 4096);
+}
+
+static void it_goes_up_at_once_and_down_later(void **state)
+{
+    (void)state;
+    struct stack_size size;
+    uint64_t now_ns = NS_PER_S;
+    stack_size_init(&size, LIMIT_STACK_COPY_BYTES, now_ns);
+    assert_int_equal(follow(&size, 20000, &now_ns, STACK_SIZE_UP_NS + STEP_NS), 1);
+    assert_int_equal(size.now_bytes, 32768);
+    /* Within the same step nothing is re-opened. */
+    assert_int_equal(follow(&size, 32768, &now_ns, 10 * NS_PER_S), 0);
+    assert_int_equal(follow(&size, 900, &now_ns, STACK_SIZE_DOWN_NS), 0);
+    assert_int_equal(follow(&size, 900, &now_ns, 2 * STEP_NS), 1);
+    assert_int_equal(size.now_bytes, 1024);
+    /* A wish that is lower only now and then is not followed. */
+    unsigned n_changes = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        n_changes += follow(&size, i % 2 ? 100 : 1000, &now_ns, 200 * NS_PER_MS);
+    }
+    assert_int_equal(n_changes, 0);
+    assert_int_equal(follow(&size, 0, &now_ns, NS_PER_S), 1);
+    assert_int_equal(size.now_bytes, 0);
+    assert_int_equal(follow(&size, 1, &now_ns, NS_PER_S), 1);
+    assert_int_equal(size.now_bytes, 64);
+}
+
+static void a_restless_wish_changes_little(void **state)
+{
+    (void)state;
+    struct stack_size size;
+    uint64_t now_ns = NS_PER_S;
+    stack_size_init(&size, LIMIT_STACK_COPY_BYTES, now_ns);
+    unsigned n_changes = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        n_changes += follow(&size, i % 2 ? 60000 : 64, &now_ns, STEP_NS);
+    }
+    assert_int_equal(n_changes, 1);
+    assert_int_equal(size.now_bytes, LIMIT_STACK_COPY_BYTES);
+}
+
+static void losses_make_copies_smaller_for_a_while(void **state)
+{
+    (void)state;
+    struct stack_size size;
+    uint64_t now_ns = NS_PER_S;
+    stack_size_init(&size, 32768, now_ns);
+    assert_int_equal(follow(&size, 32768, &now_ns, NS_PER_S), 1);
+    assert_true(stack_size_follow(&size, 32768, 3, now_ns));
+    assert_int_equal(size.now_bytes, 16384);
+    assert_true(stack_size_follow(&size, 32768, 4, now_ns + 1));
+    assert_int_equal(size.now_bytes, 8192);
+    now_ns += STEP_NS;
+    assert_int_equal(follow(&size, 32768, &now_ns, STACK_SIZE_FORGIVES_NS - NS_PER_S), 0);
+    assert_int_equal(follow(&size, 32768, &now_ns, 2 * NS_PER_S), 1);
+    assert_int_equal(size.now_bytes, 32768);
+    /* Small copies are not what overflows a ring. */
+    assert_int_equal(follow(&size, 100, &now_ns, 2 * NS_PER_S), 1);
+    assert_false(stack_size_follow(&size, 100, 1000, now_ns));
+    assert_int_equal(size.now_bytes, 128);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_person_gets_what_the_kernel_takes),
+        cmocka_unit_test(the_most_depends_on_ring_and_rate),
+        cmocka_unit_test(nothing_changes_without_a_wish),
+        cmocka_unit_test(it_goes_up_at_once_and_down_later),
+        cmocka_unit_test(a_restless_wish_changes_little),
+        cmocka_unit_test(losses_make_copies_smaller_for_a_while),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One lock for all of a desk: a question holds it for two binary searches, the
+ * thread for the moment in which it publishes what it has read. The files are
+ * the thread's alone; of an open one, others read only the spans of its units.
+ */
+#include "symbols/debug_lines.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "base/log.h"
+#include "dwarf/code_index.h"
+#include "dwarf/dwarf_file.h"
+#include "symbols/inline_names.h"
+
+#define IDLE_BEFORE_DROP_NS (2 * NS_PER_S)
+
+enum file_state { FILE_UNASKED, FILE_QUEUED, FILE_OPEN, FILE_FAILED };
+enum unit_state { UNIT_ABSENT, UNIT_QUEUED, UNIT_LOADED, UNIT_FAILED };
+
+struct unit_slot {
+    enum unit_state state;
+    struct code_index *index;                /* when LOADED */
+    struct unit_slot *more_used, *less_used; /* among those that are LOADED */
+};
+
+struct job {
+    struct debug_lines *lines;
+    uint32_t unit; /* DWARF_UNIT_NONE: open the file */
+    struct job *next;
+};
+
+struct debug_lines {
+    struct debug_lines_desk *desk;
+    const struct debug_file *debug_file;
+    /* Under the desk's lock: */
+    struct debug_lines *older; /* in the desk's list of those that are open */
+    enum file_state state;
+    struct dwarf_file *file; /* when OPEN; its bytes are the thread's alone */
+    struct unit_slot *slots; /* by unit */
+    size_t n_pending;
+    uint64_t *pending; /* addresses asked for before the file was open */
+    struct inline_names names;
+};
+
+struct debug_lines_desk {
+    pthread_t reader;
+    pthread_mutex_t lock;
+    pthread_cond_t has_work, has_changed;
+    atomic_bool is_stopping;
+    size_t max_bytes;
+    /* Under the lock: */
+    struct job *first_job, *last_job;
+    bool is_reading;
+    struct debug_lines *newest;
+    struct unit_slot *most_used, *least_used;
+    struct debug_lines_stats stats;
+    bool holds_sections; /* since the last drop */
+};
+
+/* Jobs -------------------------------------------------------------------------------------------
+ */
+
+/* Under the lock. */
+static bool enqueue(struct debug_lines *lines, uint32_t unit)
+{
+    struct debug_lines_desk *desk = lines->desk;
+    struct job *job = malloc(sizeof(*job));
+    if (!job) {
+        return false;
+    }
+    *job = (struct job){.lines = lines, .unit = unit};
+    if (desk->last_job) {
+        desk->last_job->next = job;
+    } else {
+        desk->first_job = job;
+    }
+    desk->last_job = job;
+    desk->stats.n_units_queued += unit != DWARF_UNIT_NONE;
+    pthread_cond_signal(&desk->has_work);
+    return true;
+}
+
+/* Under the lock. */
+static struct job *dequeue(struct debug_lines_desk *desk)
+{
+    struct job *job = desk->first_job;
+    if (job) {
+        desk->first_job = job->next;
+        desk->last_job = desk->first_job ? desk->last_job : NULL;
+        desk->stats.n_units_queued -= job->unit != DWARF_UNIT_NONE;
+    }
+    return job;
+}
+
+/* Under the lock. Without memory it stays ABSENT and is asked for again. */
+static void want_unit(struct debug_lines *lines, uint32_t unit)
+{
+    struct unit_slot *slot = &lines->slots[unit];
+    if (slot->state == UNIT_ABSENT && enqueue(lines, unit)) {
+        slot->state = UNIT_QUEUED;
+    }
+}
+
+/* Under the lock. What does not fit is asked for again when the file is open. */
+static void want_file(struct debug_lines *lines, uint64_t debug_addr)
+{
+    if (!lines->pending) {
+        lines->pending = calloc(DEBUG_LINES_MAX_PENDING, sizeof(*lines->pending));
+    }
+    if (lines->pending && lines->n_pending < DEBUG_LINES_MAX_PENDING) {
+        lines->pending[lines->n_pending++] = debug_addr;
+    }
+    if (lines->state == FILE_UNASKED && enqueue(lines, DWARF_UNIT_NONE)) {
+        lines->state = FILE_QUEUED;
+    }
+}
+
+/* What is used most comes first
+ * -------------------------------------------------------------------- */
+
+static void unlink_slot(struct debug_lines_desk *desk, struct unit_slot *slot)
+{
+    *(slot->more_used ? &slot->more_used->less_used : &desk->most_used) = slot->less_used;
+    *(slot->less_used ? &slot->less_used->more_used : &desk->least_used) = slot->more_used;
+    slot->more_used = NULL;
+    slot->less_used = NULL;
+}
+
+static void link_first(struct debug_lines_desk *desk, struct unit_slot *slot)
+{
+    slot->more_used = NULL;
+    slot->less_used = desk->most_used;
+    *(desk->most_used ? &desk->most_used->more_used : &desk->least_used) = slot;
+    desk->most_used = slot;
+}
+
+static void evict(struct debug_lines_desk *desk)
+{
+    struct unit_slot *kept = desk->most_used;
+    while (desk->stats.index_bytes > desk->max_bytes && desk->least_used != kept) {
+        struct unit_slot *slot = desk->least_used;
+        unlink_slot(desk, slot);
+        desk->stats.index_bytes -= slot->index->n_bytes;
+        desk->stats.n_units_loaded--;
+        desk->stats.n_evictions++;
+        slot->index = code_index_free(slot->index);
+        slot->state = UNIT_ABSENT;
+    }
+}
+
+/* The thread
+ * --------------------------------------------------------------------------------------- */
+
+static int open_file(const struct debug_lines *lines, struct dwarf_file **ret_file)
+{
+    const struct debug_file *debug_file = lines->debug_file;
+    int fd = debug_file_open(&debug_file->file);
+    if (fd < 0) {
+        return fd;
+    }
+    int alternate_fd = debug_file->alternate.path ? debug_file_open(&debug_file->alternate) : -1;
+    return dwarf_file_open(fd, alternate_fd, debug_file->file.path ? debug_file->file.path : "",
+                           &lines->desk->is_stopping, ret_file);
+}
+
+/* Under the lock. */
+static void publish_file(struct debug_lines *lines, struct dwarf_file *takes_file)
+{
+    struct debug_lines_desk *desk = lines->desk;
+    lines->slots = takes_file ? calloc(takes_file->units.n_units + 1, sizeof(*lines->slots)) : NULL;
+    if (!lines->slots) {
+        dwarf_file_free(takes_file);
+        lines->state = FILE_FAILED;
+        desk->stats.n_failures++;
+    } else {
+        lines->file = takes_file;
+        lines->state = FILE_OPEN;
+        lines->older = desk->newest;
+        desk->newest = lines;
+        desk->stats.n_files++;
+    }
+    for (size_t i = 0; i < lines->n_pending && lines->file; i++) {
+        uint32_t unit = dwarf_file_find_unit(lines->file, lines->pending[i]);
+        if (unit != DWARF_UNIT_NONE) {
+            want_unit(lines, unit);
+        }
+    }
+    free(lines->pending);
+    lines->pending = NULL;
+    lines->n_pending = 0;
+}
+
+/* Under the lock. */
+static void publish_unit(struct debug_lines *lines, uint32_t unit, struct code_index *takes_index)
+{
+    struct debug_lines_desk *desk = lines->desk;
+    struct unit_slot *slot = &lines->slots[unit];
+    desk->stats.n_loads++;
+    if (!takes_index) {
+        slot->state = UNIT_FAILED;
+        desk->stats.n_failures++;
+        return;
+    }
+    slot->state = UNIT_LOADED;
+    slot->index = takes_index;
+    link_first(desk, slot);
+    desk->stats.n_units_loaded++;
+    desk->stats.index_bytes += takes_index->n_bytes;
+    evict(desk);
+}
+
+/* Without the lock but at its end. */
+static void do_job(struct debug_lines_desk *desk, const struct job *job)
+{
+    struct debug_lines *lines = job->lines;
+    uint64_t start_ns = clock_now_ns();
+    struct dwarf_file *file = NULL;
+    struct code_index *index = NULL;
+    int r;
+    if (job->unit == DWARF_UNIT_NONE) {
+        r = open_file(lines, &file);
+    } else {
+        dwarf_file_set_deadline(lines->file, start_ns + DEBUG_LINES_UNIT_MAX_NS);
+        r = code_index_build(lines->file, job->unit, &index);
+    }
+    uint64_t reading_ns = clock_now_ns() - start_ns;
+    if (r < 0) {
+        log_debug("lines of %s: %s", lines->names.image_name, strerror(-r));
+    }
+    pthread_mutex_lock(&desk->lock);
+    if (job->unit == DWARF_UNIT_NONE) {
+        publish_file(lines, file);
+    } else {
+        publish_unit(lines, job->unit, index);
+    }
+    desk->stats.reading_ns += reading_ns;
+    desk->holds_sections = true;
+    pthread_mutex_unlock(&desk->lock);
+}
+
+/* Under the lock; only this thread ever touches what it gives back. */
+static void drop_sections(struct debug_lines_desk *desk)
+{
+    for (struct debug_lines *lines = desk->newest; lines; lines = lines->older) {
+        dwarf_file_drop(lines->file);
+    }
+    desk->holds_sections = false;
+}
+
+static struct timespec time_of(uint64_t time_ns)
+{
+    return (struct timespec){
+        .tv_sec = (time_t)(time_ns / NS_PER_S),
+        .tv_nsec = (long)(time_ns % NS_PER_S),
+    };
+}
+
+/* Under the lock. */
+static void wait_for_work(struct debug_lines_desk *desk)
+{
+    if (!desk->holds_sections) {
+        pthread_cond_wait(&desk->has_work, &desk->lock);
+        return;
+    }
+    struct timespec until = time_of(clock_now_ns() + IDLE_BEFORE_DROP_NS);
+    if (pthread_cond_timedwait(&desk->has_work, &desk->lock, &until) == ETIMEDOUT &&
+        !desk->first_job) {
+        drop_sections(desk);
+    }
+}
+
+static void *run_reader(void *userdata)
+{
+    struct debug_lines_desk *desk = userdata;
+    pthread_mutex_lock(&desk->lock);
+    while (!atomic_load(&desk->is_stopping)) {
+        struct job *job = dequeue(desk);
+        if (!job) {
+            wait_for_work(desk);
+            continue;
+        }
+        desk->is_reading = true;
+        pthread_mutex_unlock(&desk->lock);
+        do_job(desk, job);
+        free(job);
+        pthread_mutex_lock(&desk->lock);
+        desk->is_reading = false;
+        pthread_cond_broadcast(&desk->has_changed);
+    }
+    pthread_mutex_unlock(&desk->lock);
+    return NULL;
+}
+
+/* Signals are the business of the program's other threads. */
+static int start_reader(struct debug_lines_desk *desk)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(&desk->reader, NULL, run_reader, desk);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r == 0) {
+        (void)pthread_setname_np(desk->reader, "lines");
+    }
+    return -r;
+}
+
+int debug_lines_desk_new(size_t max_bytes, struct debug_lines_desk **ret_desk)
+{
+    struct debug_lines_desk *desk = calloc(1, sizeof(*desk));
+    if (!desk) {
+        return -ENOMEM;
+    }
+    desk->max_bytes = max_bytes > 0 ? max_bytes : DEBUG_LINES_MAX_BYTES;
+    atomic_init(&desk->is_stopping, false);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&desk->lock, NULL);
+    pthread_cond_init(&desk->has_work, &attributes);
+    pthread_cond_init(&desk->has_changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    int r = start_reader(desk);
+    if (r < 0) {
+        free(desk);
+        return r;
+    }
+    *ret_desk = desk;
+    return 0;
+}
+
+struct debug_lines_desk *debug_lines_desk_free(struct debug_lines_desk *desk)
+{
+    if (!desk) {
+        return NULL;
+    }
+    pthread_mutex_lock(&desk->lock);
+    atomic_store(&desk->is_stopping, true);
+    pthread_cond_signal(&desk->has_work);
+    pthread_mutex_unlock(&desk->lock);
+    pthread_join(desk->reader, NULL);
+    while (desk->first_job) {
+        free(dequeue(desk));
+    }
+    pthread_cond_destroy(&desk->has_work);
+    pthread_cond_destroy(&desk->has_changed);
+    pthread_mutex_destroy(&desk->lock);
+    free(desk);
+    return NULL;
+}
+
+void debug_lines_desk_describe(struct debug_lines_desk *desk, struct debug_lines_stats *ret_stats)
+{
+    pthread_mutex_lock(&desk->lock);
+    *ret_stats = desk->stats;
+    pthread_mutex_unlock(&desk->lock);
+}
+
+bool debug_lines_desk_wait(struct debug_lines_desk *desk, int timeout_ms)
+{
+    struct timespec until =
+        time_of(clock_now_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * NS_PER_MS);
+    pthread_mutex_lock(&desk->lock);
+    int r = 0;
+    while ((desk->first_job || desk->is_reading) && r == 0) {
+        r = pthread_cond_timedwait(&desk->has_changed, &desk->lock, &until);
+    }
+    bool is_idle = !desk->first_job && !desk->is_reading;
+    pthread_mutex_unlock(&desk->lock);
+    return is_idle;
+}
+
+int debug_lines_new(struct debug_lines_desk *desk, const char *image_name, enum frame_kind kind,
+                    const struct debug_file *file, struct debug_lines **ret_lines)
+{
+    struct debug_lines *lines = calloc(1, sizeof(*lines));
+    if (!lines) {
+        return -ENOMEM;
+    }
+    lines->desk = desk;
+    lines->debug_file = file;
+    inline_names_init(&lines->names, image_name, kind);
+    *ret_lines = lines;
+    return 0;
+}
+
+struct debug_lines *debug_lines_free(struct debug_lines *lines)
+{
+    if (lines) {
+        for (size_t i = 0; lines->slots && i < lines->file->units.n_units; i++) {
+            code_index_free(lines->slots[i].index);
+        }
+        free(lines->slots);
+        free(lines->pending);
+        dwarf_file_free(lines->file);
+        inline_names_release(&lines->names);
+        free(lines);
+    }
+    return NULL;
+}
+
+/* Questions
+ * ---------------------------------------------------------------------------------------- */
+
+/* Under the lock. The slot of the unit at the address, or NULL. */
+static struct unit_slot *slot_at(const struct debug_lines *lines, uint64_t debug_addr,
+                                 uint32_t *ret_unit)
+{
+    *ret_unit = lines->file ? dwarf_file_find_unit(lines->file, debug_addr) : DWARF_UNIT_NONE;
+    return *ret_unit == DWARF_UNIT_NONE ? NULL : &lines->slots[*ret_unit];
+}
+
+/* Under the lock. Queues what is not there. NULL: nothing is known (yet). */
+static struct code_index *index_at(struct debug_lines *lines, uint64_t debug_addr)
+{
+    if (lines->state == FILE_UNASKED || lines->state == FILE_QUEUED) {
+        want_file(lines, debug_addr);
+        return NULL;
+    }
+    uint32_t unit;
+    struct unit_slot *slot = slot_at(lines, debug_addr, &unit);
+    if (!slot) {
+        return NULL;
+    }
+    want_unit(lines, unit);
+    if (slot->state != UNIT_LOADED) {
+        return NULL;
+    }
+    unlink_slot(lines->desk, slot);
+    link_first(lines->desk, slot);
+    return slot->index;
+}
+
+/* Under the lock. */
+static bool is_settled_at(const struct debug_lines *lines, uint64_t debug_addr)
+{
+    if (lines->state != FILE_OPEN) {
+        return lines->state == FILE_FAILED;
+    }
+    uint32_t unit;
+    const struct unit_slot *slot = slot_at(lines, debug_addr, &unit);
+    return !slot || slot->state == UNIT_LOADED || slot->state == UNIT_FAILED;
+}
+
+bool debug_lines_is_settled(struct debug_lines *lines, uint64_t image_addr)
+{
+    uint64_t debug_addr = address_shift_to_debug(&lines->debug_file->shift, image_addr);
+    pthread_mutex_lock(&lines->desk->lock);
+    bool is_settled = is_settled_at(lines, debug_addr);
+    pthread_mutex_unlock(&lines->desk->lock);
+    return is_settled;
+}
+
+static const char *path_of(struct debug_lines *lines, struct code_index *index, uint32_t file)
+{
+    if (file == CODE_INDEX_NONE) {
+        return NULL;
+    }
+    struct code_file *entry = &index->files[file];
+    if (!entry->known) {
+        entry->known = inline_names_path(&lines->names, entry->path);
+    }
+    return entry->known;
+}
+
+static const struct symbol *symbol_of(struct debug_lines *lines, struct code_index *index,
+                                      uint32_t function)
+{
+    struct code_function *entry = &index->functions[function];
+    if (!entry->known) {
+        entry->known = inline_names_symbol(&lines->names, entry);
+    }
+    return entry->known;
+}
+
+/* Under the lock. A function without a name is left out; the place of its call stays. */
+static size_t fill_chain(struct debug_lines *lines, struct code_index *index, uint64_t debug_addr,
+                         const struct symbol *outermost, struct symbol_chain_entry *ret_chain,
+                         size_t max_entries)
+{
+    const struct code_line *row = code_index_find_line(index, debug_addr);
+    const char *file = row ? path_of(lines, index, row->file) : NULL;
+    uint32_t line = row ? row->line : 0;
+    uint32_t call = code_index_find_call(index, debug_addr);
+    size_t n = 0;
+    while (call != CODE_INDEX_NONE && n + 1 < max_entries) {
+        const struct code_call *made = &index->calls[call];
+        const struct symbol *symbol = symbol_of(lines, index, made->function);
+        if (symbol) {
+            ret_chain[n++] = (struct symbol_chain_entry){
+                .symbol = symbol, .is_inlined = true, .file = file, .line = line};
+        }
+        file = path_of(lines, index, made->call_file);
+        line = made->call_line;
+        call = made->parent;
+    }
+    /* Of a chain that was cut, nobody knows where the outermost calls. */
+    bool is_cut = call != CODE_INDEX_NONE;
+    ret_chain[n++] = (struct symbol_chain_entry){
+        .symbol = outermost, .file = is_cut ? NULL : file, .line = is_cut ? 0 : line};
+    return n;
+}
+
+size_t debug_lines_chain(struct debug_lines *lines, uint64_t image_addr,
+                         const struct symbol *outermost, struct symbol_chain_entry *ret_chain,
+                         size_t max_entries)
+{
+    if (max_entries == 0) {
+        return 0;
+    }
+    uint64_t debug_addr = address_shift_to_debug(&lines->debug_file->shift, image_addr);
+    size_t n = 1;
+    pthread_mutex_lock(&lines->desk->lock);
+    struct code_index *index = index_at(lines, debug_addr);
+    if (index) {
+        n = fill_chain(lines, index, debug_addr, outermost, ret_chain, max_entries);
+    } else {
+        ret_chain[0] = (struct symbol_chain_entry){.symbol = outermost};
+    }
+    pthread_mutex_unlock(&lines->desk->lock);
+    return n;
+}
+
+/* Rows -------------------------------------------------------------------------------------------
+ */
+
+/* Under the lock. The unit's rows from `at` on, up to its end or the range's. */
+static size_t fill_rows(struct debug_lines *lines, struct code_index *index, uint64_t start_addr,
+                        uint64_t end_addr, struct source_line_row *rows, size_t max_rows)
+{
+    size_t n = 0;
+    const struct code_line *first = code_index_find_line(index, start_addr);
+    for (const struct code_line *row = first;
+         row && row < index->lines + index->n_lines && n < max_rows; row++) {
+        uint64_t row_addr = index->base_addr + row->start_offset;
+        if (row_addr >= end_addr) {
+            break;
+        }
+        uint64_t from = row_addr > start_addr ? row_addr : start_addr;
+        rows[n++] = (struct source_line_row){
+            .start_addr = address_shift_to_image(&lines->debug_file->shift, from),
+            .file = path_of(lines, index, row->file),
+            .line = row->file == CODE_INDEX_NONE ? 0 : row->line,
+        };
+    }
+    return n;
+}
+
+/* Under the lock. Until the unit at the address has been read, or the time is up. */
+static bool wait_settled(struct debug_lines *lines, uint64_t debug_addr,
+                         const struct timespec *until)
+{
+    int r = 0;
+    (void)index_at(lines, debug_addr);
+    while (!is_settled_at(lines, debug_addr) && r == 0) {
+        r = pthread_cond_timedwait(&lines->desk->has_changed, &lines->desk->lock, until);
+        (void)index_at(lines, debug_addr);
+    }
+    return is_settled_at(lines, debug_addr);
+}
+
+int debug_lines_rows(struct debug_lines *lines, uint64_t start_addr, uint64_t end_addr,
+                     int timeout_ms, struct arena *arena, struct source_lines *ret_lines)
+{
+    *ret_lines = (struct source_lines){.state = SOURCE_LINES_LOADING};
+    if (start_addr >= end_addr) {
+        ret_lines->state = SOURCE_LINES_NONE;
+        return 0;
+    }
+    struct timespec until =
+        time_of(clock_now_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * NS_PER_MS);
+    uint64_t start = address_shift_to_debug(&lines->debug_file->shift, start_addr);
+    uint64_t end = start + (end_addr - start_addr);
+    int result = 0;
+    pthread_mutex_lock(&lines->desk->lock);
+    if (wait_settled(lines, start, &until)) {
+        struct code_index *index = index_at(lines, start);
+        size_t max_rows = index ? index->n_lines + 1 : 0;
+        max_rows = max_rows < SOURCE_LINES_MAX ? max_rows : SOURCE_LINES_MAX;
+        uint64_t most = end - start + 1; /* not more than one for each byte */
+        max_rows = most < max_rows ? (size_t)most : max_rows;
+        ret_lines->rows =
+            index ? arena_alloc_array(arena, max_rows, sizeof(*ret_lines->rows)) : NULL;
+        if (index && ret_lines->rows) {
+            ret_lines->n_rows = fill_rows(lines, index, start, end, ret_lines->rows, max_rows);
+        }
+        result = index && !ret_lines->rows ? -ENOMEM : 0;
+        ret_lines->state = ret_lines->n_rows > 0 ? SOURCE_LINES_LOADED : SOURCE_LINES_NONE;
+    }
+    pthread_mutex_unlock(&lines->desk->lock);
+    return result;
+}
