@@ -174,6 +174,7 @@ static int store_sample(struct aggregate *aggregate, const struct stored_sample 
     }
     *slot = *sample;
     aggregate->class_samples[sample->slice_class]++;
+    aggregate->class_met_ns[sample->slice_class] += sample->period_ns;
     return 0;
 }
 

@@ -4,13 +4,14 @@
 /*
  * slice_class - how long the stretch on a CPU was that a sample fell into
  *
- * Sampling timers miss short stretches more often than long ones (an interrupt
- * that comes late finds them over). Time and samples are therefore counted by
- * the length of the stretch as well, in powers of two; what a sample stands
- * for follows from both (query/sample_weight.h).
+ * A timer interrupt that comes late misses the end of a stretch, of a short
+ * one a larger part. Time and samples are therefore counted by the length of
+ * the stretch as well, in powers of two; what a sample stands for follows from
+ * both (query/sample_weight.h).
  *
  * Shape:   class 0 is below 33 us, each further one twice as long, the last
  *          one everything from SLICE_LONG_NS on.
+ * Owner, Threads: nothing is owned; any.
  * Source:  docs/design/0003-stacks-and-time.md
  * Tests:   pending_samples_test.c
  */

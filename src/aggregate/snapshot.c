@@ -111,11 +111,15 @@ static void copy_classes(struct aggregate *aggregate, struct snapshot *snapshot)
     for (size_t i = 0; i < SLICE_CLASS_N; i++) {
         snapshot->class_ns[i] =
             aggregate->class_ns[i] + aggregate->switch_lag.lag_ns * aggregate->class_slices[i];
+        snapshot->class_slices[i] = aggregate->class_slices[i];
         snapshot->class_samples[i] = aggregate->class_samples[i];
+        snapshot->class_met_ns[i] = aggregate->class_met_ns[i];
         closed_ns += snapshot->class_ns[i];
     }
     for (size_t i = 0; i < snapshot->n_newest; i++) {
-        snapshot->class_samples[snapshot->newest[i].slice_class]++;
+        uint8_t slice_class = snapshot->newest[i].slice_class;
+        snapshot->class_samples[slice_class]++;
+        snapshot->class_met_ns[slice_class] += snapshot->newest[i].period_ns;
     }
     for (size_t i = 0; i < snapshot->n_threads; i++) {
         cpu_ns += snapshot->threads[i].cpu_ns;

@@ -107,8 +107,10 @@ struct snapshot {
     const struct thread_totals *threads; /* by thread_id */
     size_t n_pairs; /* distinct but for the newest samples, which stand alone */
     const uint32_t *pair_counts;
-    uint64_t class_ns[SLICE_CLASS_N];      /* CPU time of all threads by the length of slices … */
-    uint64_t class_samples[SLICE_CLASS_N]; /* … and the samples in it */
+    uint64_t class_ns[SLICE_CLASS_N];      /* CPU time of all threads by the length of slices, … */
+    uint64_t class_slices[SLICE_CLASS_N];  /* … how many there were (that have ended) … */
+    uint64_t class_samples[SLICE_CLASS_N]; /* … the samples in them … */
+    uint64_t class_met_ns[SLICE_CLASS_N];  /* … and the sum of their periods */
     uint64_t n_kernel_samples;             /* with kernel frames; 0 where it is not sampled */
     size_t n_newest;                       /* the last samples and pairs are these: */
     const struct stored_sample *newest;

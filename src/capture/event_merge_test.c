@@ -43,6 +43,14 @@ static void check_parts(const struct event *event)
             assert_int_equal(event->sample.ips[i],
                              (uint64_t)event->pid << 32 | (uint64_t)event->tid << 8 | i);
         }
+        assert_int_equal(event->sample.copy != NULL, event->tid % 3 == 0);
+        if (event->sample.copy) {
+            assert_int_equal(event->sample.copy->sp, event->tid);
+            assert_int_equal(event->sample.copy->n_bytes, event->tid % 97);
+            for (uint32_t i = 0; i < event->sample.copy->n_bytes; i++) {
+                assert_int_equal(event->sample.copy->bytes[i], (uint8_t)(event->tid + i));
+            }
+        }
         break;
     case EVENT_IMAGE:
         assert_string_equal(event->image->path, wanted);
@@ -80,6 +88,12 @@ static void add_event(struct event_merge *merge, int source, int number, uint64_
     (void)snprintf(text, sizeof(text), "/part/%d/%d", source, number);
     struct event event = {.time_ns = time_ns, .pid = source, .tid = number};
     uint64_t ips[5];
+    uint8_t stack[97];
+    for (int i = 0; i < 97; i++) {
+        stack[i] = (uint8_t)(number + i);
+    }
+    const struct event_stack_copy copy = {
+        .sp = (uint64_t)number, .bytes = stack, .n_bytes = (uint32_t)number % 97};
     struct event_image image = {.change = EVENT_IMAGE_MAPPED, .path = text};
     switch (number % 7) {
     case 3:
@@ -95,6 +109,7 @@ static void add_event(struct event_merge *merge, int source, int number, uint64_
         event.kind = EVENT_SAMPLE;
         event.sample.ips = ips;
         event.sample.n_ips = 1 + (uint32_t)number % 5;
+        event.sample.copy = number % 3 == 0 ? &copy : NULL;
         for (uint32_t i = 0; i < 5; i++) {
             ips[i] = (uint64_t)source << 32 | (uint64_t)number << 8 | i;
         }

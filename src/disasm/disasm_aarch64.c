@@ -141,10 +141,8 @@ static void read_flow(uint32_t word, struct disasm_instruction *instruction)
     if ((word & 0x7c000000) == 0x14000000) { /* B, BL */
         instruction->flow = word >> 31 ? DISASM_FLOW_CALL : DISASM_FLOW_JUMP;
         distance = displacement(word, 0, 26);
-    } else if ((word & 0xff000000) == 0x54000000) { /* B.cond, BC.cond */
-        instruction->flow = DISASM_FLOW_BRANCH;
-        distance = displacement(word, 5, 19);
-    } else if ((word & 0x7e000000) == 0x34000000) { /* CBZ, CBNZ */
+    } else if ((word & 0xff000000) == 0x54000000 || /* B.cond, BC.cond */
+               (word & 0x7e000000) == 0x34000000) { /* CBZ, CBNZ */
         instruction->flow = DISASM_FLOW_BRANCH;
         distance = displacement(word, 5, 19);
     } else if ((word & 0x7e000000) == 0x36000000) { /* TBZ, TBNZ */
@@ -171,7 +169,9 @@ static void write_text(char *llvm_text, struct disasm_instruction *instruction)
         text++;
     }
     for (char *at = text; *at; at++) {
-        *at = *at == '\t' ? ' ' : *at;
+        if (*at == '\t') {
+            *at = ' ';
+        }
     }
     char *immediate = instruction->has_target ? strrchr(text, '#') : NULL;
     if (immediate) {

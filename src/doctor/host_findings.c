@@ -40,7 +40,7 @@ static void examine_kernel_names(struct doctor_list *list, const struct doctor_h
     static const char subject[] = "kptr_restrict";
     int64_t least_hidden = host->can_syslog ? 2 : 1;
     if (host->kptr_restrict == INT64_MIN) {
-        doctor_add(list, HOST, subject, DOCTOR_STATE_WARN, NULL, "not readable here");
+        doctor_add(list, HOST, subject, DOCTOR_STATE_OK, NULL, "not known here");
     } else if (host->kptr_restrict >= least_hidden) {
         doctor_add(list, HOST, subject, DOCTOR_STATE_WARN, "sudo sysctl kernel.kptr_restrict=0",
                    "%" PRId64 ": kernel functions have no names", host->kptr_restrict);
@@ -82,16 +82,15 @@ void doctor_examine_host(struct doctor_list *list, const struct doctor_host *hos
     examine_paranoid(list, host);
     examine_kernel_names(list, host);
     examine_limits(list, host);
-    doctor_add(list, HOST, "tracefs", host->has_tracefs ? DOCTOR_STATE_OK : DOCTOR_STATE_WARN,
-               host->has_tracefs ? NULL : "sudo mount -t tracefs tracefs /sys/kernel/tracing",
-               host->has_tracefs ? "mounted and readable"
-                                 : "not readable: no record of births and wakeups of threads");
-    doctor_add(list, HOST, "counters", host->has_pmu ? DOCTOR_STATE_OK : DOCTOR_STATE_WARN, NULL,
+    /* Neither stands in the way: nothing is recorded through tracefs, and a timer counts well. */
+    doctor_add(list, HOST, "tracefs", DOCTOR_STATE_OK, NULL, "%s",
+               host->has_tracefs ? "mounted and readable" : "not readable, and not needed");
+    doctor_add(list, HOST, "counters", DOCTOR_STATE_OK, NULL, "%s",
                host->has_pmu ? "the processor's counters are there"
-                             : "the processor's counters are not there, as in most virtual "
-                               "machines: samples come from a timer");
+                             : "the processor has none here, as in most virtual machines: samples "
+                               "come from a timer");
     doctor_add(list, HOST, "bpf", host->can_bpf ? DOCTOR_STATE_OK : DOCTOR_STATE_WARN,
-               host->can_bpf ? NULL : "sudo stax record …",
+               host->can_bpf ? NULL : "sudo stax record …", "%s",
                host->can_bpf ? "programs may be loaded: the cheapest way to record is open"
                              : "programs may not be loaded: events are bound to threads, which "
                                "costs more where threads switch often");
@@ -105,9 +104,10 @@ void doctor_examine_status(struct doctor_list *list, const struct status_result 
     for (size_t i = 0; i < status->n_capabilities; i++) {
         const struct capability_row *row = &status->capabilities[i];
         bool is_vital = row->name && strcmp(row->name, "on-cpu") == 0;
-        enum doctor_state state = row->available ? DOCTOR_STATE_OK
-                                  : is_vital     ? DOCTOR_STATE_BROKEN
-                                                 : DOCTOR_STATE_WARN;
+        bool is_fine = row->available || (!row->fix && !is_vital); /* nobody can change it */
+        enum doctor_state state = is_fine    ? DOCTOR_STATE_OK
+                                  : is_vital ? DOCTOR_STATE_BROKEN
+                                             : DOCTOR_STATE_WARN;
         doctor_add(list, "server", row->name ? row->name : "?", state,
                    row->available ? NULL : row->fix, "%s%s",
                    row->available ? "can be recorded" : "cannot be recorded: ",

@@ -59,9 +59,6 @@ static const char *fix_of_cut(const char *cause)
         return "build that code with -fasynchronous-unwind-tables or -fno-omit-frame-pointer; "
                "code that is made at run time: node --perf-prof, java with its perf agent";
     }
-    if (strstr(cause, "deeper than the limit")) {
-        return NULL;
-    }
     return "stax diagnose --json (and report it)";
 }
 
@@ -98,7 +95,8 @@ static void examine_stacks(struct doctor_list *list, const struct diagnose_resul
     enum doctor_state state = complete_pct < COMPLETE_BROKEN_PCT ? DOCTOR_STATE_BROKEN
                               : complete_pct < COMPLETE_WARN_PCT ? DOCTOR_STATE_WARN
                                                                  : DOCTOR_STATE_OK;
-    const char *fix = worst ? fix_of_cut(worst->cause) : "stax record … without --no-dwarf-unwind";
+    const char *fix = worst ? fix_of_cut(worst->cause) : NULL;
+    fix = fix ? fix : "stax diagnose --json (and report it)";
     doctor_add(list, UNWINDING, "stacks", state, state == DOCTOR_STATE_OK ? NULL : fix,
                "%.1f %% of %" PRIu64 " stacks reach the start of their thread%s%s", complete_pct,
                n_known, worst ? "; most of the others end at: " : "", worst ? worst->cause : "");

@@ -244,9 +244,9 @@ void dwarf_die_skip(struct bytes *bytes, const struct dwarf_source *source,
                               (size_t)abbrev->n_offsets * encoding->offset_bytes);
         return;
     }
-    const struct dwarf_attribute *attribute = &source->abbrevs->attributes[abbrev->first_attribute];
     for (uint32_t i = 0; i < abbrev->n_attributes && !bytes->failed; i++) {
-        dwarf_value_skip(bytes, encoding, attribute[i].form);
+        dwarf_value_skip(bytes, encoding,
+                         source->abbrevs->attributes[abbrev->first_attribute + i].form);
     }
 }
 
@@ -309,16 +309,17 @@ void dwarf_die_attributes(struct bytes *bytes, const struct dwarf_source *source
 {
     memset(ret_die, 0, sizeof(*ret_die));
     ret_die->abbrev = abbrev;
-    const struct dwarf_attribute *attribute = &source->abbrevs->attributes[abbrev->first_attribute];
     for (uint32_t i = 0; i < abbrev->n_attributes && !bytes->failed; i++) {
-        size_t place = place_of(attribute[i].name);
+        const struct dwarf_attribute *attribute =
+            &source->abbrevs->attributes[abbrev->first_attribute + i];
+        size_t place = place_of(attribute->name);
         if (place == 0) {
-            dwarf_value_skip(bytes, &source->encoding, attribute[i].form);
+            dwarf_value_skip(bytes, &source->encoding, attribute->form);
             continue;
         }
         uint64_t info_offset = source->base_offset + (uint64_t)(bytes->at - source->base);
         struct dwarf_value value =
-            dwarf_value_take(bytes, &source->encoding, &attribute[i], info_offset);
+            dwarf_value_take(bytes, &source->encoding, attribute, info_offset);
         if (!bytes->failed) {
             memcpy((char *)ret_die + place, &value, sizeof(value));
         }

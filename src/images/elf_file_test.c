@@ -159,6 +159,38 @@ static void test_vdso_from_memory_has_a_build_id(void **state)
     assert_true(elf_layout_find(elf_file_layout(file), 0x40, &image_addr));
 }
 
+static void test_loaded_bytes_and_segments(void **state)
+{
+    (void)state;
+    _cleanup_(elf_file_freep) struct elf_file *file = open_memory(own_program, own_program_bytes);
+    assert_int_equal(elf_file_n_bytes(file), own_program_bytes);
+    const struct elf_layout *layout = elf_file_layout(file);
+    assert_true(layout->n_executable >= 1 && layout->n_executable < layout->n_segments);
+
+    struct elf_section text;
+    struct bytes code;
+    struct bytes loaded;
+    assert_true(elf_file_section_named(file, ".text", &text));
+    assert_true(elf_file_section_bytes(file, text.index, &code));
+    assert_true(elf_file_loaded_bytes(file, text.image_addr + 16, &loaded));
+    assert_true(bytes_left(&loaded) >= bytes_left(&code) - 16);
+    assert_memory_equal(loaded.at, code.at + 16, bytes_left(&code) - 16);
+    assert_false(elf_file_loaded_bytes(file, UINT64_MAX, &loaded));
+
+    struct elf_segment segment;
+    assert_true(elf_file_segment_of_type(file, PT_GNU_EH_FRAME, &segment));
+    struct elf_section header;
+    assert_true(elf_file_section_named(file, ".eh_frame_hdr", &header));
+    assert_int_equal(segment.image_addr, header.image_addr);
+    assert_int_equal(segment.n_bytes, header.n_bytes);
+    assert_false(elf_file_segment_of_type(file, 0x12345678, &segment));
+
+    /* What is not compressed is as it is, up to the bound. Compressed: unwind/cfi_elf_test.c. */
+    assert_true(elf_file_section_inflated(file, text.index, own_program_bytes, &loaded));
+    assert_int_equal(bytes_left(&loaded), text.n_bytes);
+    assert_false(elf_file_section_inflated(file, text.index, text.n_bytes - 1, &loaded));
+}
+
 static void test_what_is_no_elf_is_refused(void **state)
 {
     (void)state;
@@ -197,6 +229,10 @@ static void walk(const char *data, size_t n_bytes)
         if (elf_file_section_bytes(file, i, &bytes)) {
             assert_true(bytes_left(&bytes) <= n_bytes);
         }
+        if (elf_file_loaded_bytes(file, section.image_addr, &bytes)) {
+            assert_true(bytes_left(&bytes) <= n_bytes);
+        }
+        (void)elf_file_section_inflated(file, i, 1 << 20, &bytes);
         if (elf_file_symbols(file, i, &cursor)) {
             struct elf_symbol symbol;
             while (elf_symbol_next(&cursor, &symbol)) {
@@ -236,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_layout_of_shared_pages),
         cmocka_unit_test(test_symbols_can_be_walked),
         cmocka_unit_test(test_vdso_from_memory_has_a_build_id),
+        cmocka_unit_test(test_loaded_bytes_and_segments),
         cmocka_unit_test(test_what_is_no_elf_is_refused),
         cmocka_unit_test(test_damaged_headers),
     };

@@ -8,6 +8,7 @@
 
 /* V8 adds the size of the ELF header that a converter of its dumps once put before the code. */
 #define V8_ADDED_BYTES 0x40u
+#define ENTRY_BYTES 16u /* of a line, before the name of its file */
 
 static struct cfi_table *build_table(const struct jit_load *load)
 {
@@ -29,22 +30,102 @@ static struct cfi_table *build_table(const struct jit_load *load)
     return table;
 }
 
-/* How many lines there are, and whether their addresses are shifted as V8 does. */
-static size_t count_lines(const struct jit_load *load, uint64_t *ret_shift_bytes)
+/* Where the lines of one function are read from. */
+struct line_reader {
+    struct bytes entries;
+    size_t n_name_bytes; /* of each entry, its NUL included; 0: as the NULs are */
+    const char *file;    /* of all, where n_name_bytes is set */
+};
+
+/* "JS:*hot /srv/hot.js:3:1": the file, or NULL. */
+static const char *file_in_name(const char *name, size_t n_bytes, size_t *ret_n_bytes)
 {
-    struct bytes entries = load->debug_entries;
+    const char *space = memchr(name, ' ', n_bytes);
+    const char *end = name + n_bytes;
+    for (int n_numbers = 0; space && n_numbers < 2; n_numbers++) {
+        const char *at = end;
+        while (at > space && at[-1] >= '0' && at[-1] <= '9') {
+            at--;
+        }
+        if (at == end || at <= space + 1 || at[-1] != ':') {
+            return NULL;
+        }
+        end = at - 1;
+    }
+    if (!space || end <= space + 1) {
+        return NULL;
+    }
+    *ret_n_bytes = (size_t)(end - space) - 1;
+    return space + 1;
+}
+
+/*
+ * V8 11 writes names of files from memory that it has freed, in their right
+ * length: NULs can be anywhere. The function's own name says the file, and the
+ * size of the record whether this is such a one. It ends at a multiple of 8.
+ */
+static struct line_reader open_lines(struct arena *arena, const struct jit_load *load)
+{
+    struct line_reader reader = {.entries = load->debug_entries};
+    size_t n_file_bytes;
+    const char *file = file_in_name(load->name, load->n_name_bytes, &n_file_bytes);
+    size_t n_bytes = bytes_left(&load->debug_entries);
+    if (!file || load->n_debug_entries == 0 || load->n_debug_entries > n_bytes) {
+        return reader;
+    }
+    size_t n_expected = (size_t)load->n_debug_entries * (ENTRY_BYTES + n_file_bytes + 1);
+    if (n_bytes < n_expected || n_bytes >= n_expected + 8) {
+        return reader;
+    }
+    reader.file = arena_strndup(arena, file, n_file_bytes);
+    reader.n_name_bytes = reader.file ? n_file_bytes + 1 : 0;
+    reader.entries = bytes_of(load->debug_entries.at, n_expected);
+    return reader;
+}
+
+static bool next_line(struct line_reader *reader, struct jitdump_line *ret_line)
+{
+    if (reader->n_name_bytes == 0) {
+        return jitdump_next_line(&reader->entries, ret_line) == 1;
+    }
+    if (bytes_left(&reader->entries) == 0) {
+        return false;
+    }
+    ret_line->code_addr = bytes_take_u64(&reader->entries);
+    ret_line->line = bytes_take_u32(&reader->entries);
+    ret_line->discriminator = bytes_take_u32(&reader->entries);
+    ret_line->file = reader->file;
+    bytes_skip(&reader->entries, reader->n_name_bytes);
+    return !bytes_has_failed(&reader->entries);
+}
+
+/* How many lines there are, and whether their addresses are shifted as V8 does. */
+static size_t count_lines(struct line_reader reader, const struct jit_load *load,
+                          uint64_t *ret_shift_bytes)
+{
     struct jitdump_line line;
     uint64_t lowest = UINT64_MAX, highest = 0;
     size_t n_lines = 0;
-    while (n_lines < JIT_BODY_MAX_LINES && jitdump_next_line(&entries, &line)) {
+    while (n_lines < JIT_BODY_MAX_LINES && next_line(&reader, &line)) {
         lowest = line.code_addr < lowest ? line.code_addr : lowest;
         highest = line.code_addr > highest ? line.code_addr : highest;
         n_lines++;
     }
-    bool is_shifted = n_lines > 0 && lowest >= load->start_ip + V8_ADDED_BYTES &&
-                      highest >= load->start_ip + load->n_bytes;
+    /* A name with a place in a file is V8's; of others only what lies outside gives it away. */
+    bool may_be_shifted = reader.file || highest >= load->start_ip + load->n_bytes;
+    bool is_shifted = n_lines > 0 && may_be_shifted && lowest >= load->start_ip + V8_ADDED_BYTES;
     *ret_shift_bytes = is_shifted ? V8_ADDED_BYTES : 0;
     return n_lines;
+}
+
+static bool is_file_name(const char *file)
+{
+    for (const char *at = file; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
+            return false;
+        }
+    }
+    return file[0] != '\0';
 }
 
 static int compare_lines(const void *one, const void *other)
@@ -57,7 +138,8 @@ static int compare_lines(const void *one, const void *other)
 static int fill_lines(struct arena *arena, const struct jit_load *load, struct jit_body *body)
 {
     uint64_t shift_bytes;
-    size_t n_lines = count_lines(load, &shift_bytes);
+    struct line_reader reader = open_lines(arena, load);
+    size_t n_lines = count_lines(reader, load, &shift_bytes);
     if (n_lines == 0) {
         return 0;
     }
@@ -65,13 +147,16 @@ static int fill_lines(struct arena *arena, const struct jit_load *load, struct j
     if (!body->lines) {
         return -ENOMEM;
     }
-    struct bytes entries = load->debug_entries;
     struct jitdump_line line;
     const char *file = NULL;
     bool is_sorted = true;
-    while (body->n_lines < n_lines && jitdump_next_line(&entries, &line)) {
-        if (line.file && (!file || strcmp(file, line.file) != 0)) {
-            file = arena_strndup(arena, line.file, JIT_CODE_MAX_NAME_BYTES);
+    while (body->n_lines < n_lines && next_line(&reader, &line)) {
+        if (line.file && !is_file_name(line.file)) {
+            file = NULL;
+        } else if (line.file && (!file || strcmp(file, line.file) != 0)) {
+            file = line.file == reader.file
+                       ? line.file
+                       : arena_strndup(arena, line.file, JIT_CODE_MAX_NAME_BYTES);
         }
         uint64_t offset = line.code_addr - shift_bytes - load->start_ip;
         if (!file || offset >= load->n_bytes) {
@@ -177,7 +262,7 @@ size_t jit_name_clean(const char *name, size_t n_name_bytes, char *ret_text, siz
             memcpy(ret_text + n, anonymous, sizeof(anonymous) - 1);
             n += sizeof(anonymous) - 1;
         }
-        ret_text[n++] = letter < 0x20 || letter == 0x7f ? '?' : (char)letter;
+        ret_text[n++] = letter < 0x20 || letter == 0x7f ? '?' : name[i];
     }
     while (n > 0 && ret_text[n - 1] == ' ') {
         n--;

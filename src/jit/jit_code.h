@@ -102,6 +102,7 @@ struct jit_load {
     uint16_t elf_machine;
     struct bytes eh_frame;      /* empty: none */
     struct bytes debug_entries; /* of JITDUMP_DEBUG_INFO; empty: none */
+    uint64_t n_debug_entries;
 };
 
 /* 0, -EINVAL for an address that cannot be, -ENOMEM or -ENOSPC (counted). */

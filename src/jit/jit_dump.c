@@ -38,7 +38,7 @@ struct jit_dump {
     uint8_t *window;
     size_t window_bytes;
     struct held_bytes eh_frame, lines;
-    uint64_t lines_addr;
+    uint64_t lines_addr, n_lines;
     uint64_t read_ns; /* of this round */
 };
 
@@ -147,6 +147,7 @@ static void load(struct jit_dump *dump, const struct jitdump_record *record)
         .code_offset = dump->offset + (uint64_t)(record->load.code.at - dump->window),
         .elf_machine = (uint16_t)dump->header.elf_machine,
         .eh_frame = bytes_held(&dump->eh_frame, dump),
+        .n_debug_entries = dump->n_lines,
         .debug_entries = has_lines ? bytes_held(&dump->lines, dump) : bytes_of(dump->window, 0),
     };
     (void)jit_code_load(dump->code, &load); /* what cannot be kept is counted there */
@@ -167,6 +168,7 @@ static void apply(struct jit_dump *dump, const struct jitdump_record *record)
     case JITDUMP_DEBUG_INFO:
         hold(&dump->lines, record->debug_info.entries);
         dump->lines_addr = record->debug_info.code_addr;
+        dump->n_lines = record->debug_info.n_entries;
         break;
     case JITDUMP_UNWINDING_INFO:
         hold(&dump->eh_frame, record->unwinding.eh_frame);

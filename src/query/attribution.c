@@ -160,7 +160,7 @@ static void each_sample(struct work *work, on_samples_cb on_samples)
 {
     const struct snapshot *snapshot = work->snapshot;
     const struct thread_share *threads = work->result->threads;
-    const uint64_t *class_ns = work->weights.class_ns;
+    const uint64_t *weights = work->weights.by_class;
     if (!view_has_range(work->context->view)) {
         for (size_t i = 0; i < snapshot->n_pairs; i++) {
             struct sample_pair pair = snapshot_pair(snapshot, i);
@@ -169,7 +169,7 @@ static void each_sample(struct work *work, on_samples_cb on_samples)
                     .thread = pair.thread,
                     .stack = pair.stack,
                     .n = snapshot->pair_counts[i],
-                    .weight = snapshot->pair_counts[i] * class_ns[pair.slice_class],
+                    .weight = snapshot->pair_counts[i] * weights[pair.slice_class],
                 };
                 on_samples(work, &samples);
             }
@@ -187,7 +187,7 @@ static void each_sample(struct work *work, on_samples_cb on_samples)
                 .thread = sample->thread,
                 .stack = sample->stack,
                 .n = 1,
-                .weight = class_ns[sample->slice_class],
+                .weight = weights[sample->slice_class],
                 .period_ns = sample->period_ns,
             };
             on_samples(work, &samples);

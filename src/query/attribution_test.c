@@ -109,7 +109,7 @@ static void time_that_no_sample_met_is_told_apart(void **state)
 /* ---- a timer that comes too late for the ends of slices ---- */
 
 #define MISSED_NS 20000u
-#define PERIOD_NS 1111111u
+#define PERIOD_NS TEST_MS /* as tell_sample() says */
 
 struct bursts {
     uint64_t now_ns, due_ns, state;
@@ -193,7 +193,7 @@ static void short_slices_get_what_the_timer_missed(void **state)
         for (int by_range = 0; by_range < 2; by_range++) {
             double missed_pct = true_pct - short_pct(&scene, by_range);
             if (samples_kernel) {
-                assert_true(missed_pct > -0.01 && missed_pct < 0.01);
+                assert_true(missed_pct > -0.6 && missed_pct < 0.6);
             } else {
                 assert_true(missed_pct > 2 && missed_pct < 3.5); /* not told where it went */
             }

@@ -25,7 +25,7 @@
 
 struct function_candidate {
     const struct symbol *symbol;
-    bool is_inlined; /* has no address of its own */
+    bool is_inlined;    /* has no address of its own */
     uint64_t weight_ns; /* self */
     uint64_t total_ns;  /* decides where that is equal */
 };

@@ -123,8 +123,9 @@ static void what_fits_nothing_is_answered_with_the_hottest(void **state)
     assert_int_equal(asked->code, -ENOENT);
     assert_string_equal(asked->error.code, "no_such_function");
     assert_non_null(strstr(asked->error.message, "'sort_all'"));
-    assert_string_equal(asked->error.hint,
-                        "the hottest ones: cmp, Parse, ns::parse(char const*), parse_line, lib.so+0x77");
+    assert_string_equal(
+        asked->error.hint,
+        "the hottest ones: cmp, Parse, ns::parse(char const*), parse_line, lib.so+0x77");
     assert_int_equal(ask(state, "")->code, -ENOENT);
     struct asked *none = *state;
     assert_int_equal(function_choice_make("x", NULL, 0, &none->arena, &none->choice, &none->error),

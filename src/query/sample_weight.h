@@ -2,31 +2,34 @@
 #pragma once
 
 /*
- * sample_weight - how much CPU time a sample stands for, by the length of its slice
+ * sample_weight - how much a sample stands for, by the length of the slice that it fell into
  *
- * The scheduler says how much time all slices of a class took, the samples how
- * often a timer met them: their quotient over the whole run is the weight of a
- * sample in that class, whatever made the timer meet short slices more seldom.
- * Classes with too few samples for a quotient are taken together with their
- * neighbours. Where the kernel is not sampled all weights are equal: what short
- * slices lack is then the kernel's own work at their ends, which is not that of
- * the functions in them.
+ * A sampling timer that is delivered late misses the end of every slice. What
+ * it misses per slice follows from counts: the scheduler says how long short
+ * slices lasted together and how many there were, samples and their period how
+ * much of it was met. A sample in slices of mean length L then weighs
+ * L / (L - missed).
  *
- * Shape:   weights in ns, used in proportion to each other only: a thread's
- *          own time is what its samples share.
- * Threads: any.
- * Limits:  all weights are at least 1; where there are few samples they are equal.
+ * Shape:   weights in units of SAMPLE_WEIGHT_ONE, used in proportion only: a
+ *          thread's own time is what its samples share.
+ * Owner:   the caller's memory. Threads: any.
+ * Limits:  SAMPLE_WEIGHT_MISSED_MAX_NS; no weight is over two. All are one
+ *          while few samples were taken in short slices, and where the kernel
+ *          is not sampled: what is missed then is its own work at the ends of
+ *          slices, which is not that of the functions in them.
  * Source:  docs/design/0003-stacks-and-time.md
  * Tests:   sample_weight_test.c
  */
 
 #include "aggregate/snapshot.h"
 
-/* Fewer samples than this make no quotient: 64 are one eighth off by chance. */
-#define SAMPLE_WEIGHT_MIN_SAMPLES 64u
+#define SAMPLE_WEIGHT_ONE 65536u
+#define SAMPLE_WEIGHT_MISSED_MAX_NS 60000u
+#define SAMPLE_WEIGHT_MIN_SAMPLES 200u
 
 struct sample_weights {
-    uint64_t class_ns[SLICE_CLASS_N];
+    uint64_t missed_ns; /* per slice; 0: nothing, or nothing that is more than chance */
+    uint64_t by_class[SLICE_CLASS_N];
 };
 
 void sample_weights_compute(const struct snapshot *snapshot, struct sample_weights *ret_weights);

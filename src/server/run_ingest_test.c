@@ -84,6 +84,50 @@ static void test_deep_copies(void **state)
     run_ingest_free(ingest);
 }
 
+/* The largest stack copies go on in the next slab when one is full of them. */
+static void test_stacks_fill_slabs(void **state)
+{
+    (void)state;
+    enum { SENT = 60 };
+    static uint8_t stack[LIMIT_STACK_COPY_BYTES];
+    struct run_ingest *ingest = make(0, false);
+    const uint64_t ip = 1;
+    struct event events[SENT];
+    struct event_stack_copy copies[SENT];
+    for (uint64_t i = 0; i < SENT; i++) {
+        copies[i] = (struct event_stack_copy){.sp = i, .bytes = stack, .n_bytes = sizeof(stack)};
+        events[i] = sample(10 + i, &ip, 1);
+        events[i].sample.copy = &copies[i];
+    }
+    memset(stack, 0x5a, sizeof(stack));
+    struct event_sink sink = run_ingest_sink(ingest);
+    assert_int_equal(sink.on_events(sink.userdata, events, SENT), 0);
+    memset(stack, 0, sizeof(stack));
+    run_ingest_end(ingest, 0);
+    uint64_t n_samples = 0, n_slabs = 0;
+    bool is_over = false;
+    while (!is_over) {
+        struct run_slab *slab = run_ingest_next(ingest);
+        is_over = slab->is_last;
+        n_slabs++;
+        for (size_t i = 0; i < event_batch_count(slab->batch); i++) {
+            const struct event *event = event_batch_get(slab->batch, i);
+            assert_int_equal(event->kind, EVENT_SAMPLE);
+            assert_int_equal(event->sample.copy->sp, n_samples++);
+            assert_int_equal(event->sample.copy->n_bytes, LIMIT_STACK_COPY_BYTES);
+            assert_int_equal(event->sample.copy->bytes[0], 0x5a);
+            assert_int_equal(event->sample.copy->bytes[LIMIT_STACK_COPY_BYTES - 1], 0x5a);
+        }
+        run_ingest_return(ingest, slab);
+    }
+    struct run_ingest_stats stats;
+    run_ingest_stats(ingest, &stats);
+    assert_int_equal(n_samples, SENT);
+    assert_int_equal(stats.n_lost, 0);
+    assert_true(n_slabs > 4);
+    run_ingest_free(ingest);
+}
+
 /* Fills the pool while nobody takes anything; then counts what arrives. */
 static void test_drops_are_counted_and_told(void **state)
 {
@@ -250,6 +294,7 @@ static void test_two_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stacks_fill_slabs),
         cmocka_unit_test(test_deep_copies),      cmocka_unit_test(test_drops_are_counted_and_told),
         cmocka_unit_test(test_samples_go_first), cmocka_unit_test(test_room_comes_back),
         cmocka_unit_test(test_progress),         cmocka_unit_test(test_two_threads),

@@ -30,6 +30,16 @@ static void test_names_of_each_language(void **state)
         {"_ZTV3Foo", "vtable for Foo"},
         {"_Z3fooi.cold", "foo(int) [clone .cold]"},
         {"_Z3fooi.part.0", "foo(int) [clone .part.0]"},
+        {"_ZNKSs7compareEmmPKcm",
+         "std::basic_string<char, std::char_traits<char>, std::allocator<char> >::compare(unsigned "
+         "long, unsigned long, char const*, unsigned long) const"},
+        {"_ZNSi6sentryC1ERSib",
+         "std::basic_istream<char, std::char_traits<char> >::sentry::sentry(std::basic_istream<"
+         "char, std::char_traits<char> >&, bool)"},
+        {"_ZGTtNKSt9exception4whatEv", "transaction clone for std::exception::what() const"},
+        {"_ZN4llvm11PassManagerINS_6ModuleENS_15AnalysisManagerIS1_JEEEJEE3runERS1_RS3_",
+         "llvm::PassManager<llvm::Module, llvm::AnalysisManager<llvm::Module>>::run(llvm::Module&, "
+         "llvm::AnalysisManager<llvm::Module>&)"},
         /* Rust, legacy: the hash is not for people. */
         {"_ZN4core3fmt9Formatter3pad17h0123456789abcdefE", "core::fmt::Formatter::pad"},
         {"_ZN66_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..ops..drop..Drop$GT$4drop17h89abcdef"
@@ -38,9 +48,26 @@ static void test_names_of_each_language(void **state)
         /* Rust, v0 */
         {"_RNvCs1234_7mycrate3foo", "mycrate::foo"},
         {"_RINvNtC3std3mem8align_ofdE", "std::mem::align_of::<f64>"},
+        {"_RNvMsa_NtCsgEmfK2I1SDS_4core3fmtNtB5_9Formatter12pad_integral",
+         "<core::fmt::Formatter>::pad_integral"},
+        {"_RINvMs6_NtNtCsgEmfK2I1SDS_4core3fmt8buildersNtB6_8DebugMap7entriesRNtNtCslNYArtu3iFV_"
+         "5alloc6string6StringRThcEINtNtNtNtCsjrHSEGnQ3l9_3std11collections4hash3map4IterB13_B1G_EE"
+         "Cs6GmmlP4bgsG_1r",
+         "<core::fmt::builders::DebugMap>::entries::<&alloc::string::String, &(u8, char), "
+         "std::collections::hash::map::Iter<alloc::string::String, (u8, char)>>"},
         /* D */
         {"_D3std5stdio4File6__dtorMFNfZv", "std.stdio.File.~this()"},
         {"_Dmain", "D main"},
+        {"_D105TypeInfo_S3std9algorithm9searching__T9findSplitVAyaa6_61203d3d2062TQtTQwZQBkFQBdQBgZ"
+         "__T6ResultTQBvTQBzZQq6__initZ",
+         "initializer for "
+         "TypeInfo_S3std9algorithm9searching__T9findSplitVAyaa6_61203d3d2062TQtTQwZQBkFQBdQBgZ__"
+         "T6ResultTQBvTQBzZQq"},
+        {"_D3std8internal4test10dummyrange__T10DummyRangeVEQBvQBuQBoQBm8ReturnByi1VEQCuQCtQCnQCl6"
+         "Lengthi0VEQDrQDqQDkQDi9RangeTypei3TAkZQDm7opSliceMFNaNbNiNfmmZSQFsQFrQFlQFj__TQFaVQEri1V"
+         "QDyi0VQDhi3TQCnZQGa",
+         "std.internal.test.dummyrange.DummyRange!(1, 0, 3, uint[]).DummyRange.opSlice(ulong, "
+         "ulong)"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         _cleanup_(freep) char *name = demangle(cases[i].mangled);

@@ -265,6 +265,34 @@ static void test_threads_get_the_same_symbols(void **state)
     }
 }
 
+/* A table that came later knows more; what was given out stays the same pointer. */
+static void test_a_table_in_front_of_another(void **state)
+{
+    (void)state;
+    struct function_table *older = new_table();
+    add(older, "shared", 0x1000, 0x10, FUNCTION_RANK_GLOBAL);
+    add(older, "unsized", 0x2000, 0, FUNCTION_RANK_GLOBAL);
+    add(older, "stub", 0x5000, 0x10, FUNCTION_RANK_PLT);
+    assert_int_equal(function_table_sort(older), 0);
+    const struct symbol *shared = function_table_find(older, 0x1008);
+    assert_non_null(shared);
+    assert_ptr_equal(function_table_find_sized(older, 0x1008), shared);
+    assert_name(older, 0x2100, "unsized");
+    assert_null(function_table_find_sized(older, 0x2100));
+
+    _cleanup_(function_table_freep) struct function_table *table = new_table();
+    add(table, "shared_alias", 0x1000, 0x10, FUNCTION_RANK_GLOBAL);
+    add(table, "hidden", 0x1010, 0x10, FUNCTION_RANK_LOCAL);
+    add(table, "sized_now", 0x2000, 0x20, FUNCTION_RANK_GLOBAL);
+    function_table_put_behind(table, older);
+    assert_int_equal(function_table_sort(table), 0);
+    assert_ptr_equal(function_table_find(table, 0x1008), shared);
+    assert_name(table, 0x1010, "hidden");
+    assert_name(table, 0x2010, "sized_now");
+    assert_name(table, 0x2100, NULL);
+    assert_name(table, 0x5000, "stub@plt");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_names_for_people),
         cmocka_unit_test(test_very_long_and_foreign_names),
         cmocka_unit_test(test_threads_get_the_same_symbols),
+        cmocka_unit_test(test_a_table_in_front_of_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

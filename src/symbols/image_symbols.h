@@ -36,7 +36,7 @@ struct image_symbols {
     const char *_Atomic origin; /* as symbol_source_info.origin; one of the two below */
     char own_origin[IMAGE_SYMBOLS_ORIGIN_BYTES], extended_origin[IMAGE_SYMBOLS_ORIGIN_BYTES];
     struct debug_file *_Atomic debug_file; /* NULL: none (yet); never changes again */
-    struct debug_lines *_Atomic lines; /* of debug_file; made by the first question for lines */
+    struct debug_lines *_Atomic lines;     /* of debug_file; made by the first question for lines */
     /* A debug file may still come. Until then gaps between functions are not guessed at. */
     atomic_bool is_awaiting;
     /* What a person should know: why a debug file was refused; "" where all is well. */

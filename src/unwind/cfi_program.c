@@ -15,9 +15,6 @@
 /* Compilers nest them once or twice. */
 #define REMEMBERED_MAX 16u
 
-/* Further than any row can tell, and far from where sums overflow. */
-#define FAR_AWAY (INT64_C(1) << 40)
-
 enum instruction {
     /* These three have an operand in their lower six bits. */
     CFA_ADVANCE_LOC = 0x40,
@@ -55,16 +52,8 @@ enum instruction {
     CFA_GNU_NEGATIVE_OFFSET_EXTENDED = 0x2f,
 };
 
-/* DWARF's numbers of the registers that are followed. */
-static const struct registers {
-    uint32_t fp, sp, ra;
-} registers_of[] = {
-    [CFI_MACHINE_X86_64] = {.fp = 6, .sp = 7, .ra = 16},
-    [CFI_MACHINE_AARCH64] = {.fp = 29, .sp = 31, .ra = 30},
-};
-
 struct run {
-    const struct registers *registers;
+    const struct cfi_registers *registers;
     const struct cfi_cie *cie;
     const struct cfi_rules *initial; /* NULL in the CIE's own program */
     struct cfi_rules rules;
@@ -126,118 +115,6 @@ void cfi_rows_add(struct cfi_rows *rows, uint32_t pc, struct cfi_row row)
     rows->rows[rows->n_rows++] = row;
 }
 
-/* Rules to rows --------------------------------------------------------------------------- */
-
-static bool encode_cfa(const struct registers *registers, const struct cfi_rules *rules,
-                       struct cfi_row *row)
-{
-    int64_t words = rules->cfa.offset_bytes / 8;
-    bool is_sp = rules->cfa.register_number == registers->sp;
-    if (rules->cfa.kind == CFI_CFA_PLT) {
-        row->kind = CFI_PLT;
-        row->cfa = (int16_t)rules->cfa.offset_bytes;
-        return is_sp;
-    }
-    if ((!is_sp && rules->cfa.register_number != registers->fp) ||
-        rules->cfa.offset_bytes % 8 != 0 || words < INT16_MIN || words > INT16_MAX) {
-        return false;
-    }
-    row->cfa = (int16_t)words;
-    switch (rules->cfa.kind) {
-    case CFI_CFA_REGISTER:
-        row->kind = is_sp ? CFI_SP : CFI_FP;
-        return true;
-    case CFI_CFA_DEREF:
-        row->kind = is_sp ? CFI_SP_DEREF : CFI_FP_DEREF;
-        return true;
-    case CFI_CFA_DEREF_8:
-        row->kind = CFI_SP_DEREF_8;
-        return is_sp;
-    default:
-        return false;
-    }
-}
-
-/* Where a register is saved, as cfi_row.fp tells it; false: it has no word for that. */
-static bool encode_slot(const struct cfi_rules *rules, const struct cfi_rule *rule, int8_t *ret_fp)
-{
-    bool is_register = rules->cfa.kind == CFI_CFA_REGISTER;
-    bool is_deref = rules->cfa.kind == CFI_CFA_DEREF || rules->cfa.kind == CFI_CFA_DEREF_8;
-    /* From the CFA, and from the register that it counts from; one of them may be unknown. */
-    int64_t from_cfa = FAR_AWAY;
-    int64_t from_base = FAR_AWAY;
-    if (rule->kind == CFI_RULE_AT_CFA) {
-        from_cfa = rule->offset_bytes;
-        from_base = is_register ? rule->offset_bytes + rules->cfa.offset_bytes : FAR_AWAY;
-    } else if (rule->kind == CFI_RULE_AT_REGISTER &&
-               rule->register_number == rules->cfa.register_number && (is_register || is_deref)) {
-        from_base = rule->offset_bytes;
-        from_cfa = is_register ? rule->offset_bytes - rules->cfa.offset_bytes : FAR_AWAY;
-    }
-    if (from_cfa < 0 && from_cfa >= INT64_C(8) * INT8_MIN && from_cfa % 8 == 0) {
-        *ret_fp = (int8_t)(from_cfa / 8);
-        return true;
-    }
-    if (from_base >= 0 && from_base < INT64_C(8) * INT8_MAX && from_base % 8 == 0) {
-        *ret_fp = (int8_t)(from_base / 8 + 1);
-        return true;
-    }
-    return false;
-}
-
-static bool is_kept(const struct cfi_rule *rule)
-{
-    /* An undefined frame pointer is one that the caller does not use. */
-    return rule->kind == CFI_RULE_SAME || rule->kind == CFI_RULE_UNDEFINED;
-}
-
-static bool encode_x86_64(const struct cfi_rules *rules, struct cfi_row *row)
-{
-    return rules->ra.kind == CFI_RULE_AT_CFA && rules->ra.offset_bytes == -8 &&
-           (is_kept(&rules->fp) || encode_slot(rules, &rules->fp, &row->fp));
-}
-
-static bool encode_aarch64(const struct cfi_rules *rules, struct cfi_row *row)
-{
-    struct cfi_rule behind_fp = rules->fp;
-    behind_fp.offset_bytes += 8;
-    if (rules->is_ra_signed) {
-        row->kind |= CFI_RA_SIGNED;
-    }
-    if (rules->ra.kind == CFI_RULE_SAME) {
-        row->kind |= CFI_RA_LR;
-        return is_kept(&rules->fp) || encode_slot(rules, &rules->fp, &row->fp);
-    }
-    if (is_kept(&rules->fp)) {
-        row->kind |= CFI_RA_AT_FP;
-        return encode_slot(rules, &rules->ra, &row->fp);
-    }
-    return rules->ra.kind == behind_fp.kind &&
-           rules->ra.register_number == behind_fp.register_number &&
-           rules->ra.offset_bytes == behind_fp.offset_bytes &&
-           encode_slot(rules, &rules->fp, &row->fp);
-}
-
-struct cfi_row cfi_rules_to_row(enum cfi_machine machine, const struct cfi_rules *rules,
-                                bool is_signal_frame)
-{
-    struct cfi_row row = {0};
-    if (rules->ra.kind == CFI_RULE_UNDEFINED) {
-        return (struct cfi_row){.kind = CFI_END};
-    }
-    if (is_signal_frame) {
-        return (struct cfi_row){.kind = CFI_SIGNAL};
-    }
-    if (rules->is_sp_odd || !encode_cfa(&registers_of[machine], rules, &row) ||
-        !(machine == CFI_MACHINE_X86_64 ? encode_x86_64(rules, &row)
-                                        : encode_aarch64(rules, &row))) {
-        return (struct cfi_row){.kind = CFI_UNSUPPORTED};
-    }
-    return row;
-}
-
-/* Instructions ---------------------------------------------------------------------------- */
-
 static void flush(struct run *run)
 {
     if (run->has_changed && run->rows) {
@@ -257,24 +134,24 @@ static bool is_at_end(const struct run *run)
 static void advance(struct run *run, uint64_t n_units)
 {
     flush(run);
-    uint64_t distance = n_units <= UINT32_MAX ? n_units * run->cie->code_factor : FAR_AWAY;
-    run->pc += distance < FAR_AWAY ? distance : FAR_AWAY;
+    uint64_t distance = n_units <= UINT32_MAX ? n_units * run->cie->code_factor : CFI_FAR_AWAY;
+    run->pc += distance < CFI_FAR_AWAY ? distance : CFI_FAR_AWAY;
 }
 
 static int64_t factored(const struct run *run, uint64_t operand)
 {
-    return operand <= UINT32_MAX ? (int64_t)operand * run->cie->data_factor : FAR_AWAY;
+    return operand <= UINT32_MAX ? (int64_t)operand * run->cie->data_factor : CFI_FAR_AWAY;
 }
 
 static int64_t factored_signed(const struct run *run, int64_t operand)
 {
     bool is_near = operand >= INT32_MIN && operand <= INT32_MAX;
-    return is_near ? operand * run->cie->data_factor : FAR_AWAY;
+    return is_near ? operand * run->cie->data_factor : CFI_FAR_AWAY;
 }
 
 static int64_t bounded(uint64_t offset_bytes)
 {
-    return offset_bytes < FAR_AWAY ? (int64_t)offset_bytes : FAR_AWAY;
+    return offset_bytes < CFI_FAR_AWAY ? (int64_t)offset_bytes : CFI_FAR_AWAY;
 }
 
 static void set_rule(struct run *run, uint64_t register_number, struct cfi_rule rule)
@@ -342,7 +219,7 @@ static struct bytes take_block(struct bytes *instructions)
 
 static bool is_near(int64_t offset_bytes)
 {
-    return offset_bytes > -FAR_AWAY && offset_bytes < FAR_AWAY;
+    return offset_bytes > -CFI_FAR_AWAY && offset_bytes < CFI_FAR_AWAY;
 }
 
 static void set_cfa_expression(struct run *run, struct bytes operations)
@@ -577,7 +454,7 @@ bool cfi_program_begin(enum cfi_machine machine, const struct cfi_cie *cie,
         .ra = {.kind = CFI_RULE_SAME},
     };
     struct run run = {
-        .registers = &registers_of[machine],
+        .registers = cfi_registers_of(machine),
         .cie = cie,
         .initial = &nothing,
         .rules = nothing,
@@ -596,7 +473,7 @@ bool cfi_program_run(const struct cfi_function *function, struct bytes instructi
                      struct cfi_rows *rows)
 {
     struct run run;
-    run.registers = &registers_of[function->machine];
+    run.registers = cfi_registers_of(function->machine);
     run.cie = function->cie;
     run.initial = function->initial;
     run.rules = *function->initial;

@@ -24,37 +24,7 @@
 #include "base/cleanup.h"
 #include "unwind/cfi_parse.h"
 #include "unwind/cfi_row.h"
-
-/* How a register of the caller is found. */
-struct cfi_rule {
-    enum {
-        CFI_RULE_SAME,
-        CFI_RULE_AT_CFA,      /* saved at CFA + offset */
-        CFI_RULE_AT_REGISTER, /* saved at register + offset */
-        CFI_RULE_UNDEFINED,
-        CFI_RULE_ODD, /* in a way that rows cannot express */
-    } kind;
-    uint32_t register_number;
-    int64_t offset_bytes;
-};
-
-/* What holds at one instruction. */
-struct cfi_rules {
-    struct {
-        enum {
-            CFI_CFA_ODD,
-            CFI_CFA_REGISTER, /* register + offset */
-            CFI_CFA_DEREF,    /* *(register + offset) */
-            CFI_CFA_DEREF_8,  /* *(register + offset) + 8 */
-            CFI_CFA_PLT,      /* offset is the threshold */
-        } kind;
-        uint32_t register_number;
-        int64_t offset_bytes;
-    } cfa;
-    struct cfi_rule fp, ra;
-    bool is_ra_signed;
-    bool is_sp_odd; /* the caller's sp is not the CFA */
-};
+#include "unwind/cfi_rules.h"
 
 /* Rows by pc; equal neighbours are merged as they are added. */
 struct cfi_rows {
@@ -87,7 +57,3 @@ struct cfi_function {
  */
 bool cfi_program_run(const struct cfi_function *function, struct bytes instructions,
                      struct cfi_rows *rows);
-
-/* What holds as a row; its pc is 0. */
-struct cfi_row cfi_rules_to_row(enum cfi_machine machine, const struct cfi_rules *rules,
-                                bool is_signal_frame);

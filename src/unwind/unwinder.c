@@ -305,11 +305,12 @@ static void count_walk(struct unwinder *unwinder, const struct event *event,
     }
 }
 
-/* Keeps whole stacks that were walked to their end; a recalled one is kept already. */
+/* Keeps whole stacks, unless what is kept of the thread has just sufficed. */
 static void remember(struct unwinder *unwinder, const struct event *event,
                      const struct unwind_walk *walk)
 {
-    if (walk->end == EVENT_STACK_END_COMPLETE && !walk->was_recalled) {
+    bool has_sufficed = walk->was_recalled && !unwinder->outside.is_checked;
+    if (walk->end == EVENT_STACK_END_COMPLETE && !has_sufficed) {
         (void)outer_frames_remember(unwinder->outer, event->tid, walk->places, walk->n_places);
     }
 }
@@ -327,8 +328,8 @@ static int unwind_sample(struct unwinder *unwinder, struct event *event)
     if (event->sample.stack_source != EVENT_STACK_WALKED) {
         note_need(&unwinder->wish, need_of(&walk));
         tell_wish(unwinder);
-        remember(unwinder, event, &walk);
     }
+    remember(unwinder, event, &walk);
     count_walk(unwinder, event, &walk);
     replace_ips(unwinder, event, &walk);
     if (is_timed) {

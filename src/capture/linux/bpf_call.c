@@ -2,13 +2,16 @@
 #include "capture/linux/bpf_call.h"
 
 #include <errno.h>
+#include <linux/btf.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/log.h"
 
 #define VERIFIER_LOG_BYTES (1u << 20)
@@ -38,8 +41,60 @@ static void explain(union bpf_attr *attr, int error)
               text + (n_bytes > SHOWN_LOG_BYTES ? n_bytes - SHOWN_LOG_BYTES : 0));
 }
 
-int bpf_load_program(enum bpf_prog_type type, const struct bpf_insn *insns, size_t n_insns)
+/*
+ * The least type information that the kernel takes for a program with
+ * functions: one integer, one prototype without parameters, and each function
+ * as a static one of that type.
+ */
+struct smallest_btf {
+    struct btf_header header;
+    struct btf_type integer;
+    uint32_t integer_bits;
+    struct btf_type prototype;
+    struct btf_type functions[BPF_FUNCTIONS_MAX];
+    char names[256];
+};
+
+enum { INTEGER_ID = 1, PROTOTYPE_ID = 2, FIRST_FUNCTION_ID = 3 };
+
+static int load_types(const struct bpf_function *functions, size_t n_functions)
 {
+    struct smallest_btf btf = {
+        .header = {.magic = BTF_MAGIC, .version = BTF_VERSION, .hdr_len = sizeof(btf.header)},
+        .integer = {.name_off = 1, .info = BTF_KIND_INT << 24, .size = 8},
+        .integer_bits = 64,
+        .prototype = {.info = BTF_KIND_FUNC_PROTO << 24, .type = INTEGER_ID},
+    };
+    uint32_t name = (uint32_t)snprintf(btf.names + 1, sizeof(btf.names) - 1, "u64") + 2;
+    for (size_t i = 0; i < n_functions; i++) {
+        size_t n_left = sizeof(btf.names) - name;
+        btf.functions[i] = (struct btf_type){
+            .name_off = name, .info = BTF_KIND_FUNC << 24, .type = PROTOTYPE_ID};
+        int n_bytes = snprintf(btf.names + name, n_left, "%s", functions[i].name);
+        if (n_bytes < 0 || (size_t)n_bytes + 1 >= n_left) {
+            return -E2BIG;
+        }
+        name += (uint32_t)n_bytes + 1;
+    }
+    btf.header.str_off = offsetof(struct smallest_btf, names) - sizeof(btf.header);
+    btf.header.str_len = name;
+    btf.header.type_len = (uint32_t)(offsetof(struct smallest_btf, functions) +
+                                     n_functions * sizeof(*btf.functions) - sizeof(btf.header));
+    /* Strings follow the types at once. */
+    memmove((char *)&btf + sizeof(btf.header) + btf.header.type_len, btf.names, name);
+    btf.header.str_off = btf.header.type_len;
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof(attr));
+    attr.btf = (uint64_t)(uintptr_t)&btf;
+    attr.btf_size = (uint32_t)sizeof(btf.header) + btf.header.type_len + btf.header.str_len;
+    return bpf_call(BPF_BTF_LOAD, &attr);
+}
+
+int bpf_load_program(enum bpf_prog_type type, const struct bpf_insn *insns, size_t n_insns,
+                     const struct bpf_function *functions, size_t n_functions)
+{
+    struct bpf_func_info infos[BPF_FUNCTIONS_MAX];
+    _cleanup_(fd_closep) int types_fd = -1;
     union bpf_attr attr;
     memset(&attr, 0, sizeof(attr));
     attr.prog_type = type;
@@ -47,6 +102,23 @@ int bpf_load_program(enum bpf_prog_type type, const struct bpf_insn *insns, size
     attr.license = (uint64_t)(uintptr_t) "Dual MIT/GPL";
     attr.insns = (uint64_t)(uintptr_t)insns;
     attr.insn_cnt = (uint32_t)n_insns;
+    if (n_functions > BPF_FUNCTIONS_MAX) {
+        return -E2BIG;
+    }
+    if (n_functions > 0) {
+        types_fd = load_types(functions, n_functions);
+        if (types_fd < 0) {
+            return types_fd;
+        }
+        for (uint32_t i = 0; i < n_functions; i++) {
+            infos[i] = (struct bpf_func_info){.insn_off = functions[i].insn,
+                                              .type_id = FIRST_FUNCTION_ID + i};
+        }
+        attr.prog_btf_fd = (uint32_t)types_fd;
+        attr.func_info_rec_size = sizeof(*infos);
+        attr.func_info = (uint64_t)(uintptr_t)infos;
+        attr.func_info_cnt = (uint32_t)n_functions;
+    }
     int r = bpf_call(BPF_PROG_LOAD, &attr);
     if (r < 0) {
         explain(&attr, r);

@@ -18,7 +18,7 @@ _Static_assert(CFI_PAGE_BYTES == 1u << WALK_PAGE_SHIFT, "both sides count pages 
 
 struct kernel_walk {
     int maps[WALK_MAP_N]; /* WALK_MAP_OUTPUTS is borrowed */
-    int sample_fd, walk_fd;
+    int sample_fd;
     struct walk_control control;
     uint32_t bank;
     const struct cfi_table *tables[WALK_MAX_TABLES]; /* sent */
@@ -95,19 +95,18 @@ static int update_many(int map_fd, const void *values, uint32_t first, uint32_t 
     return bpf_call(BPF_MAP_UPDATE_BATCH, &attr);
 }
 
-static int load_program(const struct kernel_walk *walk, const struct bpf_insn *insns,
-                        size_t n_insns, const struct walk_place *places, size_t n_places)
+static int load_program(struct kernel_walk *walk)
 {
-    _cleanup_(freep) struct bpf_insn *program = malloc(n_insns * sizeof(*program));
-    if (!program) {
-        return -ENOMEM;
+    struct bpf_insn program[N_ELEMENTS(sample_insns)];
+    memcpy(program, sample_insns, sizeof(program));
+    for (size_t i = 0; i < N_ELEMENTS(sample_places); i++) {
+        struct bpf_insn *insn = &program[sample_places[i].insn];
+        insn->src_reg = BPF_PSEUDO_MAP_FD;
+        insn->imm = walk->maps[sample_places[i].map];
     }
-    memcpy(program, insns, n_insns * sizeof(*program));
-    for (size_t i = 0; i < n_places; i++) {
-        program[places[i].insn].src_reg = BPF_PSEUDO_MAP_FD;
-        program[places[i].insn].imm = walk->maps[places[i].map];
-    }
-    return bpf_load_program(BPF_PROG_TYPE_PERF_EVENT, program, n_insns);
+    walk->sample_fd = bpf_load_program(BPF_PROG_TYPE_PERF_EVENT, program, N_ELEMENTS(program),
+                                       sample_functions, N_ELEMENTS(sample_functions));
+    return walk->sample_fd < 0 ? walk->sample_fd : 0;
 }
 
 static int make_maps(struct kernel_walk *walk, uint32_t n_cpus)
@@ -123,7 +122,6 @@ static int make_maps(struct kernel_walk *walk, uint32_t n_cpus)
          2 * WALK_MAX_RANGES},
         /* One per CPU; the kernel's own per-CPU maps hold no values of this size. */
         {WALK_MAP_SCRATCH, "stax_scratch", BPF_MAP_TYPE_ARRAY, WALK_SCRATCH_BYTES, n_cpus},
-        {WALK_MAP_RUNS, "stax_runs", BPF_MAP_TYPE_PROG_ARRAY, sizeof(uint32_t), 1},
     };
     for (size_t i = 0; i < N_ELEMENTS(shapes); i++) {
         int fd = make_map(shapes[i].name, shapes[i].type, shapes[i].value_bytes, shapes[i].count, 0);
@@ -136,23 +134,6 @@ static int make_maps(struct kernel_walk *walk, uint32_t n_cpus)
     return walk->maps[WALK_MAP_TABLES] < 0 ? walk->maps[WALK_MAP_TABLES] : 0;
 }
 
-static int load_programs(struct kernel_walk *walk)
-{
-    walk->walk_fd = load_program(walk, walk_insns, N_ELEMENTS(walk_insns), walk_places,
-                                 N_ELEMENTS(walk_places));
-    if (walk->walk_fd < 0) {
-        return walk->walk_fd;
-    }
-    uint32_t program = (uint32_t)walk->walk_fd;
-    int r = update(walk->maps[WALK_MAP_RUNS], 0, &program);
-    if (r < 0) {
-        return r;
-    }
-    walk->sample_fd = load_program(walk, sample_insns, N_ELEMENTS(sample_insns), sample_places,
-                                   N_ELEMENTS(sample_places));
-    return walk->sample_fd < 0 ? walk->sample_fd : 0;
-}
-
 int kernel_walk_new(const struct kernel_walk_config *config, struct kernel_walk **ret_walk,
                     const char **ret_step)
 {
@@ -161,7 +142,7 @@ int kernel_walk_new(const struct kernel_walk_config *config, struct kernel_walk 
     if (!walk) {
         return -ENOMEM;
     }
-    walk->sample_fd = walk->walk_fd = -1;
+    walk->sample_fd = -1;
     for (size_t i = 0; i < WALK_MAP_N; i++) {
         walk->maps[i] = -1;
     }
@@ -182,8 +163,8 @@ int kernel_walk_new(const struct kernel_walk_config *config, struct kernel_walk 
     if (r < 0) {
         return r;
     }
-    *ret_step = "programs";
-    r = load_programs(walk);
+    *ret_step = "program";
+    r = load_program(walk);
     if (r < 0) {
         return r;
     }
@@ -199,7 +180,6 @@ struct kernel_walk *kernel_walk_free(struct kernel_walk *walk)
             fd_close(walk->maps[i]);
         }
         fd_close(walk->sample_fd);
-        fd_close(walk->walk_fd);
         free(walk->ranges);
         free(walk);
     }

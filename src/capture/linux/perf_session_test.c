@@ -52,21 +52,20 @@ static void *compute(void *userdata)
     return NULL;
 }
 
-/* Threads that come and go beside one that stays. */
-static void *give_birth(void *userdata)
+/* A thread that is followed by another; not so many that their periods are drawn
+ * (birth_period.h). */
+static void *live_shortly(void *userdata)
 {
-    for (;;) {
-        pthread_t thread;
-        volatile uint64_t sum = 0;
-        if (pthread_create(&thread, NULL, (void *(*)(void *))give_birth, userdata) == 0) {
-            pthread_detach(thread);
-        }
-        uint64_t end_ns = clock_now_ns() + 30 * NS_PER_MS;
-        while (clock_now_ns() < end_ns) {
-            sum++;
-        }
-        pthread_exit(NULL);
+    volatile uint64_t sum = 0;
+    uint64_t end_ns = clock_now_ns() + 100 * NS_PER_MS;
+    while (clock_now_ns() < end_ns) {
+        sum++;
     }
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, live_shortly, userdata) == 0) {
+        pthread_detach(thread);
+    }
+    return NULL;
 }
 
 static struct target launch(bool with_births)
@@ -77,7 +76,7 @@ static struct target launch(bool with_births)
         static uint64_t sum;
         pthread_t thread;
         alarm(60);
-        (void)pthread_create(&thread, NULL, with_births ? give_birth : compute, &sum);
+        (void)pthread_create(&thread, NULL, with_births ? live_shortly : compute, &sum);
         (void)compute(&sum);
     }
     target.pidfd = (int)syscall(SYS_pidfd_open, target.pid, 0);

@@ -10,9 +10,8 @@
  * addresses that were seen before come from a small table per CPU: without
  * both a walk costs three times as much.
  *
- * One program run walks FRAMES_PER_RUN frames and then calls itself as a tail:
- * the kernel allows 33 of these, which bounds what has to be verified and the
- * depth, and needs no newer helper.
+ * Frames are walked by bpf_loop() (Linux 5.17), whose body is verified once; a
+ * loop that the verifier has to follow took a second to load.
  *
  * Source: docs/design/0006-unwinding.md. Built by tools/gen-bpf into
  * walk_program.h.
@@ -40,7 +39,7 @@ static long (*read_kernel)(void *to, u32 n_bytes, const void *from) =
 static long (*get_stack)(void *ctx, void *to, u32 n_bytes, u64 flags) = (void *)BPF_FUNC_get_stack;
 static long (*output)(void *ctx, void *map, u64 flags, void *data, u64 n_bytes) =
     (void *)BPF_FUNC_perf_event_output;
-static long (*tail_call)(void *ctx, void *map, u32 index) = (void *)BPF_FUNC_tail_call;
+static long (*loop)(u32 n, void *body, void *argument, u64 flags) = (void *)BPF_FUNC_loop;
 static u32 (*current_cpu)(void) = (void *)BPF_FUNC_get_smp_processor_id;
 static void *(*current_task)(void) = (void *)BPF_FUNC_get_current_task_btf;
 static void *(*task_registers)(void *task) = (void *)BPF_FUNC_task_pt_regs;
@@ -49,17 +48,22 @@ static void *(*task_registers)(void *task) = (void *)BPF_FUNC_task_pt_regs;
 struct map_name {
     int unused;
 };
-extern struct map_name control, ranges, tables, scratch, outputs, runs;
+extern struct map_name control, ranges, tables, scratch, outputs;
 
-#define FRAMES_PER_RUN 24
-#define MAX_USER_IPS 768 /* of 33 runs: a deeper stack is finished outside */
+#define MAX_USER_IPS 2048 /* a deeper stack is finished outside */
+#define MAX_IPS 4096
 #define WINDOW_BYTES 1024
 #define PAGE_BYTES 4096
+#define MAX_RECORD_BYTES 65000 /* with what the kernel puts before it, below 64 KiB */
 #define CACHE_ENTRIES 1024
 #define FRAME_MAX_BYTES (64ull << 20)
 
 /* As unwind/cfi_row.h. */
 enum { ROW_NONE, ROW_END, ROW_SP, ROW_FP, ROW_SP_DEREF, ROW_FP_DEREF, ROW_PLT, ROW_SIGNAL };
+
+struct machine {
+    u64 ip, sp, fp;
+};
 
 struct cached {
     u64 ip;
@@ -70,12 +74,15 @@ struct cached {
 
 struct scratch {
     struct walk_payload header;
-    u64 ips[1024]; /* kernel, then user ones; behind them the stack bytes */
+    u64 ips[MAX_IPS]; /* kernel, then user ones; behind them the stack bytes */
     unsigned char stack[WALK_MAX_STACK_BYTES];
     /* Not written out: */
     u64 generation;
     u64 window_start;
     u64 n_ips;
+    u64 end; /* enum walk_end; 0: goes on */
+    u64 word;
+    struct machine machine;
     u64 is_exact;
     u64 is_after_syscall;
     unsigned char window[WINDOW_BYTES];
@@ -83,10 +90,6 @@ struct scratch {
 };
 
 _Static_assert(sizeof(struct scratch) == WALK_SCRATCH_BYTES, "the map is made by its size");
-
-struct machine {
-    u64 ip, sp, fp;
-};
 
 /* One word of the stack; 0: it is not there. */
 INLINE int read_word(struct scratch *s, u64 address, u64 *ret_word)
@@ -100,7 +103,12 @@ INLINE int read_word(struct scratch *s, u64 address, u64 *ret_word)
             s->window_start = address;
             offset = 0;
         } else {
-            return read_user(ret_word, 8, (void *)address) == 0;
+            /* Not into a variable: some verifiers lose track of a stack that a helper wrote. */
+            if (read_user(&s->word, 8, (void *)address) != 0) {
+                return 0;
+            }
+            *ret_word = s->word;
+            return 1;
         }
     }
     offset &= WINDOW_BYTES - 8;
@@ -277,8 +285,11 @@ INLINE u32 step(struct scratch *s, struct machine *m, u64 row)
     if (cfa <= m->sp || cfa - m->sp > FRAME_MAX_BYTES) {
         return WALK_END_MEMORY;
     }
+    /* From the CFA downwards, or from the register that it counts from upwards: cfi_row.h. */
+    u64 base = kind == ROW_FP || kind == ROW_FP_DEREF ? m->fp : m->sp;
+    u64 fp_slot = fp_words > 0 ? base + fp_words * 8 - 8 : cfa + fp_words * 8;
     /* The lower slot first: the window begins where the first miss is. */
-    if (fp_words != 0 && !read_word(s, cfa + fp_words * 8, &fp)) {
+    if (fp_words != 0 && !read_word(s, fp_slot, &fp)) {
         return WALK_END_MEMORY;
     }
     if (!read_word(s, cfa - 8, &ip)) {
@@ -328,7 +339,7 @@ INLINE u32 walk_one(struct walk_control *c, struct scratch *s, struct machine *m
         return WALK_END_LIMIT;
     }
     /* Interrupted code is given as a return address is: one byte further. */
-    s->ips[n_ips & 1023] = m->ip + (s->is_exact && !is_innermost ? 1 : 0);
+    s->ips[n_ips & (MAX_IPS - 1)] = m->ip + (s->is_exact && !is_innermost ? 1 : 0);
     u32 end = step(s, m, row);
     if (end == 0 || end == WALK_END_COMPLETE) {
         s->n_ips = n_ips + 1;
@@ -337,12 +348,12 @@ INLINE u32 walk_one(struct walk_control *c, struct scratch *s, struct machine *m
 }
 
 /* Page by page, as far as the stack goes. */
-INLINE u64 copy_stack(struct walk_control *c, unsigned char *to, u64 sp)
+INLINE u64 copy_stack(u64 max_bytes, unsigned char *to, u64 sp)
 {
     u64 n_bytes = 0, piece = PAGE_BYTES - (sp & (PAGE_BYTES - 1));
 #pragma clang loop unroll(disable)
     for (int i = 0; i < WALK_MAX_STACK_BYTES / PAGE_BYTES; i++) {
-        if (n_bytes >= c->max_stack_bytes || n_bytes > WALK_MAX_STACK_BYTES - PAGE_BYTES ||
+        if (n_bytes >= max_bytes || n_bytes > WALK_MAX_STACK_BYTES - PAGE_BYTES ||
             piece > PAGE_BYTES || read_user(to + n_bytes, piece, (void *)(sp + n_bytes)) != 0) {
             break;
         }
@@ -354,7 +365,7 @@ INLINE u64 copy_stack(struct walk_control *c, unsigned char *to, u64 sp)
 
 INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, struct machine *m, u32 end)
 {
-    u64 n_ips = s->n_ips & 1023, n_stack_bytes = 0;
+    u64 n_ips = s->n_ips & (MAX_IPS - 1), n_stack_bytes = 0;
     struct walk_payload *h = &s->header;
     h->end = end;
     h->n_user_ips = n_ips - h->n_kernel_ips;
@@ -363,76 +374,55 @@ INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, struct m
     h->fp = m->fp;
     h->flags = (h->flags & WALK_FLAG_AFTER_SYSCALL) | (s->is_exact ? 0 : WALK_FLAG_IS_CALLER);
     if (end != WALK_END_COMPLETE) {
-        n_stack_bytes = copy_stack(c, (unsigned char *)&s->ips[n_ips], m->sp);
+        /* Behind so many frames the rest is known from earlier, or can be read at leisure. */
+        u64 max_bytes = end == WALK_END_LIMIT ? PAGE_BYTES : c->max_stack_bytes;
+        n_stack_bytes = copy_stack(max_bytes, (unsigned char *)&s->ips[n_ips], m->sp);
     }
     h->n_stack_bytes = n_stack_bytes;
     u64 n_bytes = sizeof(*h) + n_ips * 8 + n_stack_bytes;
-    if (n_bytes > sizeof(*h) + 1023 * 8 + WALK_MAX_STACK_BYTES) {
-        return 0;
+    if (n_bytes > MAX_RECORD_BYTES) {
+        h->n_stack_bytes = 0;
+        n_bytes = sizeof(*h) + n_ips * 8;
     }
     output(ctx, &outputs, BPF_F_CURRENT_CPU, s, n_bytes);
     return 0;
 }
 
-SECTION("program/walk") int walk(struct bpf_perf_event_data *ctx)
-{
-    u32 zero = 0, cpu = current_cpu();
-    struct scratch *s = lookup(&scratch, &cpu);
-    struct walk_control *c = lookup(&control, &zero);
-    if (!s || !c) {
-        return 0;
-    }
-    struct machine m = {.ip = s->header.ip, .sp = s->header.sp, .fp = s->header.fp};
-    u32 end = 0;
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < FRAMES_PER_RUN; i++) {
-        end = walk_one(c, s, &m);
-        if (end != 0) {
-            break;
-        }
-    }
-    if (end == 0) {
-        s->header.ip = m.ip;
-        s->header.sp = m.sp;
-        s->header.fp = m.fp;
-        tail_call(ctx, &runs, 0);
-        end = WALK_END_LIMIT;
-    }
-    return finish(ctx, c, s, &m, end);
-}
+/* One turn of the loop; 1 ends it. */
+static long frame(u32 turn, void *unused);
 
 SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
 {
-    u32 zero = 0;
+    u32 zero = 0, cpu = current_cpu();
     struct walk_control *c = lookup(&control, &zero);
     if (!c || (u32)(current_pid_tgid() >> 32) != c->pid) {
         return 0;
     }
-    u32 cpu = current_cpu();
     struct scratch *s = lookup(&scratch, &cpu);
     if (!s) {
         return 0;
     }
     struct walk_payload *h = &s->header;
-    u64 cs = *(volatile u64 *)((char *)ctx + 136);
+    struct machine *m = &s->machine;
+    int is_user = (*(volatile u64 *)((char *)ctx + 136) & 3) == 3; /* cs */
     u64 n_kernel_ips = 0;
     h->magic = WALK_PAYLOAD_MAGIC;
     h->period_ns = ctx->sample_period;
     h->flags = 0;
     s->is_after_syscall = 0;
-    if ((cs & 3) == 3) {
-        h->ip = ctx->regs.rip;
-        h->sp = ctx->regs.rsp;
-        h->fp = ctx->regs.rbp;
+    if (is_user) {
+        m->ip = ctx->regs.rip;
+        m->sp = ctx->regs.rsp;
+        m->fp = ctx->regs.rbp;
     } else {
-        u64 user[21]; /* struct pt_regs: rbp 4, orig_rax 15, rip 16, cs 17, rsp 19 */
-        if (read_kernel(user, sizeof(user), task_registers(current_task())) != 0 ||
+        u64 *user = (u64 *)s->window; /* struct pt_regs: rbp 4, orig_rax 15, rip 16, cs 17, rsp 19 */
+        if (read_kernel(user, 21 * 8, task_registers(current_task())) != 0 ||
             (user[17] & 3) != 3) {
             return 0;
         }
-        h->ip = user[16];
-        h->sp = user[19];
-        h->fp = user[4];
+        m->ip = user[16];
+        m->sp = user[19];
+        m->fp = user[4];
         s->is_after_syscall = user[15] != (u64)-1;
         h->flags = s->is_after_syscall ? WALK_FLAG_AFTER_SYSCALL : 0;
         if (!c->no_kernel) {
@@ -445,11 +435,23 @@ SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
     s->generation = *(volatile u64 *)&c->generation;
     s->window_start = 0x8000000000000000ull;
     s->is_exact = 1;
-    if ((cs & 3) != 3 && read_user(s->window, 8, (void *)h->sp) != 0) {
+    if (!is_user && read_user(s->window, 8, (void *)m->sp) != 0) {
         /* In the middle of exec or exit: the registers are those of a stack that is gone. */
-        struct machine none = {0};
-        return finish(ctx, c, s, &none, WALK_END_COMPLETE);
+        return finish(ctx, c, s, m, WALK_END_COMPLETE);
     }
-    tail_call(ctx, &runs, 0);
-    return 0;
+    s->end = 0;
+    loop(MAX_USER_IPS + 1, frame, 0, 0);
+    return finish(ctx, c, s, m, s->end ? s->end : WALK_END_LIMIT);
+}
+
+static SECTION("program/sample") long frame(u32 turn, void *unused)
+{
+    u32 zero = 0, cpu = current_cpu();
+    struct walk_control *c = lookup(&control, &zero);
+    struct scratch *s = lookup(&scratch, &cpu);
+    if (!c || !s) {
+        return 1;
+    }
+    s->end = walk_one(c, s, &s->machine);
+    return s->end != 0;
 }

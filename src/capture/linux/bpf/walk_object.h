@@ -16,7 +16,6 @@ enum walk_map {
     WALK_MAP_TABLES,
     WALK_MAP_SCRATCH,
     WALK_MAP_OUTPUTS,
-    WALK_MAP_RUNS,
     WALK_MAP_N
 };
 
@@ -30,4 +29,4 @@ struct walk_place {
 /* A record of the ring is shorter than 64 KiB. */
 #define WALK_MAX_STACK_BYTES 49152
 /* sizeof(struct scratch) of walk.bpf.c, which asserts it. */
-#define WALK_SCRATCH_BYTES (48 + 1024 * 8 + WALK_MAX_STACK_BYTES + 5 * 8 + 1024 + 1024 * 32)
+#define WALK_SCRATCH_BYTES (48 + 4096 * 8 + WALK_MAX_STACK_BYTES + 10 * 8 + 1024 + 1024 * 32)

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: MIT
+"""Code that programs make while they run: by name, with callers, and by time.
+
+tests/programs/jit knows its truth; node and java are real. Tolerance for the
+shares of functions is that of the acceptance, 1.5 points.
+"""
+
+import os
+import platform
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import place
+from private_server import wait_until
+
+POINTS = 1.5
+NODE_SOURCE = """
+function leaf(n) {
+  let x = n;
+  for (let i = 0; i < 300; i++) { x = (x * 31 + i) %% 1000003; }
+  return x;
+}
+function hot(n) { let s = 0; for (let i = 0; i < 2000; i++) { s += leaf(i + n); } return s; }
+function outer(n) { let s = 0; for (let i = 0; i < 5; i++) { s += hot(n + i); } return s; }
+const end = Date.now() + %d; let sum = 0;
+while (Date.now() < end) { sum += outer(sum %% 7); }
+console.log(sum > 0);
+"""
+JAVA_SOURCE = """
+public class Hot {
+    static int leaf(int n) {
+        int x = n;
+        for (int i = 0; i < 300; i++) x = (x * 31 + i) %% 1000003;
+        return x;
+    }
+    static int hot(int n) {
+        int s = 0;
+        for (int i = 0; i < 2000; i++) s += leaf(i + n);
+        return s;
+    }
+    public static void main(String[] words) {
+        long end = System.currentTimeMillis() + %d; int sum = 0;
+        while (System.currentTimeMillis() < end) sum += hot(sum %% 7);
+        System.out.println(sum != 1);
+    }
+}
+"""
+
+needs_x86 = pytest.mark.skipif(platform.machine() != "x86_64",
+                               reason="tests/programs/jit writes x86-64 code")
+
+
+def need(name):
+    path = place.find(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def self_shares(stax, names):
+    """Each name's percent of the self time of all of them."""
+    sums = dict.fromkeys(names, 0)
+    for row in stax.json("top", "-n", 0)["rows"]:
+        if row["name"] in sums:
+            assert (row["kind"], row["image"]) == ("jit", "[jit]"), row
+            assert sums[row["name"]] == 0, f"two rows of {row['name']}"
+            sums[row["name"]] = row["self_active_ns"]
+    whole = sum(sums.values())
+    assert whole > 0, sums
+    return {name: 100 * ns / whole for name, ns in sums.items()}
+
+
+def check_shares(stax, truth, report, what):
+    expected = {n: f["pct"] for n, f in truth["functions"].items() if f["cpu_ns"] > 0}
+    shares = self_shares(stax, expected)
+    off = {name: shares[name] - expected[name] for name in expected}
+    report(f"{what} ({stax.account}): "
+           + ", ".join(f"{n} {d:+.2f} points" for n, d in off.items()))
+    assert all(abs(d) <= POINTS for d in off.values()), off
+
+
+def paths_to(stax, name):
+    """The chains of callers above every node of that name, with their share of it."""
+    found = {}
+
+    def walk(node, path):
+        if node["name"] == name:
+            found[path] = found.get(path, 0) + node["active_ns"]
+            return
+        for child in node["children"]:
+            walk(child, path + (node["name"],))
+
+    walk(stax.json("flame", "-d", 0, "--threshold-pct", 0)["root"], ())
+    whole = sum(found.values())
+    assert whole > 0, f"no {name}"
+    return {path: ns / whole for path, ns in found.items()}
+
+
+@needs_x86
+@pytest.mark.parametrize("options", ["--dump", "--map", "--dump --reuse"])
+def test_generator(anybody, options, report):
+    check_generator(anybody, options, report)
+
+
+@needs_x86
+@pytest.mark.parametrize("options", [
+    "--dump --buffered", "--dump --no-marker --folder /tmp", "--map --reuse",
+    "--dump --buffered --reuse", "--dump --move",
+])
+def test_generator_that_tells_otherwise(stax, options, report):
+    check_generator(stax, options, report)
+
+
+def check_generator(stax, options, report):
+    truth, run = stax.truth("jit", "--seconds", 5, *options.split())
+    check_shares(stax, truth, report, f"jit {options}")
+    for work, call in (("jit_work_70", "jit_call_70"), ("jit_work_30", "jit_call_30")):
+        paths = paths_to(stax, work)
+        right = sum(share for path, share in paths.items()
+                    if path[-1] == call and "main" in path)
+        assert right >= 0.95, (work, paths)
+
+
+@needs_x86
+def test_code_without_frame_pointers(anybody, report):
+    """Its own unwind records lead out of it, to main() and beyond."""
+    stax = anybody
+    truth, run = stax.truth("jit", "--seconds", 5, "--dump", "--no-frame-pointers", "--unwind")
+    check_shares(stax, truth, report, "jit without frame pointers")
+    for work, call in (("jit_work_70", "jit_call_70"), ("jit_work_30", "jit_call_30")):
+        paths = paths_to(stax, work)
+        right = sum(share for path, share in paths.items()
+                    if path[-1] == call and "main" in path)
+        report(f"jit without frame pointers ({stax.account}): {100 * right:.2f} % of {work} "
+               "reach main()")
+        assert right >= 0.95, (work, paths)
+
+
+@needs_x86
+@pytest.mark.parametrize("options", ["--dump", "--map"])
+def test_generator_attached(anybody, options, report):
+    """What it told before anybody looked is there as well."""
+    stax = anybody
+    process = stax.popen(stax.program("jit"), "--seconds", 6, options, "--reuse")
+    time.sleep(0.5)
+    stax.ok("record", "-q", "-p", process.pid, "--time-limit", "2s")
+    stax.await_names()
+    shares = self_shares(stax, ("jit_work_70", "jit_work_30"))
+    report(f"jit {options} attached ({stax.account}): {shares['jit_work_70']:.2f} % of 70")
+    assert abs(shares["jit_work_70"] - 70) <= 2 * POINTS  # the target's own split is of all its run
+    process.wait()
+
+
+@needs_x86
+def test_lines_of_made_code(stax):
+    stax.truth("jit", "--seconds", 2, "--dump", "--lines")
+    rows = {row["name"]: row for row in stax.json("top", "-n", 0)["rows"]}
+    row = rows["jit_work_70"]
+    if "file" not in row:
+        pytest.skip("top tells no lines")
+    assert row["file"] is None or row["file"].endswith("made_70_30.src")
+
+
+@needs_x86
+def test_names_come_while_it_runs(stax):
+    process = stax.start("record", "-q", "--", stax.program("jit"), "--seconds", 8, "--dump")
+    stax.await_samples(300)
+    wait_until(lambda: any(row["name"] == "jit_work_70" for row in stax.json("top")["rows"]),
+               timeout_s=3, what="the name of a function of a running program")
+    stax.ok("stop")
+    process.wait()
+
+
+@needs_x86
+def test_another_users_files_are_not_believed(other):
+    """A file that somebody else laid there names nothing."""
+    process = other.popen(other.program("jit"), "--seconds", 4)
+    planted = Path(f"/tmp/perf-{process.pid}.map")
+    planted.write_text("0 7fffffffffff planted\n")
+    os.chmod(planted, 0o644)
+    os.chown(planted, 12345, 12345)
+    try:
+        other.ok("record", "-q", "-p", process.pid, "--time-limit", "1s")
+        assert all(row["name"] != "planted" for row in other.json("top", "-n", 0)["rows"])
+    finally:
+        planted.unlink()
+
+
+def node_record(stax, options, seconds=3):
+    script = stax.folder / "hot.js"
+    script.write_text(NODE_SOURCE % (1000 * seconds))
+    os.chmod(script, 0o644)
+    return [need("node"), *options, script]
+
+
+def check_node(stax, report, what):
+    rows = stax.json("top", "-n", 0)["rows"]
+    whole = sum(row["self_active_ns"] for row in rows)
+    hot = [row for row in rows if row["kind"] == "jit" and "hot.js:" in row["name"]]
+    named = sum(row["self_active_ns"] for row in hot)
+    nameless = sum(row["self_active_ns"] for row in rows if row["name"].startswith("[anon]"))
+    report(f"node {what} ({stax.account}): {100 * named / whole:.1f} % in functions of the script, "
+           f"{100 * nameless / whole:.2f} % nameless")
+    assert named / whole >= 0.8, rows[:10]
+    assert nameless / whole <= 0.01, rows[:10]
+    inner = max(hot, key=lambda row: row["self_active_ns"])["name"]
+    assert inner.split(" ")[0].split(":")[1][1:] in ("leaf", "hot", "outer"), inner
+    paths = paths_to(stax, inner)
+    right = sum(share for path, share in paths.items()
+                if any("node::" in caller for caller in path))
+    assert right >= 0.95, paths
+
+
+@pytest.mark.parametrize("options", [("--perf-prof",), ("--perf-basic-prof",),
+                                     ("--perf-prof", "--perf-prof-unwinding-info"),
+                                     ("--perf-basic-prof", "--interpreted-frames-native-stack")])
+def test_node(anybody, options, report):
+    stax = anybody
+    stax.record("--", *node_record(stax, options))
+    check_node(stax, report, " ".join(options))
+
+
+def test_node_attached(anybody, report):
+    stax = anybody
+    process = stax.popen(*node_record(stax, ["--perf-basic-prof"], seconds=6))
+    time.sleep(1.5)
+    stax.ok("record", "-q", "-p", process.pid, "--time-limit", "2s")
+    stax.await_names()
+    check_node(stax, report, "attached")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_node_tells_late(stax, report):
+    """The last records of a stopped recording are written when its target ends."""
+    process = stax.popen(*node_record(stax, ["--perf-prof"], seconds=4), cwd=stax.folder)
+    time.sleep(1)
+    stax.ok("record", "-q", "-p", process.pid, "--time-limit", "1500ms")
+    process.wait()
+    wait_until(lambda: sum(row["self_active_ns"] for row in stax.json("top", "-n", 0)["rows"]
+                           if "hot.js:" in row["name"]) > 1e9, timeout_s=5, what="the names")
+    check_node(stax, report, "late")
+
+
+def java_folder(stax, seconds=4):
+    need("java")
+    compiler = need("javac")
+    (stax.folder / "Hot.java").write_text(JAVA_SOURCE % (1000 * seconds))
+    subprocess.run([compiler, "-d", str(stax.folder), str(stax.folder / "Hot.java")], check=True,
+                   capture_output=True)
+    for file in stax.folder.glob("Hot.*"):
+        os.chmod(file, 0o644)
+    return stax.folder
+
+
+def check_java(stax, report, what, prefix):
+    rows = stax.json("top", "-n", 0)["rows"]
+    jit = [row for row in rows if row["kind"] == "jit"]
+    whole = sum(row["self_active_ns"] for row in jit)
+    hot = sum(row["self_active_ns"] for row in jit if row["name"].startswith(prefix))
+    nameless = sum(row["self_active_ns"] for row in jit if row["name"].startswith("[anon]"))
+    report(f"java {what} ({stax.account}): {100 * hot / whole:.1f} % of made code in Hot, "
+           f"{100 * nameless / whole:.2f} % nameless")
+    assert hot / whole >= 0.9, jit[:10]
+    assert nameless / whole <= 0.02, jit[:10]
+    inner = max(jit, key=lambda row: row["self_active_ns"])["name"]
+    paths = paths_to(stax, inner)
+    right = sum(share for path, share in paths.items()
+                if any("JavaMain" in caller or "thread_start" in caller for caller in path))
+    report(f"java {what} ({stax.account}): {100 * right:.1f} % of {inner} with its native callers")
+    assert right >= 0.9, paths
+
+
+def test_java_map(anybody, report):
+    stax = anybody
+    folder = java_folder(stax)
+    stax.record("--", need("java"), "-XX:+UnlockDiagnosticVMOptions", "-XX:+DumpPerfMapAtExit",
+                "-XX:+PreserveFramePointer", "-cp", folder, "Hot")
+    check_java(stax, report, "map at exit", "int Hot.")
+
+
+def test_java_map_on_demand(stax, report):
+    """Without any option of its own: asked by jcmd while it runs."""
+    folder = java_folder(stax, seconds=8)
+    process = stax.popen(need("java"), "-XX:+PreserveFramePointer", "-cp", folder, "Hot")
+    time.sleep(2)
+    recorder = stax.start("record", "-q", "-p", process.pid, "--time-limit", "3s")
+    stax.await_samples(300)
+    asked = stax.run(need("jcmd"), process.pid, "Compiler.perfmap")
+    assert asked.returncode == 0, asked
+    recorder.wait()
+    check_java(stax, report, "map on demand", "int Hot.")
+    process.kill()
+    process.wait()
+    Path(f"/tmp/perf-{process.pid}.map").unlink(missing_ok=True)
+
+
+def test_java_jitdump(anybody, report):
+    """An agent that writes a jitdump below the home folder, found by its mapping."""
+    stax = anybody
+    agent = Path(stax.program("libjvm_agent.so"))
+    if not agent.exists():
+        pytest.skip("no JDK headers when the test programs were built")
+    folder = java_folder(stax)
+    dumps = folder / ".debug" / "jit" / "java-1"
+    made = stax.run("mkdir", "-p", dumps)
+    assert made.returncode == 0, made
+    stax.record("--", need("java"), f"-agentpath:{agent}={dumps}", "-XX:+PreserveFramePointer",
+                "-cp", folder, "Hot")
+    check_java(stax, report, "jitdump of an agent", "LHot;")
+
+
+def test_java_perf_agent(stax, report):
+    """The agent that comes with the kernel's own profiler, where a package ships it."""
+    found = [path for folder in ("/usr/lib", "/usr/lib64", "/usr/local/lib")
+             for path in Path(folder).glob("**/libperf-jvmti.so")]
+    if not found:
+        pytest.skip("no libperf-jvmti.so (Debian 12's linux-perf is built without it)")
+    folder = java_folder(stax)
+    stax.record("--", need("java"), f"-agentpath:{found[0]}", "-XX:+PreserveFramePointer",
+                "-cp", folder, "Hot")
+    check_java(stax, report, "jitdump of libperf-jvmti.so", "LHot;")
+
+
+def test_python_perf_map(stax, report):
+    python = need("python3")
+    if subprocess.run([python, "-X", "perf", "-c", "import sys; sys.activate_stack_trampoline"],
+                      capture_output=True).returncode != 0:
+        pytest.skip("this python3 is older than 3.12 and names no functions")
+    stax.record("--", python, "-X", "perf", "-c",
+                "def burn(n):\n  return sum(i * i for i in range(n))\n"
+                "[burn(1000) for _ in range(20000)]")
+    assert any("burn" in row["name"] for row in stax.json("top", "-n", 0)["rows"])
