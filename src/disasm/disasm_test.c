@@ -229,10 +229,11 @@ static void test_aarch64_object_file(void **state)
 static void test_instructions_begin_where_objdump_says(void **state)
 {
     (void)state;
-    FILE *objdump =
-        access("/usr/bin/objdump", X_OK) == 0 && disasm_own_machine() == DISASM_MACHINE_X86_64
-            ? popen("/usr/bin/objdump -d -j .text --no-show-raw-insn -M intel /proc/$PPID/exe", "r")
-            : NULL;
+    const char *command =
+        "/usr/bin/objdump -d -j .text --no-show-raw-insn -M intel /proc/$PPID/exe";
+    bool is_there =
+        access("/usr/bin/objdump", X_OK) == 0 && disasm_own_machine() == DISASM_MACHINE_X86_64;
+    FILE *objdump = is_there ? popen(command, "r") : NULL; /* NOLINT(cert-env33-c): fixed words */
     if (!objdump) {
         print_message("objdump is not installed\n");
         skip();

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "dwarf/dwarf_abi.h"
+#include "dwarf/dwarf_lines.h"
 #include "dwarf/dwarf_ranges.h"
 #include "dwarf/dwarf_split.h"
 
@@ -77,51 +78,37 @@ static int add_spans(struct spans *spans, const struct dwarf_ranges *ranges, uin
     return 0;
 }
 
-/* Do entries of this unit have addresses that its first entry keeps quiet about? */
-static bool has_functions_with_code(const struct dwarf_abbrevs *abbrevs)
+/*
+ * Strict DWARF 2 has no ranges for a unit whose code is not in one piece. Its
+ * line program has a sequence for each piece.
+ */
+static int add_ranges_of_lines(const struct dwarf_file *file, const struct dwarf_unit *unit,
+                               struct spans *spans)
 {
-    for (size_t i = 0; i < abbrevs->n_abbrevs; i++) {
-        const struct dwarf_abbrev *abbrev = &abbrevs->abbrevs[i];
-        for (uint32_t k = 0; abbrev->tag == DW_TAG_subprogram && k < abbrev->n_attributes; k++) {
-            uint16_t name = abbrevs->attributes[abbrev->first_attribute + k].name;
-            if (name == DW_AT_low_pc || name == DW_AT_ranges) {
-                return true;
-            }
+    _cleanup_(dwarf_line_program_releasep) struct dwarf_line_program program = {0};
+    _cleanup_(dwarf_line_rows_releasep) struct dwarf_line_rows rows = {0};
+    int r = dwarf_line_program_open(&file->sources, unit, &program);
+    if (r == 0) {
+        r = dwarf_line_program_run(&program, &file->sources, &rows);
+    }
+    if (r < 0) {
+        return r == -ENOMEM || r == -ECANCELED ? r : 0;
+    }
+    struct dwarf_range range;
+    struct dwarf_ranges one = {.n_ranges = 1, .ranges = &range};
+    bool is_inside = false;
+    for (size_t i = 0; i < rows.n_rows && r == 0; i++) {
+        const struct dwarf_line_row *row = &rows.rows[i];
+        if (!is_inside && row->file != DWARF_LINE_NO_FILE) {
+            range.start_addr = row->start_addr;
+            is_inside = true;
+        } else if (is_inside && row->file == DWARF_LINE_NO_FILE) {
+            range.end_addr = row->start_addr;
+            is_inside = false;
+            r = add_spans(spans, &one, (uint32_t)file->units.n_units);
         }
     }
-    return false;
-}
-
-/* Strict DWARF 2 has no ranges for a unit whose code is not in one piece. */
-static int add_ranges_of_functions(const struct dwarf_file *file, const struct dwarf_unit *unit,
-                                   struct dwarf_ranges *ranges)
-{
-    _cleanup_(dwarf_reader_releasep) struct dwarf_reader reader = {0};
-    struct bytes bytes;
-    int r = dwarf_reader_open(file->sources.sections, unit, &reader, &bytes);
-    if (r < 0 || !has_functions_with_code(&reader.abbrevs)) {
-        return r == -ENOMEM ? r : 0;
-    }
-    for (uint64_t i = 0; bytes_left(&bytes) > 0 && !bytes_has_failed(&bytes); i++) {
-        if (i % 65536 == 0 && dwarf_sections_is_cancelled(file->sources.sections)) {
-            return -ECANCELED;
-        }
-        const struct dwarf_abbrev *abbrev = dwarf_die_begin(&bytes, &reader.source);
-        if (!abbrev) {
-            continue;
-        }
-        if (abbrev->tag != DW_TAG_subprogram) {
-            dwarf_die_skip(&bytes, &reader.source, abbrev);
-            continue;
-        }
-        struct dwarf_die die;
-        dwarf_die_attributes(&bytes, &reader.source, abbrev, &die);
-        r = bytes_has_failed(&bytes) ? 0 : dwarf_ranges_add(ranges, &file->sources, unit, &die);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
+    return r;
 }
 
 static int add_unit_spans(const struct dwarf_file *file, struct dwarf_unit *unit,
@@ -137,10 +124,11 @@ static int add_unit_spans(const struct dwarf_file *file, struct dwarf_unit *unit
     }
     ranges->n_ranges = 0;
     int r = dwarf_ranges_add(ranges, &file->sources, unit, root);
-    bool says_nothing = root->ranges.kind == DWARF_VALUE_NONE &&
-                        root->high_pc.kind == DWARF_VALUE_NONE && !unit->has_dwo_id;
-    if (r == 0 && says_nothing) {
-        r = add_ranges_of_functions(file, unit, ranges);
+    /* DWARF 2 has one range for a unit, whatever else it may have elsewhere. */
+    bool is_vague = root->ranges.kind == DWARF_VALUE_NONE && !unit->has_dwo_id &&
+                    (root->high_pc.kind == DWARF_VALUE_NONE || unit->encoding.version == 2);
+    if (r == 0 && is_vague) {
+        r = add_ranges_of_lines(file, unit, spans);
     }
     return r < 0 ? r : add_spans(spans, ranges, (uint32_t)(file->units.n_units));
 }

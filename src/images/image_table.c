@@ -39,7 +39,8 @@ static bool starts_with(const char *string, const char *prefix)
 static bool is_nameless_memory(const char *path)
 {
     return path[0] == '\0' || starts_with(path, "//anon") || starts_with(path, "/dev/zero") ||
-           starts_with(path, "/SYSV") || starts_with(path, "/anon_hugepage");
+           starts_with(path, "/SYSV") || starts_with(path, "/anon_hugepage") ||
+           starts_with(path, "/memfd:doublemapper"); /* code that .NET made */
 }
 
 static struct identity identity_of(const struct event_image *mapping)

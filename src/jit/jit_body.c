@@ -262,7 +262,12 @@ size_t jit_name_clean(const char *name, size_t n_name_bytes, char *ret_text, siz
             memcpy(ret_text + n, anonymous, sizeof(anonymous) - 1);
             n += sizeof(anonymous) - 1;
         }
-        ret_text[n++] = letter < 0x20 || letter == 0x7f ? '?' : name[i];
+        bool is_control = letter < 0x20 || letter == 0x7f;
+        ret_text[n] = name[i];
+        if (is_control) {
+            ret_text[n] = '?';
+        }
+        n++;
     }
     while (n > 0 && ret_text[n - 1] == ' ') {
         n--;

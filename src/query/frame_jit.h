@@ -5,7 +5,7 @@
  * frame_jit - the function behind a frame in code that a program made itself
  *
  * Owner:   symbols belong to the jit_code. Threads: any.
- * Tests:   query_names_test.c, frame_jit_test.c
+ * Tests:   frame_jit_test.c
  */
 
 #include <stdbool.h>

@@ -60,12 +60,19 @@ int run_describe(struct run *run, const struct snapshot *snapshot, struct arena 
     if (snapshot) {
         count(snapshot, &info);
     }
+    char jit_trouble[RUN_NOTE_BYTES] = "";
+    if (run->jit_tail) {
+        jit_tail_describe(run->jit_tail, jit_trouble, sizeof(jit_trouble));
+    }
     pthread_mutex_lock(&run->lock);
     info.stop_reason = info.state == RUN_STATE_STOPPED ? stop_reason(run, arena) : NULL;
-    info.notes = arena_alloc_array(arena, run->n_notes, sizeof(*info.notes));
+    info.notes = arena_alloc_array(arena, run->n_notes + 1, sizeof(*info.notes));
     for (size_t i = 0; info.notes && i < run->n_notes; i++) {
         info.notes[i] = arena_strdup(arena, run->notes[i]);
         info.n_notes = i + 1;
+    }
+    if (info.notes && jit_trouble[0] != '\0') {
+        info.notes[info.n_notes++] = arena_strdup(arena, jit_trouble);
     }
     pthread_mutex_unlock(&run->lock);
     if (!info.notes) {

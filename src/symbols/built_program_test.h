@@ -135,6 +135,19 @@ static inline void built_move_by_id(const struct built *built, const char *id_of
                      0);
 }
 
+/* Of a function of "prog", as nm tells; programs here are linked so that it is its offset too. */
+static inline uint64_t built_address_of(const struct built *built, const char *name)
+{
+    char command[256];
+    snprintf(command, sizeof(command), "nm %s/prog | grep -w %s", built->folder, name);
+    FILE *out = popen(command, "re");
+    assert_non_null(out);
+    char line[128] = "";
+    assert_non_null(fgets(line, sizeof(line), out));
+    pclose(out);
+    return strtoull(line, NULL, 16);
+}
+
 /* As the kernel would tell of it, were it mapped. */
 static inline struct opened built_open(const struct built *built, const char *name)
 {

@@ -28,18 +28,6 @@ static bool is_impossible(const struct built *built)
     return is_missing;
 }
 
-static uint64_t offset_of(const struct built *built, const char *name)
-{
-    char command[256];
-    snprintf(command, sizeof(command), "nm %s/prog | grep -w %s", built->folder, name);
-    FILE *out = popen(command, "re");
-    assert_non_null(out);
-    char line[128] = "";
-    assert_non_null(fgets(line, sizeof(line), out));
-    pclose(out);
-    return strtoull(line, NULL, 16);
-}
-
 static struct scene set_scene(const struct built *built, int port)
 {
     struct scene scene = {.file = NULL};
@@ -52,8 +40,8 @@ static struct scene set_scene(const struct built *built, int port)
     char folder[64];
     snprintf(folder, sizeof(folder), "%s/cache", built->folder);
     http_server_announce(port, folder);
-    scene.hidden_offset = offset_of(built, "hidden");
-    scene.one_offset = offset_of(built, "one");
+    scene.hidden_offset = built_address_of(built, "hidden");
+    scene.one_offset = built_address_of(built, "one");
     scene.program = built_open(built, "bare");
     scene.program.image.path = strdup(scene.program.path);
     assert_int_equal(debug_directories_parse("/nowhere", &scene.directories), 0);

@@ -91,9 +91,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[64];
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    return system(command);
+    return http_server_remove_cache(folder);
 }
 
 static void test_who_turns_it_on(void **state)

@@ -21,6 +21,13 @@
 
 #define HTTP_SERVER_CONNECTIONS 64
 
+/* libdebuginfod 0.188 never closes the streams by which it reads its cache's settings. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:_IO_file_doallocate\n";
+}
+
 enum http_server_manner {
     HTTP_SERVER_HAS_NOTHING, /* 404 */
     HTTP_SERVER_SENDS_FILE,  /* the same for every question */
@@ -121,6 +128,13 @@ static inline void http_server_stop(struct http_server *server)
     pthread_join(server->thread, NULL);
     fd_close(server->listener);
     free(server);
+}
+
+static inline int http_server_remove_cache(const char *folder)
+{
+    char command[64];
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return system(command);
 }
 
 /* Makes the environment name this server and a cache folder; 0: nobody listens at the port. */

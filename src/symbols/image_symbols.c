@@ -253,7 +253,7 @@ void image_symbols_extend(struct image_symbols *symbols, const struct image *ima
         r = debug_files_accept(path, DEBUG_FILE_ORIGIN_DEBUGINFOD, image, elf, directories, &file,
                                &error);
     }
-    if (r < 0) {
+    if (r < 0 || !file) {
         image_symbols_give_up(symbols, error_is_set(&error) ? error.message : "nothing of use");
         return;
     }

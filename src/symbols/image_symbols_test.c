@@ -19,19 +19,6 @@ static struct image_symbols *load(const struct built *built, const char *name)
     return symbols;
 }
 
-static uint64_t address_of(const struct built *built, const char *name)
-{
-    char command[256];
-    snprintf(command, sizeof(command), "nm %s/prog | grep -w %s", built->folder, name);
-    FILE *out = popen(command, "re");
-    assert_non_null(out);
-    char line[128] = "";
-    assert_non_null(fgets(line, sizeof(line), out));
-    pclose(out);
-    return strtoull(line, NULL, 16);
-}
-
-/* The program is linked so that offsets and addresses of its code are the same. */
 static void assert_name(struct image_symbols *symbols, uint64_t offset, const char *name)
 {
     uint64_t image_addr;
@@ -46,8 +33,8 @@ static void assert_stripped(const struct built *built, const char *name, const c
     _cleanup_(image_symbols_freep) struct image_symbols *symbols = load(built, name);
     assert_string_equal(symbols->origin, origin);
     assert_string_equal(symbols->note, "");
-    assert_name(symbols, address_of(built, "hidden"), "hidden");
-    assert_name(symbols, address_of(built, "two"), "two");
+    assert_name(symbols, built_address_of(built, "hidden"), "hidden");
+    assert_name(symbols, built_address_of(built, "two"), "two");
 }
 
 static void test_what_the_image_says(void **state)
@@ -61,7 +48,7 @@ static void test_what_the_image_says(void **state)
     assert_int_equal(built_run(built, "strip -o bare prog"), 0);
     _cleanup_(image_symbols_freep) struct image_symbols *symbols = load(built, "bare");
     uint64_t image_addr;
-    assert_null(image_symbols_find(symbols, address_of(built, "hidden"), &image_addr));
+    assert_null(image_symbols_find(symbols, built_address_of(built, "hidden"), &image_addr));
     assert_true(symbols->is_stripped);
     assert_int_equal(symbols->build_id_bytes, 20);
     assert_null(atomic_load(&symbols->debug_file));
@@ -141,7 +128,7 @@ static void test_minidebug(void **state)
     _cleanup_(image_symbols_freep) struct image_symbols *symbols = load(built, "with_mini");
     assert_string_equal(symbols->origin, ".dynsym");
     assert_string_equal(symbols->note, ".gnu_debugdata is corrupt");
-    assert_name(symbols, address_of(built, "one"), "one");
+    assert_name(symbols, built_address_of(built, "one"), "one");
 }
 
 static void test_another_build_is_named(void **state)
@@ -158,7 +145,7 @@ static void test_another_build_is_named(void **state)
     _cleanup_(image_symbols_freep) struct image_symbols *symbols = load(built, "linked");
     assert_non_null(strstr(symbols->note, "prog.debug: the debug file has another build-id"));
     uint64_t image_addr;
-    assert_null(image_symbols_find(symbols, address_of(built, "hidden"), &image_addr));
+    assert_null(image_symbols_find(symbols, built_address_of(built, "hidden"), &image_addr));
 }
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, built_new, built_free)

@@ -18,7 +18,7 @@
  * Source:  DWARF 5, section 6.4; System V ABI for AMD64, section 3.7; ELF for
  *          the Arm 64-bit Architecture; the figures behind the form are in
  *          docs/design/0006-unwinding.md.
- * Tests:   cfi_table_test.c
+ * Tests:   cfi_rules_test.c, cfi_program_test.c, cfi_peer_test.c
  */
 
 #include <stdint.h>

@@ -21,6 +21,9 @@
 #include "base/hash_table.h"
 #include "images/image_file.h"
 
+/* Whole words, so that struct identity has no gap at its end. */
+#define BUILD_ID_WORDS ((LIMIT_BUILD_ID_BYTES + 7) / 8)
+
 enum job { JOB_BUILD, JOB_OPEN, JOB_CLOSE, JOB_N };
 
 /* What makes two images share one table. Zeroed before it is filled: compared as bytes. */
@@ -29,7 +32,7 @@ struct identity {
     uint64_t device, inode, n_bytes;
     int64_t modified_s, modified_ns;
     uint64_t content; /* a hash of what has no file */
-    uint8_t build_id[LIMIT_BUILD_ID_BYTES];
+    uint8_t build_id[BUILD_ID_WORDS * 8];
 };
 
 /* What became of a file; never changes. */

@@ -54,6 +54,16 @@ needs_x86 = pytest.mark.skipif(platform.machine() != "x86_64",
                                reason="tests/programs/jit writes x86-64 code")
 
 
+@pytest.fixture(autouse=True)
+def tidy_maps():
+    """Maps stay in /tmp when their programs have ended: those of a case go with it."""
+    before = set(Path("/tmp").glob("perf-*.map"))
+    yield
+    for path in set(Path("/tmp").glob("perf-*.map")) - before:
+        if not Path("/proc", path.stem.removeprefix("perf-")).exists():
+            path.unlink(missing_ok=True)
+
+
 def need(name):
     path = place.find(name)
     if path is None:
@@ -156,13 +166,31 @@ def test_generator_attached(anybody, options, report):
 
 
 @needs_x86
-def test_lines_of_made_code(stax):
+def test_lines_and_instructions(stax):
+    """What the jitdump says of lines, and the machine code in it."""
     stax.truth("jit", "--seconds", 2, "--dump", "--lines")
-    rows = {row["name"]: row for row in stax.json("top", "-n", 0)["rows"]}
-    row = rows["jit_work_70"]
-    if "file" not in row:
-        pytest.skip("top tells no lines")
-    assert row["file"] is None or row["file"].endswith("made_70_30.src")
+    rows = stax.json("top", "-n", 0, "--group", "line")["rows"]
+    lines = {row["line"] for row in rows if row.get("file") == "made_70_30.src"}
+    assert 20 in lines and lines <= {10, 20, 30}, rows[:5]
+    whole = next(row for row in stax.json("top", "-n", 0)["rows"] if row["name"] == "jit_work_70")
+    shown = stax.json("annotate", "jit_work_70")
+    assert sum(line["samples"] for line in shown["lines"]) == whole["self_samples"]
+    texts = [line.get("text") or "" for line in shown["lines"]]
+    assert any(text.startswith("imul") for text in texts), texts
+    hot = max(shown["lines"], key=lambda line: line["samples"])
+    assert (hot.get("file"), hot.get("line")) == ("made_70_30.src", 20), hot
+
+
+def test_annotate_node(stax):
+    """The source of a script stands between the instructions that V8 made of it."""
+    stax.record("--", *node_record(stax, ["--perf-prof"], seconds=2))
+    rows = [row for row in stax.json("top", "-n", 0)["rows"] if "hot.js:" in row["name"]]
+    hot = max(rows, key=lambda row: row["self_active_ns"])
+    shown = stax.json("annotate", hot["name"])
+    assert sum(line["samples"] for line in shown["lines"]) == hot["self_samples"]
+    assert sum(1 for line in shown["lines"] if line.get("text")) >= 20
+    files = {line["file"] for line in shown["lines"] if line.get("file")}
+    assert files == {str(stax.folder / "hot.js")}, files
 
 
 @needs_x86
