@@ -87,12 +87,26 @@ static bool is_same(const char *one, const char *other)
     return one == other || (one && other && strcmp(one, other) == 0);
 }
 
+static bool is_same_place(const struct annotate_line *one, const struct annotate_line *other)
+{
+    return one->line == other->line && is_same(one->file, other->file) &&
+           is_same(one->inlined, other->inlined);
+}
+
+/* Only the first instruction of a source line brings its text; that one may be hidden. */
+static const char *source_of(const struct page *page, const struct annotate_line *line)
+{
+    const struct annotate_line *first = line;
+    while (!first->source && first > page->result->lines && is_same_place(first - 1, line)) {
+        first--;
+    }
+    return first->source;
+}
+
 static void append_source(struct page *page, const struct annotate_line *line,
                           const struct annotate_line *before)
 {
-    if (!line->file || line->line == 0 ||
-        (before && before->line == line->line && is_same(before->file, line->file) &&
-         is_same(before->inlined, line->inlined))) {
+    if (!line->file || line->line == 0 || (before && is_same_place(before, line))) {
         return;
     }
     _cleanup_(text_releasep) struct text source;
@@ -101,9 +115,10 @@ static void append_source(struct page *page, const struct annotate_line *line,
     if (line->inlined) {
         text_printf(&source, " (inlined %s)", line->inlined);
     }
-    if (line->source) {
+    const char *words = source_of(page, line);
+    if (words) {
         text_append(&source, "  ");
-        append_untabbed(&source, line->source);
+        append_untabbed(&source, words);
     }
     text_append(page->text, terminal_dim(page->terminal));
     append_cut(page, &source);

@@ -139,6 +139,12 @@ static void test_context_hides_what_is_cold(void **state)
     assert_non_null(strstr(text.data, "xor"));
     assert_non_null(strstr(text.data, "jnz"));
     assert_null(strstr(text.data, "finish"));
+
+    /* The first instruction of the line is hidden, its source is not. */
+    const struct render_annotate_style source = {.has_context = true};
+    text_clear(&text);
+    render_annotate(&result, &source, &plain, &text);
+    assert_non_null(strstr(text.data, "parse.c:70      for (int i = 0; i < n; i++) {\n>  75.0"));
 }
 
 static void test_an_inlined_function_says_where_it_stands(void **state)

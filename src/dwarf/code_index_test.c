@@ -308,7 +308,10 @@ static void check_all(const struct way *way, int readers, const uint64_t *addres
     }
     print_message("%zu of %d equal: %s\n", n_right, N_ADDRESSES, way->command);
     /* One reader alone may be the one that is at fault. */
-    assert_true(n_right >= (readers == BY_EITHER ? N_ADDRESSES : N_ADDRESSES * 98 / 100));
+    /* One reader alone may be the one that is at fault. Strict DWARF 2 does not say where all of
+     * a unit's code is; some of it is found by its lines, which do not begin with the code. */
+    bool is_exact = readers == BY_EITHER && !strstr(way->command, "strict");
+    assert_true(n_right >= (is_exact ? N_ADDRESSES : N_ADDRESSES * 98 / 100));
 }
 
 static void try_way(const struct way *way)

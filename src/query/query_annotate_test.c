@@ -19,7 +19,7 @@ static void tell_hundred(struct scene *scene)
         if (i < 40) {
             place = place_in(hash_key, 3);
         } else if (i < 60) {
-            place = place_in(hash_key, 5);
+            place = place_in(hash_key, 15);
         } else if (i < 90) {
             place = place_in(copy_bytes, 1);
         } else {

@@ -357,6 +357,26 @@ def test_source_map(stax):
     assert "the hot line" in done.stdout
 
 
+def test_code_that_the_program_made(stax):
+    node = place.find("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    script = stax.folder / "hot.js"
+    script.write_text("function hotLoop(n) {\n    let s = 0;\n    for (let i = 0; i < n; i++)\n"
+                      "        s = (s * 31 + i) % 1000003; // the hot line\n    return s;\n}\n"
+                      "let t = 0;\nfor (let k = 0; k < 300; k++) t += hotLoop(1000000);\n"
+                      "console.log(t);\n")
+    stax.record("--", node, "--perf-prof", script)
+    rows = [r for r in stax.json("top", "-n", 0)["rows"] if "hotLoop" in r["name"]]
+    answer = stax.json("annotate", rows[0]["name"])
+    assert (answer["kind"], answer["origin"]) == ("jit", "record")
+    assert answer["self_samples"] == rows[0]["self_samples"] > 50
+    assert answer["self_active_ns"] == rows[0]["self_active_ns"]
+    check_sums(answer)
+    assert all("text" in line for line in answer["lines"])
+    assert any(line.get("flow") == "branch" and line["samples"] for line in answer["lines"])
+
+
 def test_while_it_is_recorded(stax):
     target = stax.popen(stax.program("shares"), "--seconds", 30)
     stax.start("record", "-q", "-p", target.pid)

@@ -71,7 +71,8 @@ def test_callers_of_a_hot_function(recorded):
     names = []
     while hot["children"]:
         hot = hot["children"][0]
-        names.append(hot["name"])
+        if not hot["inlined"]:  # the compiler may inline what is called once
+            names.append(hot["name"])
     assert names[:3] == ["render", "serve", "deal_turns"]
 
 

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "programs" / "inlines.c"
 
 @pytest.fixture(scope="module")
 def recorded(shared):
-    shared.truth_of_run, shared.run = shared.truth("inlines", "--seconds", 3)
+    shared.truth_of_run, _ = shared.truth("inlines", "--seconds", 3)
     # Lines are read when somebody asks for them.
     wait_until(lambda: row_of(shared, "blend"), what="the inlined function blend")
     return shared

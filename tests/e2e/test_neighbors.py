@@ -42,7 +42,9 @@ def test_the_edges_of_the_program(recorded):
     serve = recorded.json("neighbors", "serve", "-n", 0)
     names = [r["name"] for r in serve["callees"]]
     assert names[:2] == ["parse", "render"]
-    assert serve["callers"][0]["name"] == "deal_turns" and serve["callers"][0]["share_pct"] > 99
+    # take_turn is called once, and inlined into deal_turns where that is known.
+    assert serve["callers"][0]["name"] in ("take_turn", "deal_turns")
+    assert serve["callers"][0]["share_pct"] > 99
     assert serve["callees"][0]["share_pct"] == pytest.approx(62.5, abs=4)  # 50 of 80
     parse = recorded.json("neighbors", "parse", "-n", 0)
     assert parse["callees"][0]["name"] == "work_50"
@@ -82,7 +84,7 @@ def test_names_are_chosen_and_the_choice_is_said(recorded):
     assert "work_50 (shares)" in done.stdout.splitlines()[0]
     done = recorded("neighbors", "work_", "--run", 1)
     assert "work_50" in done.stdout.splitlines()[0]
-    assert "hottest of 3" in done.stderr and "work_20" in done.stderr
+    assert "the hottest of" in done.stderr and "work_20" in done.stderr
     assert recorded("neighbors", "work_30", "--run", 1).stderr == ""
     assert "taken as" in recorded.json("neighbors", "WORK_5", "--run", 1)["choice"]
 
@@ -106,9 +108,9 @@ def test_no_match_offers_the_hottest(recorded, name):
 
 
 def test_limit(recorded):
-    answer = recorded.json("neighbors", "deal_turns", "-n", 1, "--run", 1)
+    answer = recorded.json("neighbors", "serve", "-n", 1, "--run", 1)
     assert len(answer["callees"]) == 1 and answer["all_callees"] > 1
-    assert "more" in recorded.ok("neighbors", "deal_turns", "-n", 1, "--run", 1).stdout
+    assert "more" in recorded.ok("neighbors", "serve", "-n", 1, "--run", 1).stdout
 
 
 def test_live(shared):

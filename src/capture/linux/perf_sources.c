@@ -180,6 +180,22 @@ int perf_sources_hold(struct perf_sources *sources, int take_fd)
     return 0;
 }
 
+int perf_source_set_adopt(struct perf_source_set *set, int take_fd, pid_t tid)
+{
+    _cleanup_(fd_closep) int fd = take_fd;
+    struct perf_source source = {.tag = {.format = PERF_FORMAT_NONE, .tid = tid}};
+    int r = perf_open_identifier(fd, &source.identifier);
+    if (r == 0) {
+        r = grow(set);
+    }
+    if (r != 0) {
+        return r;
+    }
+    source.fd = TAKE_FD(fd);
+    set->items[set->n_items++] = source;
+    return 0;
+}
+
 int perf_source_set_enable(const struct perf_source_set *set)
 {
     for (size_t i = 0; i < set->n_items; i++) {

@@ -82,6 +82,9 @@ int perf_sources_add(struct perf_sources *sources, struct perf_source_set *set,
 /* Keeps a descriptor that has no ring until release. Takes fd, also on failure. */
 int perf_sources_hold(struct perf_sources *sources, int take_fd);
 
+/* An event of thread `tid` without a ring joins the set. Takes fd, also on failure. */
+int perf_source_set_adopt(struct perf_source_set *set, int take_fd, pid_t tid);
+
 /* Every event of the set, and of those that inherited it. */
 int perf_source_set_enable(const struct perf_source_set *set);
 void perf_source_set_disable(const struct perf_source_set *set);

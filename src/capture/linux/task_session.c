@@ -183,6 +183,15 @@ static bool is_known(const struct hash_table *threads, int64_t tid)
     return state == SAMPLE_SWAP_OWN || state == SAMPLE_SWAP_INHERITED;
 }
 
+/* As anchor(), for as long as the events of the set are there. */
+static int anchor_in_set(struct perf_source_set *set, int64_t tid)
+{
+    struct perf_event_attr attr;
+    perf_attr_anchor(&attr);
+    int fd = perf_open_any_cpu(&attr, (pid_t)tid);
+    return fd < 0 ? fd : perf_source_set_adopt(set, fd, (pid_t)tid);
+}
+
 static int open_missed_thread(void *userdata, int64_t tid)
 {
     struct missed *missed = userdata;
@@ -198,7 +207,10 @@ static int open_missed_thread(void *userdata, int64_t tid)
     };
     perf_attr_samples(attrs, false, &attr);
     attr.disabled = !missed->is_enabled;
-    int r = open_on_cpus(&missed->opening, tid, missed->set, &request);
+    int r = anchor_in_set(missed->set, tid);
+    if (r == 0) {
+        r = open_on_cpus(&missed->opening, tid, missed->set, &request);
+    }
     if (r == -ESRCH || r == -EACCES || r == -EPERM) {
         return 0; /* it has ended, or become a program that is none of ours */
     }
