@@ -68,7 +68,7 @@ struct aggregate {
     struct switch_lag switch_lag;
     struct arena names;
 
-    struct pending_samples pending; /* samples whose slice is open */
+    struct pending_samples pending;                                /* samples whose slice is open */
     uint64_t class_ns[SLICE_CLASS_N], class_slices[SLICE_CLASS_N]; /* see snapshot.h */
     uint64_t class_samples[SLICE_CLASS_N], class_met_ns[SLICE_CLASS_N];
     uint64_t n_kernel_samples;

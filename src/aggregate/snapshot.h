@@ -30,7 +30,7 @@
 struct frame {
     image_id image;
     uint32_t code_epoch; /* in code without a file: when, see snapshot_code_epoch(); else 0 */
-    uint64_t offset; /* image_place.offset; of callers one byte before the return address */
+    uint64_t offset;     /* image_place.offset; of callers one byte before the return address */
 };
 
 /* One sample, as stored. */
@@ -107,8 +107,8 @@ struct snapshot {
     const struct thread_totals *threads; /* by thread_id */
     size_t n_pairs; /* distinct but for the newest samples, which stand alone */
     const uint32_t *pair_counts;
-    uint64_t class_ns[SLICE_CLASS_N];      /* CPU time of all threads by the length of slices, … */
-    uint64_t class_slices[SLICE_CLASS_N];  /* … how many there were (that have ended) … */
+    uint64_t class_ns[SLICE_CLASS_N];     /* CPU time of all threads by the length of slices, … */
+    uint64_t class_slices[SLICE_CLASS_N]; /* … how many there were (that have ended) … */
     uint64_t class_samples[SLICE_CLASS_N]; /* … the samples in them … */
     uint64_t class_met_ns[SLICE_CLASS_N];  /* … and the sum of their periods */
     uint64_t n_kernel_samples;             /* with kernel frames; 0 where it is not sampled */

@@ -84,6 +84,41 @@ static void a_switch_of_our_program_is_read(void **state)
     assert_int_equal(parse(&raw, &record), -EBADMSG);
 }
 
+static void a_stack_that_was_walked_in_the_kernel_is_read(void **state)
+{
+    (void)state;
+    struct raw raw = walk_sample(WALK_END_PENDING, 3, 16);
+    struct perf_record record;
+    assert_int_equal(parse(&raw, &record), 0);
+    assert_int_equal(record.format, PERF_FORMAT_WALK);
+    assert_int_equal(record.sample.n_ips, 5);
+    assert_int_equal(record.sample.walk.n_kernel_ips, 2);
+    assert_int_equal(record.sample.period_ns, 1111111);
+    assert_int_equal(perf_record_ip(&record, 1), 0xffffffff81000020);
+    assert_int_equal(perf_record_ip(&record, 4), 0x401002);
+    assert_int_equal(record.sample.walk.end, EVENT_STACK_END_UNKNOWN);
+    assert_true(record.sample.walk.is_caller);
+    assert_true(record.sample.user.is_known);
+    assert_int_equal(record.sample.user.ip, 0x401234);
+    assert_int_equal(record.sample.user.sp, 0x7ffe1000);
+    assert_int_equal(record.sample.user.fp, 0x7ffe1040);
+    assert_int_equal(record.sample.user.stack_bytes, 16);
+    assert_int_equal(record.sample.user.stack[0], 0x88);
+
+    raw = walk_sample(WALK_END_COMPLETE, 3, 0);
+    assert_int_equal(parse(&raw, &record), 0);
+    assert_int_equal(record.sample.walk.end, EVENT_STACK_END_COMPLETE);
+    assert_false(record.sample.user.is_known);
+
+    const uint32_t too_many[] = {100, 0x1fffffff, 0x20000000, UINT32_MAX};
+    for (size_t i = 0; i < sizeof(too_many) / sizeof(*too_many); i++) {
+        raw = walk_sample(WALK_END_COMPLETE, too_many[i], 0);
+        assert_int_equal(parse(&raw, &record), -EBADMSG);
+        raw = walk_sample(WALK_END_PENDING, 3, too_many[i]);
+        assert_int_equal(parse(&raw, &record), -EBADMSG);
+    }
+}
+
 /* The caller of a function without a frame is in the copy, and not among the callers. */
 static void a_recorded_sample_with_its_stack(void **state)
 {
@@ -417,6 +452,7 @@ static void no_cut_reads_past_the_end(void **state)
         copy_sample(COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_USER, 2, 0, 64),
         copy_sample(COPY_AARCH64_IDENTIFIER, PERF_ABI_MISC_KERNEL, 2, 0, 24),
         sched_sample(28),
+        walk_sample(WALK_END_PENDING, 3, 16),
         mmap2_with_build_id(20),
         mmap2_with_inode(5),
         mmap_at(0x400000, 0x1000),
@@ -496,6 +532,7 @@ int main(void)
         cmocka_unit_test(ips_may_lie_at_any_address),
         cmocka_unit_test(a_callchain_that_lies_is_refused),
         cmocka_unit_test(a_switch_of_our_program_is_read),
+        cmocka_unit_test(a_stack_that_was_walked_in_the_kernel_is_read),
         cmocka_unit_test(a_recorded_sample_with_its_stack),
         cmocka_unit_test(a_sample_with_registers_and_stack),
         cmocka_unit_test(a_stack_that_could_not_be_read),

@@ -21,6 +21,7 @@
 
 #include "decode/perf_abi.h"
 #include "decode/perf_record.h"
+#include "decode/walk_payload.h"
 
 #define STACK_IDENTIFIER 100u
 #define SCHED_IDENTIFIER 200u
@@ -208,6 +209,35 @@ static inline struct raw sched_sample(uint32_t raw_bytes)
     put_u32(&raw, 22); /* next */
     put_u32(&raw, 1);  /* state */
     put_u64(&raw, 5000);
+    put_u32(&raw, 0); /* padding to 8 bytes */
+    raw_end(&raw);
+    return raw;
+}
+
+/* Two kernel and three user ips, and 16 bytes of stack from which the walk goes on. */
+static inline struct raw walk_sample(uint8_t end, uint32_t n_user_ips, uint32_t n_stack_bytes)
+{
+    struct raw raw = sample_head(SCHED_IDENTIFIER);
+    uint8_t flags = WALK_FLAG_IS_CALLER;
+    uint16_t n_kernel_ips = 2;
+    put_u32(&raw, sizeof(struct walk_payload) + 5 * 8 + 16 + 4);
+    put_u32(&raw, WALK_PAYLOAD_MAGIC);
+    put(&raw, &end, sizeof(end));
+    put(&raw, &flags, sizeof(flags));
+    put(&raw, &n_kernel_ips, sizeof(n_kernel_ips));
+    put_u32(&raw, n_user_ips);
+    put_u32(&raw, n_stack_bytes);
+    put_u64(&raw, 1111111); /* period */
+    put_u64(&raw, 0x401234);
+    put_u64(&raw, 0x7ffe1000);
+    put_u64(&raw, 0x7ffe1040);
+    put_u64(&raw, 0xffffffff81000010);
+    put_u64(&raw, 0xffffffff81000020);
+    for (uint64_t i = 0; i < 3; i++) {
+        put_u64(&raw, 0x401000 + i);
+    }
+    put_u64(&raw, 0x1122334455667788);
+    put_u64(&raw, 0x99);
     put_u32(&raw, 0); /* padding to 8 bytes */
     raw_end(&raw);
     return raw;

@@ -13,7 +13,7 @@
  * Tests:   perf_record_test.c, tests/fuzz/fuzz_perf_record.c
  */
 
-#include <linux/types.h>
+#include <stdint.h>
 
 /* Stands where a struct sched_payload has its flags. */
 #define WALK_PAYLOAD_MAGIC 0x57a1c001u
@@ -35,12 +35,12 @@ enum walk_end {
 #define WALK_FLAG_AFTER_SYSCALL 2u
 
 struct walk_payload {
-    __u32 magic;
-    __u8 end;   /* enum walk_end */
-    __u8 flags; /* WALK_FLAG_* */
-    __u16 n_kernel_ips;
-    __u32 n_user_ips;
-    __u32 n_stack_bytes;
-    __u64 period_ns;
-    __u64 ip, sp, fp; /* where the walk has to go on; not among the ips yet */
+    uint32_t magic;
+    uint8_t end;   /* enum walk_end */
+    uint8_t flags; /* WALK_FLAG_* */
+    uint16_t n_kernel_ips;
+    uint32_t n_user_ips;
+    uint32_t n_stack_bytes;
+    uint64_t period_ns;
+    uint64_t ip, sp, fp; /* where the walk has to go on; not among the ips yet */
 };

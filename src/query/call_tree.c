@@ -34,12 +34,12 @@ struct builder {
 
 /* Room for one more element; what is outgrown stays in the arena. */
 static void *grow(struct arena *arena, void *items, uint32_t n_items, uint32_t *n_room,
-                  size_t item_bytes)
+                  uint32_t n_first_room, size_t item_bytes)
 {
     if (n_items < *n_room) {
         return items;
     }
-    uint32_t n_wanted = *n_room ? *n_room * 2 : FIRST_ROOM;
+    uint32_t n_wanted = *n_room ? *n_room * 2 : n_first_room;
     void *grown = arena_alloc_array(arena, n_wanted, item_bytes);
     if (grown) {
         if (n_items > 0) {
@@ -90,9 +90,9 @@ static int number_function(struct builder *builder, const struct call_tree_funct
             ? hash_table_find(&builder->functions, key)
             : hash_table_find_equal(&builder->functions, key, is_same, function, builder);
     if (number == HASH_TABLE_NONE) {
-        struct call_tree_function *functions =
-            grow(builder->context->arena, tree->functions, tree->n_functions,
-                 &builder->n_functions_room, sizeof(*tree->functions));
+        struct call_tree_function *functions = grow(
+            builder->context->arena, tree->functions, tree->n_functions, &builder->n_functions_room,
+            builder->context->snapshot->n_frames + 1, sizeof(*tree->functions));
         if (!functions) {
             return -ENOMEM;
         }
@@ -111,7 +111,7 @@ static int number_function(struct builder *builder, const struct call_tree_funct
 static int append_number(struct builder *builder, uint32_t number)
 {
     uint32_t *numbers = grow(builder->context->arena, builder->numbers, builder->n_numbers,
-                             &builder->n_numbers_room, sizeof(*builder->numbers));
+                             &builder->n_numbers_room, FIRST_ROOM, sizeof(*builder->numbers));
     if (!numbers) {
         return -ENOMEM;
     }
@@ -185,7 +185,7 @@ static int add_nodes(struct builder *builder, stack_id id, const struct stack_no
     uint32_t parent = builder->node_of[stack->parent];
     for (uint32_t i = 0; i < frame->n; i++) {
         struct call_node *nodes = grow(builder->context->arena, tree->nodes, tree->n_nodes,
-                                       &builder->n_nodes_room, sizeof(*nodes));
+                                       &builder->n_nodes_room, FIRST_ROOM, sizeof(*nodes));
         if (!nodes || tree->n_nodes == CALL_TREE_NONE) {
             return -ENOMEM;
         }

@@ -9,15 +9,15 @@ struct member {
     uint32_t node;
 };
 
-void flame_tree_name(const struct flame_tree *tree, uint32_t number, struct flame_node *node)
+void flame_tree_name(const struct flame_tree *tree, uint32_t function, struct flame_node *node)
 {
-    const struct call_tree_function *function = &tree->calls->functions[number];
-    const struct symbol *symbol = function->symbol;
+    const struct call_tree_function *meant = &tree->calls->functions[function];
+    const struct symbol *symbol = meant->symbol;
     node->name = symbol->name;
     node->image = symbol->image;
     node->kind = symbol->kind;
-    node->inlined = function->is_inlined;
-    node->address = function->is_inlined ? NULL : call_tree_address(tree->arena, symbol);
+    node->inlined = meant->is_inlined;
+    node->address = meant->is_inlined ? NULL : call_tree_address(tree->arena, symbol);
 }
 
 int flame_tree_by_weight(const void *left, const void *right)

@@ -36,6 +36,7 @@ struct query_names {
     size_t n_made, made_capacity;
     struct symbol nameless; /* when memory ran out */
     struct chain_cache *chain_cache;
+    _Atomic(uint32_t) n_chains_settled; /* of the first frames */
 };
 
 int query_names_new(struct symbolizer *symbolizer, struct query_names **ret_names)
@@ -324,6 +325,31 @@ void query_names_find_chain(struct query_names *names, const struct snapshot *sn
 struct symbol_source *query_names_source(struct query_names *names, image_id image)
 {
     return source_of(names, image);
+}
+
+/* Asks for every chain that can still change; are there none? */
+static bool ask_for_chains(struct query_names *names, const struct snapshot *snapshot)
+{
+    uint32_t n_settled = atomic_load(&names->n_chains_settled);
+    bool is_unbroken = true;
+    for (frame_id frame = n_settled; frame < snapshot->n_frames; frame++) {
+        struct name_chain chain;
+        query_names_find_chain(names, snapshot, frame, &chain);
+        is_unbroken =
+            is_unbroken && chain_cache_find(names->chain_cache, frame, &chain) == CHAIN_SETTLED;
+        n_settled += is_unbroken;
+    }
+    atomic_store(&names->n_chains_settled, n_settled);
+    return n_settled >= snapshot->n_frames;
+}
+
+void query_names_settle_chains(struct query_names *names, const struct snapshot *snapshot,
+                               int timeout_ms)
+{
+    if (!ask_for_chains(names, snapshot)) {
+        (void)symbolizer_wait_chains(names->symbolizer, timeout_ms);
+        (void)ask_for_chains(names, snapshot);
+    }
 }
 
 void query_names_describe(struct query_names *names, image_id image,

@@ -49,6 +49,13 @@ const struct symbol *query_names_find(struct query_names *names, const struct sn
 void query_names_find_chain(struct query_names *names, const struct snapshot *snapshot,
                             frame_id frame, struct name_chain *ret_chain);
 
+/*
+ * Asks for the lines and inlined functions of all frames of a run that is over
+ * and waits for them, not longer than timeout_ms. Cheap once they are there.
+ */
+void query_names_settle_chains(struct query_names *names, const struct snapshot *snapshot,
+                               int timeout_ms);
+
 /* Where the image's symbols come from; NULL: it has none. */
 struct symbol_source *query_names_source(struct query_names *names, image_id image);
 

@@ -72,10 +72,12 @@ static int collect(struct work *work, const struct function_sums *sums,
         return -ENOMEM;
     }
     size_t n = 0;
-    for (uint32_t i = 0; i < 2 * calls->n_functions; i++) {
-        uint32_t number = i % calls->n_functions;
+    /* Twice: those with code of their own come first. */
+    for (uint64_t i = 0; i < UINT64_C(2) * calls->n_functions; i++) {
+        bool wants_inlined = i >= calls->n_functions;
+        uint32_t number = (uint32_t)(wants_inlined ? i - calls->n_functions : i);
         const struct call_tree_function *function = &calls->functions[number];
-        if (function->is_inlined != (i >= calls->n_functions)) {
+        if (function->is_inlined != wants_inlined) {
             continue;
         }
         uint64_t key = key_of(function);

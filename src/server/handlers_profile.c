@@ -17,6 +17,7 @@
  * A finished one is asked once, right after it ended: its first answer waits.
  */
 #define NAMES_WAIT_MS 1000
+#define LINES_WAIT_MS 300 /* inlined functions: a large program has more than it can wait for */
 
 static int take_snapshot(struct call *call, const struct view *view,
                          struct query_context *ret_context)
@@ -31,6 +32,7 @@ static int take_snapshot(struct call *call, const struct view *view,
     }
     if (state != RUN_STATE_RECORDING) {
         query_names_settle(run_get_names(call->run), NAMES_WAIT_MS);
+        query_names_settle_chains(run_get_names(call->run), snapshot, LINES_WAIT_MS);
         run_settle_jit(call->run, NAMES_WAIT_MS);
     }
     *ret_context = (struct query_context){

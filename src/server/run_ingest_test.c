@@ -295,9 +295,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stacks_fill_slabs),
-        cmocka_unit_test(test_deep_copies),      cmocka_unit_test(test_drops_are_counted_and_told),
-        cmocka_unit_test(test_samples_go_first), cmocka_unit_test(test_room_comes_back),
-        cmocka_unit_test(test_progress),         cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_deep_copies),
+        cmocka_unit_test(test_drops_are_counted_and_told),
+        cmocka_unit_test(test_samples_go_first),
+        cmocka_unit_test(test_room_comes_back),
+        cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_two_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

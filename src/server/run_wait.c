@@ -54,8 +54,11 @@ static void search_names(struct job *job)
     const char *needle = wait->request->until_symbol;
     _cleanup_(snapshot_unrefp) struct snapshot *snapshot = run_take_snapshot(run);
     for (frame_id frame = 0; snapshot && frame < snapshot->n_frames && !wait->has_found; frame++) {
-        const struct symbol *symbol = query_names_find(run_get_names(run), snapshot, frame);
-        wait->has_found = strstr(symbol->name, needle) != NULL;
+        struct name_chain chain;
+        query_names_find_chain(run_get_names(run), snapshot, frame, &chain);
+        for (uint32_t i = 0; i < chain.n_entries && !wait->has_found; i++) {
+            wait->has_found = strstr(chain.entries[i].symbol->name, needle) != NULL;
+        }
     }
 }
 

@@ -551,7 +551,7 @@ static size_t fill_rows(struct debug_lines *lines, struct code_index *index, uin
 }
 
 /* Under the lock. Until the unit at the address has been read, or the time is up. */
-static bool wait_settled(struct debug_lines *lines, uint64_t debug_addr,
+static void wait_settled(struct debug_lines *lines, uint64_t debug_addr,
                          const struct timespec *until)
 {
     int r = 0;
@@ -560,7 +560,6 @@ static bool wait_settled(struct debug_lines *lines, uint64_t debug_addr,
         r = pthread_cond_timedwait(&lines->desk->has_changed, &lines->desk->lock, until);
         (void)index_at(lines, debug_addr);
     }
-    return is_settled_at(lines, debug_addr);
 }
 
 int debug_lines_rows(struct debug_lines *lines, uint64_t start_addr, uint64_t end_addr,
@@ -577,7 +576,12 @@ int debug_lines_rows(struct debug_lines *lines, uint64_t start_addr, uint64_t en
     uint64_t end = start + (end_addr - start_addr);
     int result = 0;
     pthread_mutex_lock(&lines->desk->lock);
-    if (wait_settled(lines, start, &until)) {
+    if (timeout_ms <= 0) {
+        (void)index_at(lines, start);
+    } else {
+        wait_settled(lines, start, &until);
+    }
+    if (is_settled_at(lines, start)) {
         struct code_index *index = index_at(lines, start);
         size_t max_rows = index ? index->n_lines + 1 : 0;
         max_rows = max_rows < SOURCE_LINES_MAX ? max_rows : SOURCE_LINES_MAX;

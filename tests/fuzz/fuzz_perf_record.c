@@ -53,13 +53,16 @@ static void check_event(const struct event *event)
         require(event->sample.n_kernel_ips <= event->sample.n_ips);
         require(event->sample.n_ips <= LIMIT_STACK_IPS);
         for (uint32_t i = 0; i < event->sample.n_ips; i++) {
-            require(event->sample.ips[i] >= 4096);
+            /* A program may have called address 0, and a walk tells so. */
+            require(event->sample.ips[i] >= 4096 ||
+                    event->sample.stack_source == EVENT_STACK_WALKED);
         }
         require(event->tid > 0);
         const struct event_stack_copy *copy = event->sample.copy;
         if (copy) {
             unsigned sum = 0;
-            require(copy->n_bytes <= LIMIT_STACK_COPY_BYTES && copy->is_innermost);
+            require(copy->n_bytes <= LIMIT_STACK_COPY_BYTES);
+            require(copy->is_innermost || event->sample.stack_source == EVENT_STACK_WALKED);
             for (uint32_t i = 0; i < copy->n_bytes; i++) {
                 sum += copy->bytes[i];
             }
@@ -97,12 +100,11 @@ static void check_batch(struct event_batch *batch)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct perf_formats formats = {.of = format_of};
-    const struct event_batch_limits limits = {
-        .n_events = 64,
-        .n_ips = 2 * LIMIT_STACK_IPS,
-        .n_images = 16,
-        .text_bytes = 16384,
-        .stack_bytes = 128 * 1024};
+    const struct event_batch_limits limits = {.n_events = 64,
+                                              .n_ips = 2 * LIMIT_STACK_IPS,
+                                              .n_images = 16,
+                                              .text_bytes = 16384,
+                                              .stack_bytes = 128 * 1024};
     int32_t running_tids[N_CPUS] = {0};
     struct event_batch *batch;
 

@@ -243,8 +243,8 @@ void sample_swap_tend(struct capture *capture)
         if (r != 0) {
             log_debug("looking for threads once more: %s", strerror(-r));
         }
-    } else if (stack_size_follow(&capture->stack_size, capture->wish_bytes,
-                                 capture->counters.lost, now_ns)) {
+    } else if (stack_size_follow(&capture->stack_size, capture->wish_bytes, capture->counters.lost,
+                                 now_ns)) {
         tell_if_less(capture);
         resize(capture);
     }

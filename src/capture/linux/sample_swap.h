@@ -45,7 +45,7 @@ enum sample_swap_thread {
 
 struct sample_swap {
     uint8_t generation;
-    uint64_t since_ns;          /* samples from then on are the present generation's */
+    uint64_t since_ns; /* samples from then on are the present generation's */
     /* Of task sessions: tid → enum sample_swap_thread, of the present generation and of the one
      * that is being opened. */
     struct hash_table threads, next_threads;

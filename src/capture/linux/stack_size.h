@@ -27,7 +27,7 @@ struct stack_size {
     uint32_t now_bytes;
     uint32_t most_bytes, allowed_bytes; /* at present, and when nothing is lost */
     uint64_t changed_at_ns;
-    uint64_t lower_since_ns; /* 0: the wish is not lower than what is copied */
+    uint64_t lower_since_ns;     /* 0: the wish is not lower than what is copied */
     uint64_t n_lost, lost_at_ns; /* the kernel's count as of the last look, when it grew */
 };
 

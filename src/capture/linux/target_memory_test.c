@@ -119,8 +119,8 @@ static void addresses_that_cannot_be_are_refused(void **state)
 {
     const struct fixture *fixture = *state;
     uint8_t byte[8];
-    const uint64_t addresses[] = {0, 8, UINT64_MAX, UINT64_MAX - 7, UINT64_C(1) << 63,
-                                  UINT64_C(0xffffffff81000000)};
+    const uint64_t addresses[] = {
+        0, 8, UINT64_MAX, UINT64_MAX - 7, UINT64_C(1) << 63, UINT64_C(0xffffffff81000000)};
     for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
         assert_int_equal(
             target_memory_read(fixture->child, fixture->pidfd, addresses[i], byte, sizeof(byte)),
@@ -138,9 +138,9 @@ static void who_is_gone_has_no_memory(void **state)
     fixture->child = 0;
     /* The number belongs to somebody else by now (to us), the pidfd tells. */
     uint8_t byte[8];
-    assert_int_equal(target_memory_read(getpid(), fixture->pidfd, (uintptr_t)fixture->pages, byte,
-                                        sizeof(byte)),
-                     -ESRCH);
+    assert_int_equal(
+        target_memory_read(getpid(), fixture->pidfd, (uintptr_t)fixture->pages, byte, sizeof(byte)),
+        -ESRCH);
     assert_int_equal(
         target_memory_read(getpid(), -1, (uintptr_t)fixture->pages, byte, sizeof(byte)), 8);
 }

@@ -92,8 +92,7 @@ static int open_apart(struct opening *opening, int64_t tid)
     attr.disabled = 0;
     request.format = perf_attr_samples_format(&capture->attrs);
     r = open_on_cpus(opening, tid, &capture->sources.samples, &request);
-    return r != 0 ? r
-                  : hash_table_set(&capture->swap.threads, (uint64_t)tid, SAMPLE_SWAP_OWN);
+    return r != 0 ? r : hash_table_set(&capture->swap.threads, (uint64_t)tid, SAMPLE_SWAP_OWN);
 }
 
 static int open_thread(void *userdata, int64_t tid)

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* SPDX-License-Identifier: MIT */
 /*
  * The walk of a user stack inside the kernel, x86-64: attached to the sampling
  * event of each CPU, it writes one struct walk_payload per sample of the target

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Made by tools/gen-bpf from walk.bpf.c; do not edit. */
 #pragma once
+
+/*
+ * walk_program - walk.bpf.c as instructions, made by tools/gen-bpf
+ *
+ * Owner, Threads: constants.
+ */
 
 #include "capture/linux/bpf/walk_object.h"
 #include "capture/linux/bpf_call.h"

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -97,6 +98,19 @@ static int load_functions(const char *path, struct function_table **ret_function
     return r < 0 ? r : elf_symbols_load(elf, *ret_functions, &origin);
 }
 
+static size_t print_all(struct subject *subject)
+{
+    char text[64];
+    size_t n_addresses = 0;
+    while (fgets(text, sizeof(text), stdin)) {
+        uint64_t address = strtoull(text, NULL, 16);
+        printf("0x%016" PRIx64 "\n", address);
+        print_chain(subject, address);
+        n_addresses++;
+    }
+    return n_addresses;
+}
+
 int main(int argc, char **argv)
 {
     bool says_times = argc > 1 && strcmp(argv[1], "-s") == 0;
@@ -120,13 +134,7 @@ int main(int argc, char **argv)
     }
     uint64_t opened_ns = clock_now_ns();
     subject.indexes = calloc(subject.dwarf->units.n_units + 1, sizeof(struct code_index *));
-    uint64_t address;
-    size_t n_addresses = 0;
-    while (subject.indexes && scanf("%" SCNx64, &address) == 1) {
-        printf("0x%016" PRIx64 "\n", address);
-        print_chain(&subject, address);
-        n_addresses++;
-    }
+    size_t n_addresses = subject.indexes ? print_all(&subject) : 0;
     if (says_times) {
         fprintf(stderr,
                 "opening %.1f ms, %zu units, %zu spans; %zu addresses in %.1f ms, of which %.1f ms "
