@@ -68,8 +68,8 @@ static int load_types(const struct bpf_function *functions, size_t n_functions)
     uint32_t name = (uint32_t)snprintf(btf.names + 1, sizeof(btf.names) - 1, "u64") + 2;
     for (size_t i = 0; i < n_functions; i++) {
         size_t n_left = sizeof(btf.names) - name;
-        btf.functions[i] = (struct btf_type){
-            .name_off = name, .info = BTF_KIND_FUNC << 24, .type = PROTOTYPE_ID};
+        btf.functions[i] =
+            (struct btf_type){.name_off = name, .info = BTF_KIND_FUNC << 24, .type = PROTOTYPE_ID};
         int n_bytes = snprintf(btf.names + name, n_left, "%s", functions[i].name);
         if (n_bytes < 0 || (size_t)n_bytes + 1 >= n_left) {
             return -E2BIG;

@@ -42,8 +42,7 @@ static int make_map(const char *name, enum bpf_map_type type, uint32_t value_byt
 
 static int make_table(uint32_t n_words)
 {
-    return make_map("stax_rows", BPF_MAP_TYPE_ARRAY, 8, n_words,
-                    BPF_F_INNER_MAP | BPF_F_MMAPABLE);
+    return make_map("stax_rows", BPF_MAP_TYPE_ARRAY, 8, n_words, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 }
 
 /* A map of maps is made from an example of what it will hold. */
@@ -124,7 +123,8 @@ static int make_maps(struct kernel_walk *walk, uint32_t n_cpus)
         {WALK_MAP_SCRATCH, "stax_scratch", BPF_MAP_TYPE_ARRAY, WALK_SCRATCH_BYTES, n_cpus},
     };
     for (size_t i = 0; i < N_ELEMENTS(shapes); i++) {
-        int fd = make_map(shapes[i].name, shapes[i].type, shapes[i].value_bytes, shapes[i].count, 0);
+        int fd =
+            make_map(shapes[i].name, shapes[i].type, shapes[i].value_bytes, shapes[i].count, 0);
         if (fd < 0) {
             return fd;
         }
@@ -262,7 +262,8 @@ void kernel_walk_set_code(struct kernel_walk *walk, const struct code_map *map)
         fill_range(walk, &map->ranges[i], &walk->ranges[n_ranges++]);
     }
     uint32_t bank = !walk->bank;
-    int r = update_many(walk->maps[WALK_MAP_RANGES], walk->ranges, bank * WALK_MAX_RANGES, n_ranges);
+    int r =
+        update_many(walk->maps[WALK_MAP_RANGES], walk->ranges, bank * WALK_MAX_RANGES, n_ranges);
     if (r < 0) {
         log_debug("mappings stay outside the kernel: %s", strerror(-r));
         return;

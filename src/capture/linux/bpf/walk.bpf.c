@@ -59,7 +59,18 @@ extern struct map_name control, ranges, tables, scratch, outputs;
 #define FRAME_MAX_BYTES (64ull << 20)
 
 /* As unwind/cfi_row.h. */
-enum { ROW_NONE, ROW_END, ROW_SP, ROW_FP, ROW_SP_DEREF, ROW_FP_DEREF, ROW_PLT, ROW_SIGNAL };
+enum {
+    ROW_NONE,
+    ROW_END,
+    ROW_SP,
+    ROW_FP,
+    ROW_SP_DEREF,
+    ROW_FP_DEREF,
+    ROW_PLT,
+    ROW_SIGNAL,
+    ROW_UNSUPPORTED,
+    ROW_SP_DEREF_8
+};
 
 struct machine {
     u64 ip, sp, fp;
@@ -274,11 +285,12 @@ INLINE u32 step(struct scratch *s, struct machine *m, u64 row)
         cfa = m->fp + cfa_words * 8;
     } else if (kind == ROW_PLT) {
         cfa = m->sp + 8 + ((m->ip & 15) >= (u64)cfa_words ? 8 : 0);
-    } else if (kind == ROW_SP_DEREF || kind == ROW_FP_DEREF) {
-        u64 slot = (kind == ROW_SP_DEREF ? m->sp : m->fp) + cfa_words * 8;
+    } else if (kind == ROW_SP_DEREF || kind == ROW_FP_DEREF || kind == ROW_SP_DEREF_8) {
+        u64 slot = (kind == ROW_FP_DEREF ? m->fp : m->sp) + cfa_words * 8;
         if (!read_word(s, slot, &cfa)) {
             return WALK_END_MEMORY;
         }
+        cfa += kind == ROW_SP_DEREF_8 ? 8 : 0;
     } else {
         return WALK_END_UNSUPPORTED;
     }
