@@ -47,7 +47,8 @@ static bool is_equal(uint32_t id, const void *wanted, const void *userdata)
 
 int frame_table_intern(struct frame_table *table, struct frame frame, frame_id *ret_id)
 {
-    uint64_t key = hash_u64(frame.offset ^ hash_u64(frame.image | (uint64_t)frame.code_epoch << 32));
+    uint64_t key =
+        hash_u64(frame.offset ^ hash_u64(frame.image | (uint64_t)frame.code_epoch << 32));
     uint32_t id = hash_table_find_equal(&table->ids, key, is_equal, &frame, table);
     if (id == HASH_TABLE_NONE) {
         if (table->frames.n_items >= FRAME_TABLE_MAX) {

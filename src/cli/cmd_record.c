@@ -124,9 +124,8 @@ static int run_record(const struct invocation *invocation)
                               LIMIT_STACK_COPY_WISH_MAX_BYTES / 1024);
     }
     if (options->stack_bytes.is_given && options->no_dwarf_unwind) {
-        return complain_usage(invocation->command,
-                              "with --no-dwarf-unwind no stack is copied: "
-                              "specify either that or --stack-bytes");
+        return complain_usage(invocation->command, "with --no-dwarf-unwind no stack is copied: "
+                                                   "specify either that or --stack-bytes");
     }
     char socket_path[PATH_MAX];
     struct error error = {0};

@@ -19,9 +19,9 @@ static const struct table_column image_columns[] = {
 };
 
 static const struct table_column table_columns[] = {
-    {"rows", TABLE_RIGHT},       {"KiB", TABLE_RIGHT},  {"built ms", TABLE_RIGHT},
-    {"waited ms", TABLE_RIGHT},  {"from", TABLE_LEFT},  {"cut stacks", TABLE_RIGHT},
-    {"mostly for", TABLE_LEFT},  {"image", TABLE_LEFT},
+    {"rows", TABLE_RIGHT},      {"KiB", TABLE_RIGHT},  {"built ms", TABLE_RIGHT},
+    {"waited ms", TABLE_RIGHT}, {"from", TABLE_LEFT},  {"cut stacks", TABLE_RIGHT},
+    {"mostly for", TABLE_LEFT}, {"image", TABLE_LEFT},
 };
 
 static void append_title(const char *title, const struct terminal *terminal, struct text *text)

@@ -30,7 +30,7 @@ struct perf_translator {
     uint64_t n_truncated_stacks;
     uint64_t n_samples, n_copies; /* of the target; of them with registers */
     uint64_t copied_bytes;        /* of stacks */
-    uint64_t n_births; /* of threads */
+    uint64_t n_births;            /* of threads */
 };
 
 /*

@@ -54,10 +54,8 @@ static void test_anonymous_code_keeps_its_address(void **state)
     _cleanup_(code_space_freep) struct code_space *space = NULL;
     const char *new_path;
     assert_int_equal(code_space_new(&space), 0);
-    struct event_image mapping = {.change = EVENT_IMAGE_MAPPED,
-                                  .start_ip = 0x30000,
-                                  .end_ip = 0x40000,
-                                  .path = "//anon"};
+    struct event_image mapping = {
+        .change = EVENT_IMAGE_MAPPED, .start_ip = 0x30000, .end_ip = 0x40000, .path = "//anon"};
     apply(space, mapping, &new_path);
     assert_non_null(new_path);
     assert_int_equal(image_map_find(space->map, PID, 0x30123).offset, 0x30123);

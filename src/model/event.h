@@ -55,7 +55,8 @@ enum event_lost_cause {
 
 /* How the user frames of a sample were found. */
 enum event_stack_source {
-    EVENT_STACK_FRAME_POINTERS, /* the kernel followed saved frame pointers: callers may be missing */
+    EVENT_STACK_FRAME_POINTERS, /* the kernel followed saved frame pointers: callers may be missing
+                                 */
     EVENT_STACK_WALKED,         /* by unwind tables: every frame is one */
 };
 
@@ -78,7 +79,7 @@ struct event_stack_copy {
     uint64_t lr;          /* aarch64: the link register; else 0 */
     const uint8_t *bytes; /* the target's memory from sp on; n_bytes may be 0 */
     uint32_t n_bytes;
-    bool is_innermost; /* ip is where the thread was; else it is a return address */
+    bool is_innermost;     /* ip is where the thread was; else it is a return address */
     bool is_after_syscall; /* ip was in a system call: it stands behind the instruction */
 };
 

@@ -7,8 +7,8 @@
  * Owner, Threads: constants.
  */
 
-#define LIMIT_STACK_IPS 8192     /* frames of one stack; deeper ones are cut and marked */
-#define LIMIT_STACK_COPY_BYTES 65528 /* the kernel's own limit for one sample */
+#define LIMIT_STACK_IPS 8192               /* frames of one stack; deeper ones are cut and marked */
+#define LIMIT_STACK_COPY_BYTES 65528       /* the kernel's own limit for one sample */
 #define LIMIT_STACK_COPY_WISH_MIN_BYTES 64 /* what a person may ask for; 64K means the limit */
 #define LIMIT_STACK_COPY_WISH_MAX_BYTES 65536
 #define LIMIT_FREQUENCY_HZ 20000 /* cli.md */

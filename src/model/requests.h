@@ -24,7 +24,7 @@ struct start_request { /* run.start → run_info */
     uint64_t time_limit_ns; /* 0: none */
     bool follow_children, no_kernel, no_off_cpu;
     bool no_dwarf_unwind;
-    uint32_t stack_bytes; /* copied with each sample; 0: as many as needed */
+    uint32_t stack_bytes;      /* copied with each sample; 0: as many as needed */
     uint64_t max_memory_bytes; /* default LIMIT_MEMORY_DEFAULT_BYTES */
     const char *daemon_socket;
     const char

@@ -79,5 +79,5 @@ int query_neighbors(const struct query_context *context,
                     const struct query_neighbors_options *options,
                     struct neighbors_result *ret_result, struct error *reterr_error);
 int query_annotate(const struct query_context *context,
-                   const struct query_annotate_options *options,
-                   struct annotate_result *ret_result, struct error *reterr_error);
+                   const struct query_annotate_options *options, struct annotate_result *ret_result,
+                   struct error *reterr_error);

@@ -129,8 +129,8 @@ static int add_images(struct findings *findings)
         return -ENOMEM;
     }
     struct image_quality *qualities;
-    int r = image_quality_compute(snapshot, run_get_names(findings->run), findings->arena,
-                                  &qualities);
+    int r =
+        image_quality_compute(snapshot, run_get_names(findings->run), findings->arena, &qualities);
     if (r < 0) {
         return r;
     }

@@ -309,10 +309,9 @@ void run_ingest_wake(struct run_ingest *ingest)
 
 void run_ingest_stats(const struct run_ingest *ingest, struct run_ingest_stats *ret_stats)
 {
-    const size_t slab_bytes = RUN_INGEST_SLAB_EVENTS * sizeof(struct event) +
-                              SLAB_IPS * sizeof(uint64_t) +
-                              SLAB_IMAGES * sizeof(struct event_image) + SLAB_TEXT_BYTES +
-                              SLAB_STACK_BYTES;
+    const size_t slab_bytes =
+        RUN_INGEST_SLAB_EVENTS * sizeof(struct event) + SLAB_IPS * sizeof(uint64_t) +
+        SLAB_IMAGES * sizeof(struct event_image) + SLAB_TEXT_BYTES + SLAB_STACK_BYTES;
     *ret_stats = (struct run_ingest_stats){
         .n_slabs = ingest->n_slabs,
         .n_pushed = atomic_load_explicit(&ingest->n_pushed, memory_order_relaxed),

@@ -140,8 +140,9 @@ static void link_first(struct debug_lines_desk *desk, struct unit_slot *slot)
 
 static void evict(struct debug_lines_desk *desk)
 {
-    struct unit_slot *kept = desk->most_used;
-    while (desk->stats.index_bytes > desk->max_bytes && desk->least_used != kept) {
+    const struct unit_slot *kept = desk->most_used;
+    while (desk->stats.index_bytes > desk->max_bytes && desk->least_used &&
+           desk->least_used != kept) {
         struct unit_slot *slot = desk->least_used;
         unlink_slot(desk, slot);
         desk->stats.index_bytes -= slot->index->n_bytes;

@@ -54,9 +54,9 @@ int symbol_source_lines(struct symbol_source *source, uint64_t start_addr, uint6
 /*
  * The chain of functions inlined at one link-time address, innermost first, as
  * symbol_source_find_chain() but without waiting for anything and without the
- * need for an offset: 0 where no debug information of the address is loaded. The last entry is the function that stands there; its
- * symbol is `outermost`.
+ * need for an offset: 0 where no debug information of the address is loaded. The last entry is the
+ * function that stands there; its symbol is `outermost`.
  */
 size_t symbol_source_chain_at(struct symbol_source *source, uint64_t image_addr,
-                              const struct symbol *outermost,
-                              struct symbol_chain_entry *ret_chain, size_t max_entries);
+                              const struct symbol *outermost, struct symbol_chain_entry *ret_chain,
+                              size_t max_entries);

@@ -104,8 +104,7 @@ int code_lookup_apply(struct code_lookup *lookup, const struct event *event)
     const struct image *new_image;
     int r = code_space_apply(lookup->space, event, &new_image);
     lookup->generation++;
-    if (!new_image ||
-        (new_image->kind != IMAGE_KIND_FILE && new_image->kind != IMAGE_KIND_VDSO)) {
+    if (!new_image || (new_image->kind != IMAGE_KIND_FILE && new_image->kind != IMAGE_KIND_VDSO)) {
         return r;
     }
     struct code_image *image = image_at(lookup, new_image->id);
@@ -181,8 +180,7 @@ struct unwind_code code_lookup_find(struct code_lookup *lookup, int64_t pid, uin
         code.state = image->is_given_up ? UNWIND_CODE_KNOWN : UNWIND_CODE_PENDING;
         return code;
     }
-    if (image->state == CODE_READY &&
-        elf_layout_find(image->layout, place.offset, &image_addr)) {
+    if (image->state == CODE_READY && elf_layout_find(image->layout, place.offset, &image_addr)) {
         code.row = cfi_table_find(image->table, image_addr);
     }
     *cached = (struct cached_row){
@@ -233,8 +231,8 @@ static void add_range(void *userdata, uint64_t start_ip, uint64_t end_ip, struct
         lookup->ranges_capacity = capacity;
     }
     struct code_range *range = &lookup->ranges[lookup->n_ranges++];
-    *range = (struct code_range){
-        .start_ip = start_ip, .end_ip = end_ip, .state = CODE_WITHOUT_TABLE};
+    *range =
+        (struct code_range){.start_ip = start_ip, .end_ip = end_ip, .state = CODE_WITHOUT_TABLE};
     struct code_image *image = image_at(lookup, start.image);
     uint64_t image_addr;
     if (!image || !image->source) {

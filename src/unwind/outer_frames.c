@@ -132,7 +132,7 @@ size_t outer_frames_recall(struct outer_frames *frames, int64_t tid, struct unwi
         return 0;
     }
     const struct unwind_place *last = &places[n_places - 1];
-    size_t at = thread->n_places;
+    size_t at;
     if (by_sp) {
         at = find_by_sp(thread, last->sp);
         if (at < thread->n_places && !is_proven(thread, at, places, n_places)) {

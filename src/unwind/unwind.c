@@ -91,8 +91,7 @@ static bool step_by_chain(struct unwind_walk *walk, struct progress *progress)
         if (record[1] != ip || registers->fp < registers->sp) {
             return false;
         }
-        *registers =
-            (struct unwind_registers){.ip = ip, .sp = registers->fp + 16, .fp = record[0]};
+        *registers = (struct unwind_registers){.ip = ip, .sp = registers->fp + 16, .fp = record[0]};
     } else {
         progress->has_stack = false;
         *registers = (struct unwind_registers){.ip = ip};

@@ -21,8 +21,8 @@
 
 struct unwind_registers {
     uint64_t ip, sp, fp;
-    uint64_t lr;  /* aarch64 only */
-    bool has_lr;  /* lr is that of this frame: only the innermost one has its own */
+    uint64_t lr;   /* aarch64 only */
+    bool has_lr;   /* lr is that of this frame: only the innermost one has its own */
     bool is_exact; /* ip is where the code was, else it is a return address */
 };
 

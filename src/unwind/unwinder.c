@@ -213,8 +213,7 @@ static int walk_sample(struct unwinder *unwinder, const struct event *event,
 {
     const struct event_stack_copy *copy = event->sample.copy;
     uint32_t n_kernel_ips = event->sample.n_kernel_ips;
-    bool has_chain =
-        copy->is_innermost && event->sample.stack_source == EVENT_STACK_FRAME_POINTERS;
+    bool has_chain = copy->is_innermost && event->sample.stack_source == EVENT_STACK_FRAME_POINTERS;
     uint32_t n_before = frames_before(event);
     bool is_innermost = copy->is_innermost && n_before == n_kernel_ips;
     *ret_walk = (struct unwind_walk){
@@ -448,8 +447,8 @@ size_t unwinder_get_images(struct unwinder *unwinder, struct unwinder_image_stat
 {
     size_t n_images = 0;
     pthread_mutex_lock(&unwinder->lock);
-    for (image_id id = 0;
-         id < code_lookup_n_images(unwinder->lookup) && n_images < max_images; id++) {
+    for (image_id id = 0; id < code_lookup_n_images(unwinder->lookup) && n_images < max_images;
+         id++) {
         const struct unwinder_image_stats *ends = find_ends(unwinder, id);
         if (ends) {
             ret_images[n_images++] = *ends;

@@ -57,8 +57,8 @@ struct unwinder_config {
 struct unwinder_stats {
     uint64_t n_walked, n_frames;
     uint64_t n_ends[EVENT_STACK_END_N];
-    uint64_t n_recalled;     /* outer frames came from an earlier stack of the thread */
-    uint64_t n_read_outside; /* … or from the target's memory */
+    uint64_t n_recalled;       /* outer frames came from an earlier stack of the thread */
+    uint64_t n_read_outside;   /* … or from the target's memory */
     uint64_t n_waits, wait_ns; /* for tables */
     uint64_t n_given_up;       /* tables that did not come in time */
     uint64_t walk_ns;          /* CPU time of walking, sampled */
@@ -94,6 +94,7 @@ void unwinder_retire(struct unwinder *unwinder);
 
 void unwinder_get_stats(struct unwinder *unwinder, struct unwinder_stats *ret_stats);
 
-/* Fills at most max_images, worst first (images that no stack came to grief in last); returns how many. Paths live as long as the unwinder. */
+/* Fills at most max_images, worst first (images that no stack came to grief in last); returns how
+ * many. Paths live as long as the unwinder. */
 size_t unwinder_get_images(struct unwinder *unwinder, struct unwinder_image_stats *ret_images,
                            size_t max_images);

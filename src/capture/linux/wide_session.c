@@ -121,8 +121,7 @@ static int open_cpu_samples(struct capture *capture, uint8_t generation, size_t 
     };
     bool is_ring_trouble;
     int fd;
-    int program_fd =
-        capture->walk ? kernel_walk_program(capture->walk) : capture->sample_filter_fd;
+    int program_fd = capture->walk ? kernel_walk_program(capture->walk) : capture->sample_filter_fd;
     perf_attr_samples(&capture->attrs, false, &attr);
     if (capture->walk) {
         /* The program writes the sample; a chain that nobody reads would be followed for it. */

@@ -51,7 +51,7 @@ struct annotate_result {
     enum frame_kind kind;
     bool inlined; /* it has no code of its own: see inlined_into */
     const char *address;
-    uint64_t size; /* bytes */
+    uint64_t size;                         /* bytes */
     uint64_t self_samples, self_active_ns; /* as top's row of this function */
     uint64_t inlined_samples, inlined_active_ns;
     double self_pct;      /* of the view */

@@ -19,9 +19,9 @@
 #include <linux/bpf.h>
 #include <linux/bpf_perf_event.h>
 
-#include "decode/walk_payload.h"
 #include "capture/linux/bpf/walk_maps.h"
 #include "capture/linux/bpf/walk_object.h"
+#include "decode/walk_payload.h"
 
 typedef __u64 u64;
 typedef __u32 u32;
@@ -32,13 +32,13 @@ typedef __s64 s64;
 
 static void *(*lookup)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
 static u64 (*current_pid_tgid)(void) = (void *)BPF_FUNC_get_current_pid_tgid;
-static long (*read_user)(void *to, u32 n_bytes, const void *from) =
-    (void *)BPF_FUNC_probe_read_user;
-static long (*read_kernel)(void *to, u32 n_bytes, const void *from) =
-    (void *)BPF_FUNC_probe_read_kernel;
+static long (*read_user)(void *to, u32 n_bytes,
+                         const void *from) = (void *)BPF_FUNC_probe_read_user;
+static long (*read_kernel)(void *to, u32 n_bytes,
+                           const void *from) = (void *)BPF_FUNC_probe_read_kernel;
 static long (*get_stack)(void *ctx, void *to, u32 n_bytes, u64 flags) = (void *)BPF_FUNC_get_stack;
-static long (*output)(void *ctx, void *map, u64 flags, void *data, u64 n_bytes) =
-    (void *)BPF_FUNC_perf_event_output;
+static long (*output)(void *ctx, void *map, u64 flags, void *data,
+                      u64 n_bytes) = (void *)BPF_FUNC_perf_event_output;
 static long (*loop)(u32 n, void *body, void *argument, u64 flags) = (void *)BPF_FUNC_loop;
 static u32 (*current_cpu)(void) = (void *)BPF_FUNC_get_smp_processor_id;
 static void *(*current_task)(void) = (void *)BPF_FUNC_get_current_task_btf;
@@ -427,9 +427,9 @@ SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
         m->sp = ctx->regs.rsp;
         m->fp = ctx->regs.rbp;
     } else {
-        u64 *user = (u64 *)s->window; /* struct pt_regs: rbp 4, orig_rax 15, rip 16, cs 17, rsp 19 */
-        if (read_kernel(user, 21 * 8, task_registers(current_task())) != 0 ||
-            (user[17] & 3) != 3) {
+        u64 *user =
+            (u64 *)s->window; /* struct pt_regs: rbp 4, orig_rax 15, rip 16, cs 17, rsp 19 */
+        if (read_kernel(user, 21 * 8, task_registers(current_task())) != 0 || (user[17] & 3) != 3) {
             return 0;
         }
         m->ip = user[16];
