@@ -58,11 +58,12 @@ static inline void bytes_skip(struct bytes *bytes, size_t n_bytes)
 /* Copies the next n_bytes out; zeros where there are fewer. */
 static inline void bytes_take_into(struct bytes *bytes, void *target, size_t n_bytes)
 {
-    const uint8_t *taken = bytes_take(bytes, n_bytes);
-    if (taken) {
-        memcpy(target, taken, n_bytes);
-    } else {
+    if (bytes->failed || bytes_left(bytes) < n_bytes) {
+        bytes->failed = true;
         memset(target, 0, n_bytes);
+    } else if (n_bytes > 0) { /* nothing may be where nothing is */
+        memcpy(target, bytes->at, n_bytes);
+        bytes->at += n_bytes;
     }
 }
 

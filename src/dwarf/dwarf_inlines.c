@@ -27,6 +27,7 @@ struct walk {
     struct dwarf_ranges ranges;       /* of one entry */
     size_t n_spans, spans_capacity;
     struct dwarf_inline_span *spans;
+    bool skips_types; /* outside of functions */
     size_t depth;
     size_t function_depth; /* of the children of the outermost function around; 0: none */
     uint32_t enclosing[DWARF_DEPTH_MAX]; /* the call around the entries of each level */
@@ -168,53 +169,74 @@ static bool has_no_code_in_types(uint16_t language)
     }
 }
 
+/* The call around what follows, after the end of a list of children. */
+static uint32_t leave_children(struct walk *walk)
+{
+    walk->depth -= walk->depth > 0;
+    if (walk->depth < walk->function_depth) {
+        walk->function_depth = 0;
+    }
+    return walk->depth > 0 ? walk->enclosing[walk->depth - 1] : DWARF_INLINE_NONE;
+}
+
+static int enter_children(struct walk *walk, const struct dwarf_abbrev *abbrev, uint32_t call)
+{
+    if (walk->depth == DWARF_DEPTH_MAX) {
+        return -E2BIG;
+    }
+    walk->enclosing[walk->depth++] = call;
+    if (walk->function_depth == 0 && abbrev->tag == DW_TAG_subprogram) {
+        walk->function_depth = walk->depth;
+    }
+    return 0;
+}
+
+/*
+ * One entry. Whether the cursor stands at its children then: those of types
+ * without code are jumped over. *reterr_call as with visit().
+ */
+static int step(struct walk *walk, const struct dwarf_reader *reader,
+                const struct dwarf_abbrev *abbrev, struct bytes *bytes, uint32_t *reterr_call)
+{
+    struct dwarf_die die;
+    if (abbrev->tag == DW_TAG_subprogram || abbrev->tag == DW_TAG_inlined_subroutine) {
+        dwarf_die_attributes(bytes, &reader->source, abbrev, &die);
+        int r = bytes_has_failed(bytes) ? -E2BIG : visit(walk, &die, reterr_call);
+        return r < 0 ? r : abbrev->has_children;
+    }
+    if (walk->skips_types && walk->function_depth == 0 && abbrev->has_children &&
+        is_type(abbrev->tag)) {
+        dwarf_die_attributes(bytes, &reader->source, abbrev, &die);
+        return !dwarf_reader_jump(reader, walk->unit, die.sibling, bytes);
+    }
+    dwarf_die_skip(bytes, &reader->source, abbrev);
+    return abbrev->has_children;
+}
+
+/* -E2BIG: the rest cannot be read, or is too much. */
 static int walk_unit(struct walk *walk, const struct dwarf_reader *reader, struct bytes bytes)
 {
-    uint32_t call = DWARF_INLINE_NONE;
-    bool skips_types = has_no_code_in_types(walk->unit->language);
+    uint32_t call = DWARF_INLINE_NONE; /* around the entry at the cursor */
     for (uint64_t i = 0; bytes_left(&bytes) > 0; i++) {
         if (i % CANCEL_STEP_ENTRIES == 0 && dwarf_sections_is_cancelled(walk->sources->sections)) {
             return -ECANCELED;
         }
         const struct dwarf_abbrev *abbrev = dwarf_die_begin(&bytes, &reader->source);
         if (!abbrev) {
-            walk->depth -= walk->depth > 0;
-            if (walk->depth < walk->function_depth) {
-                walk->function_depth = 0;
-            }
-            call = walk->depth > 0 ? walk->enclosing[walk->depth - 1] : DWARF_INLINE_NONE;
             if (bytes_has_failed(&bytes)) {
-                return 0;
+                return -E2BIG;
             }
+            call = leave_children(walk);
             continue;
         }
         uint32_t inner = call;
-        if (abbrev->tag == DW_TAG_subprogram || abbrev->tag == DW_TAG_inlined_subroutine) {
-            struct dwarf_die die;
-            dwarf_die_attributes(&bytes, &reader->source, abbrev, &die);
-            int r = bytes_has_failed(&bytes) ? -E2BIG : visit(walk, &die, &inner);
-            if (r < 0) {
-                return r == -E2BIG ? 0 : r; /* what was found up to here counts */
-            }
-        } else if (skips_types && walk->function_depth == 0 && abbrev->has_children &&
-                   is_type(abbrev->tag)) {
-            struct dwarf_die die;
-            dwarf_die_attributes(&bytes, &reader->source, abbrev, &die);
-            if (dwarf_reader_jump(reader, walk->unit, die.sibling, &bytes)) {
-                continue;
-            }
-        } else {
-            dwarf_die_skip(&bytes, &reader->source, abbrev);
-        }
-        if (abbrev->has_children) {
-            if (walk->depth == DWARF_DEPTH_MAX) {
-                return 0;
-            }
-            walk->enclosing[walk->depth++] = inner;
-            if (walk->function_depth == 0 && abbrev->tag == DW_TAG_subprogram) {
-                walk->function_depth = walk->depth;
-            }
+        int r = step(walk, reader, abbrev, &bytes, &inner);
+        if (r > 0) {
             call = inner;
+            r = enter_children(walk, abbrev, inner);
+        }
+        if (r < 0) {
+            return r;
         }
     }
     return 0;
@@ -231,10 +253,11 @@ int dwarf_inlines_read(const struct dwarf_sources *sources, const struct dwarf_u
     walk->sources = sources;
     walk->unit = unit;
     walk->inlines = ret_inlines;
+    walk->skips_types = has_no_code_in_types(unit->language);
     hash_table_init(&walk->origin_numbers);
     int r =
         walk_unit(walk, reader, dwarf_reader_at(reader, unit, unit->offset + unit->header_bytes));
-    if (r == 0) {
+    if (r == 0 || r == -E2BIG) { /* what was found up to there counts */
         r = dwarf_inlines_flatten(walk->spans, walk->n_spans, &ret_inlines->rows,
                                   &ret_inlines->n_rows);
     }

@@ -168,27 +168,33 @@ static int open_file(const struct debug_lines *lines, struct dwarf_file **ret_fi
                            &lines->desk->is_stopping, ret_file);
 }
 
+/* Under the lock. The units of the addresses that were asked for while the file was not open. */
+static void want_pending(struct debug_lines *lines)
+{
+    for (size_t i = 0; i < lines->n_pending; i++) {
+        uint32_t unit = dwarf_file_find_unit(lines->file, lines->pending[i]);
+        if (unit != DWARF_UNIT_NONE) {
+            want_unit(lines, unit);
+        }
+    }
+}
+
 /* Under the lock. */
 static void publish_file(struct debug_lines *lines, struct dwarf_file *takes_file)
 {
     struct debug_lines_desk *desk = lines->desk;
     lines->slots = takes_file ? calloc(takes_file->units.n_units + 1, sizeof(*lines->slots)) : NULL;
-    if (!lines->slots) {
-        dwarf_file_free(takes_file);
-        lines->state = FILE_FAILED;
-        desk->stats.n_failures++;
-    } else {
+    if (lines->slots) {
         lines->file = takes_file;
         lines->state = FILE_OPEN;
         lines->older = desk->newest;
         desk->newest = lines;
         desk->stats.n_files++;
-    }
-    for (size_t i = 0; i < lines->n_pending && lines->file; i++) {
-        uint32_t unit = dwarf_file_find_unit(lines->file, lines->pending[i]);
-        if (unit != DWARF_UNIT_NONE) {
-            want_unit(lines, unit);
-        }
+        want_pending(lines);
+    } else {
+        dwarf_file_free(takes_file);
+        lines->state = FILE_FAILED;
+        desk->stats.n_failures++;
     }
     free(lines->pending);
     lines->pending = NULL;

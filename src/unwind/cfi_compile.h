@@ -24,7 +24,7 @@ struct cfi_code_range {
     uint64_t start_addr, end_addr; /* image_addr */
 };
 
-#define CFI_COMPILE_MAX_SECTIONS 2
+#define CFI_COMPILE_MAX_SECTIONS 3
 
 struct cfi_compile_input {
     enum cfi_machine machine;

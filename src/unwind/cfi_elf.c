@@ -2,13 +2,15 @@
 /*
  * Where a file keeps its unwind information: .eh_frame by its section header;
  * where there are none, through the program header that the C++ runtime uses
- * itself; and .debug_frame, which compilers write where exceptions are off.
+ * itself; and .debug_frame, which compilers write where exceptions are off. What
+ * linkers made and did not describe comes last (cfi_plt).
  */
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
 
 #include "unwind/cfi_compile.h"
+#include "unwind/cfi_plt.h"
 
 #define MAX_DEBUG_FRAME_BYTES (1u << 30)
 
@@ -124,6 +126,13 @@ int cfi_table_build_elf(struct elf_file *elf, struct cfi_table **ret_table,
     if (input.n_sections == 0) {
         error_set(reterr_error, "no_unwind_information", "the file has no unwind information");
         return -ENODATA;
+    }
+    _cleanup_(text_releasep) struct text stubs;
+    text_init(&stubs, CFI_PLT_MAX_BYTES);
+    cfi_plt_describe(elf, input.machine, &stubs);
+    if (stubs.length_bytes > 0) {
+        input.sections[input.n_sections++] = (struct cfi_section){
+            .machine = input.machine, .bytes = bytes_of(stubs.data, stubs.length_bytes)};
     }
     return cfi_compile(&input, ret_table, reterr_error);
 }

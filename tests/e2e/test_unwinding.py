@@ -231,7 +231,7 @@ def test_without_unwinding(stax):
 
 def test_switched_off_by_the_environment(stax):
     stax.record("--", stax.program("stacks"), "chain", 1,
-                env={**stax.environment, "STAX_DWARF_UNWIND": "0"})
+                env={**stax.env, "STAX_DWARF_UNWIND": "0"})
     assert stax.json("diagnose")["unwind"]["enabled"] is False
 
 

@@ -115,8 +115,8 @@ static void on_alarm(int signal_number)
 static void start_signals(void)
 {
     struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-    const struct itimerval every = {.it_interval = {.tv_usec = 1000},
-                                    .it_value = {.tv_usec = 1000}};
+    const struct itimerval every = {.it_interval = {.tv_usec = 1237},
+                                    .it_value = {.tv_usec = 1237}};
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &every, NULL);
 }

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "capture/linux/perf_open.h"
 #include "capture/linux/perf_session_internal.h"
 #include "capture/linux/target_state.h"
@@ -236,6 +237,7 @@ static int open_missed(struct missed *missed)
             r = open_missed_process(missed, capture->swap.children[i]);
         }
         if (r != 0 || missed->n_new == 0) {
+            log_debug("threads: %d passes, %zu", pass, missed->set->n_items);
             return r;
         }
     }

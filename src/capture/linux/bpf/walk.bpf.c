@@ -458,6 +458,8 @@ SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
 
 static SECTION("program/sample") long frame(u32 turn, void *unused)
 {
+    (void)turn;
+    (void)unused;
     u32 zero = 0, cpu = current_cpu();
     struct walk_control *c = lookup(&control, &zero);
     struct scratch *s = lookup(&scratch, &cpu);
