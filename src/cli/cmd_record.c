@@ -57,7 +57,7 @@ static const struct option_spec what_specs[] = {
         .name = "stack-bytes",
         .kind = OPTION_BYTES,
         .value_name = "N",
-        .summary = "stack bytes copied per sample, 64 to 64K; else as many as needed",
+        .summary = "stack bytes copied per sample, 64 to 64K (default: as many as needed)",
         .offset = offsetof(struct record_options, stack_bytes),
     },
     {

@@ -128,6 +128,19 @@ static void the_main_page_names_every_command(void **state)
     }
 }
 
+static void the_reference_lists_every_command_as_help_does(void **state)
+{
+    (void)state;
+    _cleanup_(freep) char *text = NULL;
+    read_source("docs/reference/cli.md", &text);
+    for (size_t c = 0; c < N_COMMANDS; c++) {
+        char row[256];
+        snprintf(row, sizeof(row), "\n| [`%s`](#%s) | %s |\n", commands[c]->name, commands[c]->name,
+                 commands[c]->summary);
+        assert_explained(text, row);
+    }
+}
+
 static void the_reference_has_every_option_and_no_other(void **state)
 {
     (void)state;
@@ -166,6 +179,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(manual_pages_have_every_option_and_no_other),
         cmocka_unit_test(the_main_page_names_every_command),
+        cmocka_unit_test(the_reference_lists_every_command_as_help_does),
         cmocka_unit_test(the_reference_has_every_option_and_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,3 +185,8 @@ void quantity_format_bytes(uint64_t n_bytes, char ret_text[static QUANTITY_TEXT_
         format_scaled(n_bytes, scale, names[i], ret_text);
     }
 }
+
+const char *quantity_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}

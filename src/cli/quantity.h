@@ -37,3 +37,6 @@ void quantity_format_duration(uint64_t duration_ns, char ret_text[static QUANTIT
 
 /* "512 B", "1.5 GiB". */
 void quantity_format_bytes(uint64_t n_bytes, char ret_text[static QUANTITY_TEXT_BYTES]);
+
+/* What a noun ends in after this number: "" or "s". */
+const char *quantity_plural(uint64_t count);

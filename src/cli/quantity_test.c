@@ -130,6 +130,14 @@ static void sizes_read_in_one_unit(void **state)
     assert_string_equal(text, "16.0 EiB");
 }
 
+static void one_is_no_plural(void **state)
+{
+    (void)state;
+    assert_string_equal(quantity_plural(0), "s");
+    assert_string_equal(quantity_plural(1), "");
+    assert_string_equal(quantity_plural(2), "s");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +147,7 @@ int main(void)
         cmocka_unit_test(numbers_are_plain_digits),
         cmocka_unit_test(durations_read_in_one_unit),
         cmocka_unit_test(sizes_read_in_one_unit),
+        cmocka_unit_test(one_is_no_plural),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/brief_name.h"
 #include "cli/label.h"
 #include "cli/quantity.h"
 #include "cli/render.h"
@@ -113,7 +114,9 @@ static void append_source(struct page *page, const struct annotate_line *line,
     text_init(&source, LINE_MAX_BYTES);
     text_printf(&source, "%s:%" PRIu32, base_name(line->file), line->line);
     if (line->inlined) {
-        text_printf(&source, " (inlined %s)", line->inlined);
+        text_append(&source, " (inlined ");
+        brief_name_append(&source, line->inlined);
+        text_append_char(&source, ')');
     }
     const char *words = source_of(page, line);
     if (words) {
@@ -128,7 +131,9 @@ static void append_source(struct page *page, const struct annotate_line *line,
 static void append_place(const struct annotate_line *line, struct text *text)
 {
     if (line->target_name) {
-        text_printf(text, "  <%s>", line->target_name);
+        text_append(text, "  <");
+        brief_name_append(text, line->target_name);
+        text_append_char(text, '>');
     } else if (line->branch_target && line->flow && strcmp(line->flow, "call") != 0) {
         /* Addresses of one width compare as text. */
         size_t length = strlen(line->address), target_length = strlen(line->branch_target);
@@ -203,7 +208,7 @@ static void append_lines(struct page *page)
         }
         if (n_hidden > 0) {
             text_printf(page->text, "  …%zu instruction%s without samples\n", n_hidden,
-                        n_hidden == 1 ? "" : "s");
+                        quantity_plural(n_hidden));
             n_hidden = 0;
             before = NULL;
         }
@@ -215,7 +220,7 @@ static void append_lines(struct page *page)
     }
     if (n_hidden > 0) {
         text_printf(page->text, "  …%zu instruction%s without samples\n", n_hidden,
-                    n_hidden == 1 ? "" : "s");
+                    quantity_plural(n_hidden));
     }
 }
 
@@ -267,12 +272,12 @@ static void append_head(const struct page *page)
     render_head(&result->run, &result->view, page->text);
     render_frame(result->name, result->image, result->inlined, page->text);
     text_append_char(page->text, '\n');
-    text_printf(page->text, "%s self (%.1f %%), %" PRIu64 " samples", active, result->self_pct,
-                result->self_samples);
+    text_printf(page->text, "%s self (%.1f %%), %" PRIu64 " sample%s", active, result->self_pct,
+                result->self_samples, quantity_plural(result->self_samples));
     if (result->inlined_samples > 0) {
         quantity_format_duration(result->inlined_active_ns, active);
-        text_printf(page->text, "; %s, %" PRIu64 " samples in code inlined into it", active,
-                    result->inlined_samples);
+        text_printf(page->text, "; %s, %" PRIu64 " sample%s in code inlined into it", active,
+                    result->inlined_samples, quantity_plural(result->inlined_samples));
     }
     if (!result->inlined) {
         text_printf(page->text, "; %" PRIu64 " bytes at %s", result->size, result->address);

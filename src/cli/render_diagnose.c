@@ -82,8 +82,13 @@ static void append_images(const struct diagnose_result *result, const struct ter
 {
     _cleanup_(table_releasep) struct table table;
     table_init(&table, image_columns, sizeof(image_columns) / sizeof(image_columns[0]));
+    uint64_t n_idle = 0;
     for (size_t i = 0; i < result->n_images; i++) {
         const struct diagnose_image *image = &result->images[i];
+        if (image->frames == 0 && image->functions == 0) {
+            n_idle++; /* mapped, but no stack led through it */
+            continue;
+        }
         table_add(&table, "%" PRIu64, image->frames);
         table_add(&table, "%" PRIu64, image->functions);
         table_add_label(&table, image->symbols);
@@ -91,7 +96,12 @@ static void append_images(const struct diagnose_result *result, const struct ter
         table_add_label(&table, image->path);
     }
     append_title("Images", terminal, text);
-    table_append(&table, terminal, text);
+    if (n_idle < result->n_images) {
+        table_append(&table, terminal, text);
+    }
+    if (n_idle > 0) {
+        text_printf(text, "…%" PRIu64 " more that no stack led through\n", n_idle);
+    }
 }
 
 static void append_unwind(const struct diagnose_unwind *unwind, struct text *text)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/label.h"
+#include "cli/quantity.h"
 #include "cli/render.h"
 
 #define WORD_WIDTH 6 /* "broken" */
@@ -57,5 +58,5 @@ void render_doctor(const struct doctor_result *result, const struct terminal *te
         append_finding(finding, terminal, text);
     }
     text_printf(text, "\n%" PRIu64 " broken, %" PRIu64 " warning%s\n", result->broken,
-                result->warnings, result->warnings == 1 ? "" : "s");
+                result->warnings, quantity_plural(result->warnings));
 }

@@ -70,7 +70,7 @@ static void add_tree(struct table *table, const struct flame_node *node,
             table_add(table, "%s", "");
         }
         table_add(table, "%*s…%" PRIu64 " more frame%s", (int)((depth + 1) * INDENT), "",
-                  node->hidden_nodes, node->hidden_nodes == 1 ? "" : "s");
+                  node->hidden_nodes, quantity_plural(node->hidden_nodes));
     }
 }
 

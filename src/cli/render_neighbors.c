@@ -50,10 +50,12 @@ void render_neighbors(const struct neighbors_result *result, const struct termin
     quantity_format_duration(function->self_active_ns, self);
     render_head(&result->run, &result->view, text);
     render_frame(function->name, function->image, function->inlined, text);
-    text_printf(
-        text, "\ntotal %s (%.1f %%, %" PRIu64 " samples), self %s (%.1f %%, %" PRIu64 " samples)\n",
-        total, function->total_pct, function->total_samples, self, function->self_pct,
-        function->self_samples);
+    text_printf(text,
+                "\ntotal %s (%.1f %%, %" PRIu64 " sample%s), self %s (%.1f %%, %" PRIu64
+                " sample%s)\n",
+                total, function->total_pct, function->total_samples,
+                quantity_plural(function->total_samples), self, function->self_pct,
+                function->self_samples, quantity_plural(function->self_samples));
     append_rows("called by", result->callers, result->n_callers, result->all_callers, terminal,
                 text);
     if (result->n_callees == 0) {

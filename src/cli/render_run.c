@@ -28,15 +28,15 @@ void render_run_summary(const struct run_info *run, const struct totals *totals,
     } else if (run->has_exit_status) {
         text_printf(text, ", exit status %" PRId32, run->exit_status);
     }
-    text_printf(text, "\n  %" PRIu64 " samples, %" PRIu64 " thread%s, ", run->samples, run->threads,
-                run->threads == 1 ? "" : "s");
+    text_printf(text, "\n  %" PRIu64 " sample%s, %" PRIu64 " thread%s, ", run->samples,
+                quantity_plural(run->samples), run->threads, quantity_plural(run->threads));
     if (totals) {
         char cpu[QUANTITY_TEXT_BYTES];
         quantity_format_duration(totals->cpu_ns, cpu);
         text_printf(text, "%s on CPU, ", cpu);
     }
     text_printf(text, "%" PRIu64 " off-CPU interval%s, %" PRIu64 " lost", run->intervals,
-                run->intervals == 1 ? "" : "s", run->lost);
+                quantity_plural(run->intervals), run->lost);
     if (run->lost > 0) {
         text_append(text, " (why: stax diagnose)");
     }

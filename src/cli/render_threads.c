@@ -25,7 +25,7 @@ void render_threads(const struct threads_result *result, const struct terminal *
     quantity_format_duration(result->totals.cpu_ns, cpu);
     quantity_format_duration(result->totals.off_cpu_ns, off_cpu);
     render_head(&result->run, &result->view, text);
-    text_printf(text, "%" PRIu64 " thread%s", result->threads, result->threads == 1 ? "" : "s");
+    text_printf(text, "%" PRIu64 " thread%s", result->threads, quantity_plural(result->threads));
     if (result->n_rows < result->threads) {
         text_printf(text, " (%zu shown; -n 0: all)", result->n_rows);
     }

@@ -9,7 +9,7 @@
 #define FRAME_MAX_BYTES (64u * 1024)
 
 /* By enum top_group. */
-static const char *const things[] = {"functions", "images", "lines"};
+static const char *const things[] = {"function", "image", "line"};
 static const char *const titles[] = {"function (image)", "image (path)", "line (image)"};
 
 static void add_row(struct table *table, const struct top_row *row, enum top_sort sort,
@@ -24,9 +24,25 @@ static void add_row(struct table *table, const struct top_row *row, enum top_sor
     table_add(table, "%" PRIu64, row->spans);
     _cleanup_(text_releasep) struct text frame;
     text_init(&frame, FRAME_MAX_BYTES);
-    bool is_image = group == TOP_GROUP_IMAGE;
-    render_frame(row->name, is_image ? row->file : row->image, row->inlined, &frame);
+    const char *place = group == TOP_GROUP_IMAGE ? row->file : row->image;
+    bool has_place = place && (group != TOP_GROUP_IMAGE || place[0] != '['); /* "[kernel]" */
+    render_frame(row->name, has_place ? place : NULL, row->inlined, &frame);
     table_add(table, "%s", frame.data);
+}
+
+/* Rows up to the last one with time of its own; by self time the others only call. */
+static size_t count_shown(const struct top_result *result)
+{
+    size_t n_shown = result->n_rows;
+    while (result->sort == TOP_SORT_SELF && n_shown > 0) {
+        const struct top_row *row = &result->rows[n_shown - 1];
+        if (row->self_active_ns > 0 || row->self_samples > 0 || row->target_ns > 0 ||
+            row->spans > 0) {
+            break;
+        }
+        n_shown--;
+    }
+    return n_shown;
 }
 
 void render_top(const struct top_result *result, const struct terminal *terminal, struct text *text)
@@ -34,10 +50,12 @@ void render_top(const struct top_result *result, const struct terminal *terminal
     char active[QUANTITY_TEXT_BYTES];
     quantity_format_duration(result->totals.active_ns, active);
     render_head(&result->run, &result->view, text);
-    text_printf(text, "%s active, %" PRIu64 " samples, %" PRIu64 " %s by %s time\n", active,
-                result->totals.samples, result->functions, things[result->group],
+    text_printf(text, "%s active, %" PRIu64 " sample%s, %" PRIu64 " %s%s by %s time\n", active,
+                result->totals.samples, quantity_plural(result->totals.samples), result->functions,
+                things[result->group], quantity_plural(result->functions),
                 result->sort == TOP_SORT_TOTAL ? "total" : "self");
-    if (result->n_rows == 0) {
+    size_t n_shown = count_shown(result);
+    if (n_shown == 0) {
         return;
     }
     const struct table_column columns[] = {
@@ -46,8 +64,14 @@ void render_top(const struct top_result *result, const struct terminal *terminal
     };
     _cleanup_(table_releasep) struct table table;
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
-    for (size_t i = 0; i < result->n_rows; i++) {
+    for (size_t i = 0; i < n_shown; i++) {
         add_row(&table, &result->rows[i], result->sort, result->group);
     }
     table_append(&table, terminal, text);
+    if (n_shown < result->n_rows) {
+        uint64_t n_callers = result->functions - n_shown;
+        text_printf(text, "…%" PRIu64 " %s%s without time of %s own (--sort total shows them)\n",
+                    n_callers, things[result->group], quantity_plural(n_callers),
+                    n_callers == 1 ? "its" : "their");
+    }
 }

@@ -105,6 +105,56 @@ static void the_head_tells_the_view(void **state)
                       "focus parse): 0 ns active, 0 samples, 0 functions by self time\n");
 }
 
+static void rows_that_only_call_are_counted(void **state)
+{
+    (void)state;
+    struct top_row some[] = {
+        {.name = "leaf", .image = "x", .self_active_ns = 1000000, .self_samples = 1},
+        {.name = "main", .image = "x", .total_active_ns = 1000000, .total_samples = 1},
+    };
+    struct top_result part = {
+        .run = {.id = 1, .state = RUN_STATE_STOPPED, .duration_ns = NS_PER_S},
+        .view = {.to_ns = NS_PER_S},
+        .totals = {.active_ns = 1000000, .samples = 1},
+        .functions = 3,
+        .n_rows = 2,
+        .rows = some,
+    };
+    assert_top(&part, "run 1 (stopped, 1.00 s): 1.00 ms active, 1 sample, 3 functions by self "
+                      "time\n"
+                      "active ms  target ms  samples  spans  function (image)\n"
+                      "     1.00       0.00        1      0  leaf (x)\n"
+                      "…2 functions without time of their own (--sort total shows them)\n");
+    part.functions = 2;
+    part.n_rows = 1;
+    assert_top(&part, "run 1 (stopped, 1.00 s): 1.00 ms active, 1 sample, 2 functions by self "
+                      "time\n"
+                      "active ms  target ms  samples  spans  function (image)\n"
+                      "     1.00       0.00        1      0  leaf (x)\n");
+}
+
+static void an_image_has_its_path_where_it_is_a_file(void **state)
+{
+    (void)state;
+    struct top_row some[] = {
+        {.name = "libc.so.6", .image = "", .file = "/lib/libc.so.6", .self_samples = 2},
+        {.name = "[kernel]", .image = "", .file = "[kernel]", .self_samples = 1},
+    };
+    struct top_result part = {
+        .run = {.id = 1, .state = RUN_STATE_STOPPED, .duration_ns = NS_PER_S},
+        .view = {.to_ns = NS_PER_S},
+        .totals = {.samples = 3},
+        .functions = 2,
+        .group = TOP_GROUP_IMAGE,
+        .n_rows = 2,
+        .rows = some,
+    };
+    assert_top(&part, "run 1 (stopped, 1.00 s): 0 ns active, 3 samples, 2 images by self time\n"
+                      "active ms  target ms  samples  spans  image (path)\n"
+                      "     0.00       0.00        2      0  libc.so.6 (/lib/libc.so.6)\n"
+                      "     0.00       0.00        1      0  [kernel]\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +162,8 @@ int main(void)
         cmocka_unit_test(total_is_anywhere_on_the_stack),
         cmocka_unit_test(an_empty_view_has_a_head_only),
         cmocka_unit_test(the_head_tells_the_view),
+        cmocka_unit_test(rows_that_only_call_are_counted),
+        cmocka_unit_test(an_image_has_its_path_where_it_is_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

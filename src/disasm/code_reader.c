@@ -221,6 +221,13 @@ static bool find_section(struct elf_file *elf, uint64_t address, struct elf_sect
     return false;
 }
 
+bool code_reader_is_code(struct code_reader *reader, uint64_t address)
+{
+    struct elf_section section;
+    return !reader->elf || elf_file_n_sections(reader->elf) == 0 ||
+           find_section(reader->elf, address, &section);
+}
+
 bool code_reader_bounds(struct code_reader *reader, uint64_t address, uint64_t *ret_start,
                         uint64_t *ret_end)
 {

@@ -63,6 +63,9 @@ ssize_t code_reader_read(struct code_reader *reader, uint64_t address, void *buf
  * there. */
 bool code_reader_offset(const struct code_reader *reader, uint64_t address, uint64_t *ret_offset);
 
+/* false where the file says that something else than code stands there. */
+bool code_reader_is_code(struct code_reader *reader, uint64_t address);
+
 /*
  * What surrounds an address in which no symbol is known: the function as the
  * unwind information has it, cut at the ends of its section. false: unknown.

@@ -74,6 +74,8 @@ static void test_code_from_the_file(void **state)
     assert_string_equal(code_reader_origin(reader), "file");
     assert_int_equal(code_reader_machine(reader), disasm_own_machine());
     assert_true(code_reader_modified_s(reader) > 1000000000);
+    assert_true(code_reader_is_code(reader, address));
+    assert_false(code_reader_is_code(reader, 4)); /* the ELF header */
     uint64_t start, end;
     assert_true(code_reader_bounds(reader, address + 2, &start, &end));
     assert_int_equal(start, address);

@@ -134,7 +134,9 @@ static void a_server_that_cannot_sample_is_broken(void **state)
     assert_string_equal(find("server", "on-cpu")->fix, fix);
     assert_int_equal(find("server", "kernel-stacks")->state, DOCTOR_STATE_WARN);
     assert_int_equal(find("server", "counters")->state, DOCTOR_STATE_OK); /* nothing to be done */
-    assert_non_null(strstr(find("server", "counters")->text, "not recorded by this version"));
+    assert_string_equal(find("server", "counters")->text, "not recorded by this version");
+    assert_string_equal(find("server", "kernel-stacks")->text,
+                        "cannot be recorded: perf_event_paranoid=3");
     assert_int_equal(find("server", "off-cpu")->state, DOCTOR_STATE_OK);
     assert_sound();
 }
@@ -163,9 +165,18 @@ static void a_good_run_has_nothing_to_mend(void **state)
          .samples_named = 990},
         {.path = "/lib/rare.so", .state = "failed: no symbols", .samples = 10},
     };
+    struct diagnose_table tables[] = {
+        {.path = "/bin/x", .origin = ".eh_frame", .rows = 748},
+        {.path = "/lib/rare.so", .origin = ".eh_frame", .rows = 10},
+    };
     struct diagnose_result run = run_of(ends, 2, images, 2);
+    run.unwind.tables = tables;
+    run.unwind.n_tables = 2;
     doctor_examine_run(&list, &run);
     assert_int_equal(list.result.run, 3);
+    assert_string_equal(find("unwinding", "/bin/x")->text,
+                        "no stack is cut in it; 748 rows from .eh_frame");
+    assert_null(find("unwinding", "/lib/rare.so"));
     assert_int_equal(list.result.broken + list.result.warnings, 0);
     assert_non_null(strstr(find("unwinding", "stacks")->text, "99.9 % of 1000"));
     assert_non_null(find("symbols", "/bin/x"));
@@ -220,6 +231,16 @@ static void shortfalls_of_a_run_have_their_fix(void **state)
     assert_non_null(strstr(find("symbols", "[kernel]")->fix, "kptr_restrict"));
     assert_non_null(strstr(find("symbols", "//anon")->fix, "--perf-prof"));
     assert_non_null(strstr(find("run", "losses")->text, "12 events were lost (ring full)"));
+    assert_sound();
+    /* Some, but too few to be worth a warning; each cause has something to say. */
+    start_anew();
+    tables[0].path = "/opt/stripped";
+    tables[0].cut_stacks = 1;
+    tables[1].cut_cause = "unwind information of a form that is not followed";
+    doctor_examine_run(&list, &run);
+    assert_int_equal(find("unwinding", "/opt/stripped")->state, DOCTOR_STATE_OK);
+    assert_non_null(strstr(find("unwinding", "/opt/stripped")->text, "1 stacks (0.1 %)"));
+    assert_non_null(strstr(find("unwinding", "//anon")->fix, "LD_BIND_NOW"));
     assert_sound();
 }
 

@@ -110,7 +110,9 @@ void doctor_examine_status(struct doctor_list *list, const struct status_result 
                                              : DOCTOR_STATE_WARN;
         doctor_add(list, "server", row->name ? row->name : "?", state,
                    row->available ? NULL : row->fix, "%s%s",
-                   row->available ? "can be recorded" : "cannot be recorded: ",
+                   row->available ? "can be recorded"
+                   : row->fix     ? "cannot be recorded: "
+                                  : "",
                    row->available ? ""
                    : row->reason  ? row->reason
                                   : "the server does not say why");

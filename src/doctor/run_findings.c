@@ -59,6 +59,13 @@ static const char *fix_of_cut(const char *cause)
         return "build that code with -fasynchronous-unwind-tables or -fno-omit-frame-pointer; "
                "code that is made at run time: node --perf-prof, java with its perf agent";
     }
+    if (strstr(cause, "form that is not followed")) {
+        return "LD_BIND_NOW=1 stax record … where that is the dynamic linker; else stax diagnose "
+               "--json (and report it)";
+    }
+    if (strstr(cause, "deeper than the limit")) {
+        return "nothing to type: the outermost callers of so deep a recursion are left out";
+    }
     return "stax diagnose --json (and report it)";
 }
 
@@ -102,21 +109,45 @@ static void examine_stacks(struct doctor_list *list, const struct diagnose_resul
                n_known, worst ? "; most of the others end at: " : "", worst ? worst->cause : "");
 }
 
-/* The images in which stacks come to their end too early. */
-static void examine_tables(struct doctor_list *list, const struct diagnose_result *diagnose)
+/* Is it where a fair share of the run's samples fell? */
+static bool is_busy(const struct diagnose_result *diagnose, uint64_t n_samples, const char *path)
+{
+    for (size_t i = 0; i < diagnose->n_images; i++) {
+        const struct diagnose_image *image = &diagnose->images[i];
+        if (image->path && strcmp(image->path, path) == 0) {
+            return image->samples >= SAMPLES_LEAST &&
+                   pct(image->samples, n_samples) >= IMAGE_LEAST_PCT;
+        }
+    }
+    return false;
+}
+
+/* The images that matter, and those in which stacks come to their end too early. */
+static void examine_tables(struct doctor_list *list, const struct diagnose_result *diagnose,
+                           uint64_t n_samples)
 {
     const struct diagnose_unwind *unwind = &diagnose->unwind;
     for (size_t i = 0; i < unwind->n_tables; i++) {
         const struct diagnose_table *table = &unwind->tables[i];
-        if (!table->path || pct(table->cut_stacks, diagnose->stacks.total) < CUT_LEAST_PCT) {
+        double cut_pct = pct(table->cut_stacks, diagnose->stacks.total);
+        bool is_fine = cut_pct < CUT_LEAST_PCT;
+        if (!table->path || (is_fine && !is_busy(diagnose, n_samples, table->path))) {
             continue;
         }
         const char *cause = table->cut_cause ? table->cut_cause : "not known why";
-        doctor_add(list, UNWINDING, table->path, DOCTOR_STATE_WARN, fix_of_cut(cause),
-                   "%" PRIu64 " stacks (%.1f %%) end in it: %s; unwind table from %s%s%s",
-                   table->cut_stacks, pct(table->cut_stacks, diagnose->stacks.total), cause,
-                   table->origin ? table->origin : "nowhere", table->failure ? ", " : "",
-                   table->failure ? table->failure : "");
+        const char *origin = table->origin ? table->origin : "nowhere";
+        const char *colon = table->failure ? ": " : "";
+        const char *failure = table->failure ? table->failure : "";
+        if (table->cut_stacks == 0) {
+            doctor_add(list, UNWINDING, table->path, DOCTOR_STATE_OK, NULL,
+                       "no stack is cut in it; %" PRIu64 " rows from %s%s%s", table->rows, origin,
+                       colon, failure);
+            continue;
+        }
+        doctor_add(list, UNWINDING, table->path, is_fine ? DOCTOR_STATE_OK : DOCTOR_STATE_WARN,
+                   is_fine ? NULL : fix_of_cut(cause),
+                   "%" PRIu64 " stacks (%.1f %%) end in it: %s; %" PRIu64 " rows from %s%s%s",
+                   table->cut_stacks, cut_pct, cause, table->rows, origin, colon, failure);
     }
 }
 
@@ -161,21 +192,20 @@ void doctor_examine_run(struct doctor_list *list, const struct diagnose_result *
                    "none: the target used no CPU, or too little");
         return;
     }
-    doctor_add(list, "run", "samples", DOCTOR_STATE_OK, NULL, "%" PRIu64, diagnose->stacks.total);
-    if (diagnose->unwind.enabled) {
-        examine_stacks(list, diagnose);
-        examine_tables(list, diagnose);
-    } else {
-        examine_frame_pointers(list, &diagnose->stacks);
-    }
     uint64_t n_samples = 0;
     for (size_t i = 0; i < diagnose->n_images; i++) {
         n_samples += diagnose->images[i].samples;
     }
+    doctor_add(list, "run", "samples", DOCTOR_STATE_OK, NULL, "%" PRIu64, diagnose->stacks.total);
+    if (diagnose->unwind.enabled) {
+        examine_stacks(list, diagnose);
+        examine_tables(list, diagnose, n_samples);
+    } else {
+        examine_frame_pointers(list, &diagnose->stacks);
+    }
     for (size_t i = 0; i < diagnose->n_images; i++) {
         const struct diagnose_image *image = &diagnose->images[i];
-        if (image->path && image->samples >= SAMPLES_LEAST &&
-            pct(image->samples, n_samples) >= IMAGE_LEAST_PCT) {
+        if (image->path && is_busy(diagnose, n_samples, image->path)) {
             examine_names(list, image);
         }
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "dwarf/dwarf_abi.h"
+#include "dwarf/dwarf_die.h"
 
 void dwarf_abbrevs_release(struct dwarf_abbrevs *abbrevs)
 {
@@ -69,6 +70,16 @@ static void add_form_size(uint16_t form, struct dwarf_abbrev *abbrev)
     }
 }
 
+/* Of the attribute that comes next. */
+static void keep_sibling(uint16_t form, struct dwarf_abbrev *abbrev)
+{
+    bool is_fixed = abbrev->has_fixed_size && form == DW_FORM_ref4;
+    abbrev->sibling = is_fixed ? DWARF_SIBLING_FIXED : DWARF_SIBLING_SOMEWHERE;
+    abbrev->sibling_plain_bytes = abbrev->n_plain_bytes;
+    abbrev->sibling_addresses = abbrev->n_addresses;
+    abbrev->sibling_offsets = abbrev->n_offsets;
+}
+
 static int add_attribute(struct dwarf_abbrevs *abbrevs, struct dwarf_abbrev *abbrev,
                          const struct dwarf_attribute *attribute)
 {
@@ -87,6 +98,9 @@ static int add_attribute(struct dwarf_abbrevs *abbrevs, struct dwarf_abbrev *abb
     }
     abbrevs->attributes[abbrevs->n_attributes++] = *attribute;
     abbrev->n_attributes++;
+    if (attribute->name == DW_AT_sibling) {
+        keep_sibling(attribute->form, abbrev);
+    }
     add_form_size(attribute->form, abbrev);
     return 0;
 }
@@ -119,6 +133,7 @@ static int read_attributes(struct bytes *bytes, struct dwarf_abbrevs *abbrevs,
             .name = name < UINT16_MAX ? (uint16_t)name : UINT16_MAX,
             .form = form < UINT16_MAX ? (uint16_t)form : UINT16_MAX,
         };
+        attribute.place = dwarf_die_place_of(attribute.name);
         if (form == DW_FORM_implicit_const) {
             attribute.constant = bytes_take_sleb128(bytes);
         }

@@ -27,8 +27,12 @@
 struct dwarf_attribute {
     uint16_t name;    /* DW_AT_*; 0xffff for those past it */
     uint16_t form;    /* DW_FORM_* */
+    uint16_t place;   /* of its value in struct dwarf_die; 0: it has none */
     int64_t constant; /* of DW_FORM_implicit_const */
 };
+
+/* Whether entries say where the next one at their level is. */
+enum dwarf_sibling { DWARF_SIBLING_NONE, DWARF_SIBLING_FIXED, DWARF_SIBLING_SOMEWHERE };
 
 struct dwarf_abbrev {
     uint64_t code;
@@ -39,6 +43,10 @@ struct dwarf_abbrev {
     bool has_fixed_size;
     uint16_t n_addresses, n_offsets;
     uint32_t n_plain_bytes;
+    /* Where FIXED: four bytes behind what stands here, counted like the entry. */
+    enum dwarf_sibling sibling;
+    uint16_t sibling_addresses, sibling_offsets;
+    uint32_t sibling_plain_bytes;
     uint32_t first_attribute, n_attributes;
 };
 

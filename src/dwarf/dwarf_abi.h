@@ -14,11 +14,13 @@
  */
 
 enum {
+    DW_TAG_array_type = 0x01,
     DW_TAG_class_type = 0x02,
     DW_TAG_enumeration_type = 0x04,
     DW_TAG_lexical_block = 0x0b,
     DW_TAG_compile_unit = 0x11,
     DW_TAG_structure_type = 0x13,
+    DW_TAG_subroutine_type = 0x15,
     DW_TAG_union_type = 0x17,
     DW_TAG_inlined_subroutine = 0x1d,
     DW_TAG_module = 0x1e,
@@ -26,7 +28,11 @@ enum {
     DW_TAG_interface_type = 0x38,
     DW_TAG_namespace = 0x39,
     DW_TAG_partial_unit = 0x3c,
+    DW_TAG_call_site = 0x48,
     DW_TAG_skeleton_unit = 0x4a,
+    DW_TAG_GNU_template_parameter_pack = 0x4107,
+    DW_TAG_GNU_formal_parameter_pack = 0x4108,
+    DW_TAG_GNU_call_site = 0x4109,
 };
 
 enum {

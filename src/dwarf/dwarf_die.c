@@ -9,21 +9,21 @@
 /* DW_FORM_indirect may name itself; nobody does it twice. */
 #define MAX_INDIRECTIONS 4
 
-static uint64_t take_sized(struct bytes *bytes, unsigned n_bytes)
+static inline uint64_t take_sized(struct bytes *bytes, unsigned n_bytes)
 {
     uint64_t value = 0;
     bytes_take_into(bytes, &value, n_bytes); /* little-endian */
     return value;
 }
 
-static struct dwarf_value value_of(enum dwarf_value_kind kind, uint64_t number)
+static inline struct dwarf_value value_of(enum dwarf_value_kind kind, uint64_t number)
 {
     return (struct dwarf_value){.kind = kind, .number = number};
 }
 
-static struct dwarf_value take_constant_or_reference(struct bytes *bytes,
-                                                     const struct dwarf_encoding *encoding,
-                                                     uint16_t form)
+/* The forms that nearly all attributes have; the others follow. */
+static struct dwarf_value take_usual(struct bytes *bytes, const struct dwarf_encoding *encoding,
+                                     uint16_t form)
 {
     switch (form) {
     case DW_FORM_data1:
@@ -35,18 +35,34 @@ static struct dwarf_value take_constant_or_reference(struct bytes *bytes,
         return value_of(DWARF_VALUE_CONSTANT, take_sized(bytes, 4));
     case DW_FORM_data8:
         return value_of(DWARF_VALUE_CONSTANT, take_sized(bytes, 8));
+    case DW_FORM_flag_present:
+        return value_of(DWARF_VALUE_CONSTANT, 1);
+    case DW_FORM_ref4:
+        return value_of(DWARF_VALUE_REF_UNIT, take_sized(bytes, 4));
+    case DW_FORM_addr:
+        return value_of(DWARF_VALUE_ADDRESS, take_sized(bytes, encoding->address_bytes));
+    case DW_FORM_strp:
+        return value_of(DWARF_VALUE_STRING, take_sized(bytes, encoding->offset_bytes));
+    case DW_FORM_sec_offset:
+        return value_of(DWARF_VALUE_OFFSET, take_sized(bytes, encoding->offset_bytes));
+    default:
+        return value_of(DWARF_VALUE_NONE, 0);
+    }
+}
+
+static struct dwarf_value take_constant_or_reference(struct bytes *bytes,
+                                                     const struct dwarf_encoding *encoding,
+                                                     uint16_t form)
+{
+    switch (form) {
     case DW_FORM_sdata:
         return value_of(DWARF_VALUE_CONSTANT, (uint64_t)bytes_take_sleb128(bytes));
     case DW_FORM_udata:
         return value_of(DWARF_VALUE_CONSTANT, bytes_take_uleb128(bytes));
-    case DW_FORM_flag_present:
-        return value_of(DWARF_VALUE_CONSTANT, 1);
     case DW_FORM_ref1:
         return value_of(DWARF_VALUE_REF_UNIT, take_sized(bytes, 1));
     case DW_FORM_ref2:
         return value_of(DWARF_VALUE_REF_UNIT, take_sized(bytes, 2));
-    case DW_FORM_ref4:
-        return value_of(DWARF_VALUE_REF_UNIT, take_sized(bytes, 4));
     case DW_FORM_ref8:
         return value_of(DWARF_VALUE_REF_UNIT, take_sized(bytes, 8));
     case DW_FORM_ref_udata:
@@ -73,8 +89,6 @@ static struct dwarf_value take_string(struct bytes *bytes, const struct dwarf_en
     case DW_FORM_string:
         (void)bytes_take_string(bytes);
         return value_of(DWARF_VALUE_STRING_HERE, info_offset);
-    case DW_FORM_strp:
-        return value_of(DWARF_VALUE_STRING, take_sized(bytes, encoding->offset_bytes));
     case DW_FORM_line_strp:
         return value_of(DWARF_VALUE_STRING_LINE, take_sized(bytes, encoding->offset_bytes));
     case DW_FORM_strp_sup:
@@ -96,12 +110,9 @@ static struct dwarf_value take_string(struct bytes *bytes, const struct dwarf_en
     }
 }
 
-static struct dwarf_value
-take_address_or_block(struct bytes *bytes, const struct dwarf_encoding *encoding, uint16_t form)
+static struct dwarf_value take_index_or_block(struct bytes *bytes, uint16_t form)
 {
     switch (form) {
-    case DW_FORM_addr:
-        return value_of(DWARF_VALUE_ADDRESS, take_sized(bytes, encoding->address_bytes));
     case DW_FORM_addrx:
     case DW_FORM_GNU_addr_index:
         return value_of(DWARF_VALUE_ADDRESS_INDEX, bytes_take_uleb128(bytes));
@@ -113,8 +124,6 @@ take_address_or_block(struct bytes *bytes, const struct dwarf_encoding *encoding
         return value_of(DWARF_VALUE_ADDRESS_INDEX, take_sized(bytes, 3));
     case DW_FORM_addrx4:
         return value_of(DWARF_VALUE_ADDRESS_INDEX, take_sized(bytes, 4));
-    case DW_FORM_sec_offset:
-        return value_of(DWARF_VALUE_OFFSET, take_sized(bytes, encoding->offset_bytes));
     case DW_FORM_rnglistx:
         return value_of(DWARF_VALUE_RANGES_INDEX, bytes_take_uleb128(bytes));
     case DW_FORM_loclistx:
@@ -158,12 +167,15 @@ struct dwarf_value dwarf_value_take(struct bytes *bytes, const struct dwarf_enco
         form = named < UINT16_MAX ? (uint16_t)named : UINT16_MAX;
         info_offset += (uint64_t)(bytes->at - before);
     }
-    struct dwarf_value value = take_constant_or_reference(bytes, encoding, form);
+    struct dwarf_value value = take_usual(bytes, encoding, form);
+    if (value.kind == DWARF_VALUE_NONE) {
+        value = take_constant_or_reference(bytes, encoding, form);
+    }
     if (value.kind == DWARF_VALUE_NONE) {
         value = take_string(bytes, encoding, form, info_offset);
     }
     if (value.kind == DWARF_VALUE_NONE) {
-        value = take_address_or_block(bytes, encoding, form);
+        value = take_index_or_block(bytes, form);
     }
     return value;
 }
@@ -250,10 +262,9 @@ void dwarf_die_skip(struct bytes *bytes, const struct dwarf_source *source,
     }
 }
 
-/* Where the die keeps the attribute: offset in the struct, 0 for those that are of no use. */
-static size_t place_of(uint16_t name)
+uint16_t dwarf_die_place_of(uint16_t attribute_name)
 {
-    switch (name) {
+    switch (attribute_name) {
     case DW_AT_sibling:
         return offsetof(struct dwarf_die, sibling);
     case DW_AT_name:
@@ -312,8 +323,7 @@ void dwarf_die_attributes(struct bytes *bytes, const struct dwarf_source *source
     for (uint32_t i = 0; i < abbrev->n_attributes && !bytes->failed; i++) {
         const struct dwarf_attribute *attribute =
             &source->abbrevs->attributes[abbrev->first_attribute + i];
-        size_t place = place_of(attribute->name);
-        if (place == 0) {
+        if (attribute->place == 0) {
             dwarf_value_skip(bytes, &source->encoding, attribute->form);
             continue;
         }
@@ -321,7 +331,25 @@ void dwarf_die_attributes(struct bytes *bytes, const struct dwarf_source *source
         struct dwarf_value value =
             dwarf_value_take(bytes, &source->encoding, attribute, info_offset);
         if (!bytes->failed) {
-            memcpy((char *)ret_die + place, &value, sizeof(value));
+            memcpy((char *)ret_die + attribute->place, &value, sizeof(value));
         }
     }
+}
+
+struct dwarf_value dwarf_die_sibling(const struct bytes *bytes, const struct dwarf_source *source,
+                                     const struct dwarf_abbrev *abbrev)
+{
+    struct bytes ahead = *bytes;
+    if (abbrev->sibling == DWARF_SIBLING_FIXED) {
+        bytes_skip(&ahead, (size_t)abbrev->sibling_plain_bytes +
+                               (size_t)abbrev->sibling_addresses * source->encoding.address_bytes +
+                               (size_t)abbrev->sibling_offsets * source->encoding.offset_bytes);
+        uint64_t number = take_sized(&ahead, 4);
+        return value_of(bytes_has_failed(&ahead) ? DWARF_VALUE_NONE : DWARF_VALUE_REF_UNIT, number);
+    }
+    struct dwarf_die die = {0};
+    if (abbrev->sibling == DWARF_SIBLING_SOMEWHERE) {
+        dwarf_die_attributes(&ahead, source, abbrev, &die);
+    }
+    return die.sibling;
 }

@@ -87,3 +87,10 @@ void dwarf_die_attributes(struct bytes *bytes, const struct dwarf_source *source
                           const struct dwarf_abbrev *abbrev, struct dwarf_die *ret_die);
 void dwarf_die_skip(struct bytes *bytes, const struct dwarf_source *source,
                     const struct dwarf_abbrev *abbrev);
+
+/* After dwarf_die_begin(), before either: where the next entry at its level is, as it says. */
+struct dwarf_value dwarf_die_sibling(const struct bytes *bytes, const struct dwarf_source *source,
+                                     const struct dwarf_abbrev *abbrev);
+
+/* Where in struct dwarf_die the attribute's value goes; 0: it is of no use. */
+uint16_t dwarf_die_place_of(uint16_t attribute_name);

@@ -142,12 +142,6 @@ static int visit(struct walk *walk, const struct dwarf_die *die, uint32_t *reter
     return r < 0 ? r : add_spans(walk, die, *reterr_call);
 }
 
-static bool is_type(uint16_t tag)
-{
-    return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type ||
-           tag == DW_TAG_enumeration_type;
-}
-
 /* C and C++ have code in types only where these are local to a function. */
 static bool has_no_code_in_types(uint16_t language)
 {
@@ -164,6 +158,28 @@ static bool has_no_code_in_types(uint16_t language)
     case DW_LANG_C_plus_plus_17:
     case DW_LANG_C_plus_plus_20:
         return true;
+    default:
+        return false;
+    }
+}
+
+/* Whether nothing in entries of this kind has code. */
+static bool is_without_code(const struct walk *walk, uint16_t tag)
+{
+    switch (tag) {
+    case DW_TAG_array_type:
+    case DW_TAG_subroutine_type:
+    case DW_TAG_call_site:
+    case DW_TAG_GNU_call_site:
+    case DW_TAG_GNU_template_parameter_pack:
+    case DW_TAG_GNU_formal_parameter_pack:
+        return true;
+    case DW_TAG_enumeration_type:
+        return walk->skips_types;
+    case DW_TAG_structure_type:
+    case DW_TAG_class_type:
+    case DW_TAG_union_type:
+        return walk->skips_types && walk->function_depth == 0;
     default:
         return false;
     }
@@ -192,22 +208,22 @@ static int enter_children(struct walk *walk, const struct dwarf_abbrev *abbrev, 
 }
 
 /*
- * One entry. Whether the cursor stands at its children then: those of types
- * without code are jumped over. *reterr_call as with visit().
+ * One entry. Whether the cursor stands at its children then: those that have
+ * no code are jumped over. *reterr_call as with visit().
  */
 static int step(struct walk *walk, const struct dwarf_reader *reader,
                 const struct dwarf_abbrev *abbrev, struct bytes *bytes, uint32_t *reterr_call)
 {
-    struct dwarf_die die;
     if (abbrev->tag == DW_TAG_subprogram || abbrev->tag == DW_TAG_inlined_subroutine) {
+        struct dwarf_die die;
         dwarf_die_attributes(bytes, &reader->source, abbrev, &die);
         int r = bytes_has_failed(bytes) ? -E2BIG : visit(walk, &die, reterr_call);
         return r < 0 ? r : abbrev->has_children;
     }
-    if (walk->skips_types && walk->function_depth == 0 && abbrev->has_children &&
-        is_type(abbrev->tag)) {
-        dwarf_die_attributes(bytes, &reader->source, abbrev, &die);
-        return !dwarf_reader_jump(reader, walk->unit, die.sibling, bytes);
+    if (abbrev->has_children && is_without_code(walk, abbrev->tag) &&
+        dwarf_reader_jump(reader, walk->unit, dwarf_die_sibling(bytes, &reader->source, abbrev),
+                          bytes)) {
+        return false;
     }
     dwarf_die_skip(bytes, &reader->source, abbrev);
     return abbrev->has_children;
@@ -322,6 +338,56 @@ static int compare_starts(const void *left, const void *right)
     return (one->order > other->order) - (one->order < other->order);
 }
 
+#define DIGIT_BITS 11
+#define N_DIGIT_VALUES (1u << DIGIT_BITS)
+
+/* One digit of the starts, the least significant ones first. */
+static void move_by_digit(const struct dwarf_inline_span *from, size_t n_spans, uint64_t base_addr,
+                          unsigned shift, struct dwarf_inline_span *to)
+{
+    uint32_t places[N_DIGIT_VALUES] = {0};
+    for (size_t i = 0; i < n_spans; i++) {
+        places[(from[i].start_addr - base_addr) >> shift & (N_DIGIT_VALUES - 1)]++;
+    }
+    uint32_t place = 0;
+    for (size_t value = 0; value < N_DIGIT_VALUES; value++) {
+        uint32_t n_here = places[value];
+        places[value] = place;
+        place += n_here;
+    }
+    for (size_t i = 0; i < n_spans; i++) {
+        to[places[(from[i].start_addr - base_addr) >> shift & (N_DIGIT_VALUES - 1)]++] = from[i];
+    }
+}
+
+/* Spans that come in their order stay so where they start together. */
+static void sort_spans(struct dwarf_inline_span *spans, size_t n_spans)
+{
+    uint64_t lowest = UINT64_MAX;
+    uint64_t highest = 0;
+    bool are_in_order = true;
+    for (size_t i = 0; i < n_spans; i++) {
+        lowest = spans[i].start_addr < lowest ? spans[i].start_addr : lowest;
+        highest = spans[i].start_addr > highest ? spans[i].start_addr : highest;
+        are_in_order = are_in_order && (i == 0 || spans[i].order > spans[i - 1].order);
+    }
+    bool is_worth_it = n_spans >= N_DIGIT_VALUES / 4 && are_in_order;
+    struct dwarf_inline_span *other =
+        is_worth_it ? reallocarray(NULL, n_spans, sizeof(*other)) : NULL;
+    uint64_t last_digit = (highest - lowest) >> (2 * DIGIT_BITS);
+    if (!other || last_digit >= N_DIGIT_VALUES) {
+        qsort(spans, n_spans, sizeof(*spans), compare_starts);
+    } else {
+        move_by_digit(spans, n_spans, lowest, 0, other);
+        move_by_digit(other, n_spans, lowest, DIGIT_BITS, spans);
+        if (last_digit > 0) {
+            move_by_digit(spans, n_spans, lowest, 2 * DIGIT_BITS, other);
+            memcpy(spans, other, n_spans * sizeof(*spans));
+        }
+    }
+    free(other);
+}
+
 /* At most two rows for each span: at its start, and where what it covered goes on. */
 static size_t sweep(const struct dwarf_inline_span *spans, size_t n_spans, struct heap *heap,
                     struct dwarf_inline_row *rows)
@@ -355,7 +421,7 @@ int dwarf_inlines_flatten(struct dwarf_inline_span *spans, size_t n_spans,
     if (n_spans == 0) {
         return 0;
     }
-    qsort(spans, n_spans, sizeof(*spans), compare_starts);
+    sort_spans(spans, n_spans);
     struct heap heap = {
         .spans = reallocarray(NULL, n_spans, sizeof(const struct dwarf_inline_span *)),
     };

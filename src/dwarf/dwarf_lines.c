@@ -278,6 +278,9 @@ struct machine {
     struct dwarf_line_rows *rows;
     size_t sequence_start; /* its first row */
     uint64_t address, file, line;
+    /* What each special opcode adds; divisions of every row would be a third of all time. */
+    uint16_t address_steps[256];
+    int16_t line_steps[256];
 };
 
 static int append_row(struct dwarf_line_rows *rows, const struct dwarf_line_row *row)
@@ -371,8 +374,7 @@ static int run_standard(struct machine *machine, struct bytes *bytes, uint8_t op
         machine->file = bytes_take_uleb128(bytes);
         return 0;
     case DW_LNS_const_add_pc:
-        machine->address += (uint64_t)((255u - program->first_special) / program->line_range) *
-                            program->minimum_step;
+        machine->address += machine->address_steps[255];
         return 0;
     case DW_LNS_fixed_advance_pc:
         machine->address += bytes_take_u16(bytes);
@@ -385,13 +387,22 @@ static int run_standard(struct machine *machine, struct bytes *bytes, uint8_t op
     }
 }
 
-static int run_special(struct machine *machine, uint8_t opcode)
+static void prepare_special(struct machine *machine)
 {
     const struct dwarf_line_program *program = machine->program;
-    unsigned adjusted = opcode - program->first_special;
-    machine->address += (uint64_t)(adjusted / program->line_range) * program->minimum_step;
-    int64_t step = program->line_base + (int64_t)(adjusted % program->line_range);
-    machine->line += (uint64_t)step;
+    for (unsigned opcode = program->first_special; opcode < 256; opcode++) {
+        unsigned adjusted = opcode - program->first_special;
+        machine->address_steps[opcode] =
+            (uint16_t)(adjusted / program->line_range * program->minimum_step);
+        machine->line_steps[opcode] =
+            (int16_t)(program->line_base + (int)(adjusted % program->line_range));
+    }
+}
+
+static int run_special(struct machine *machine, uint8_t opcode)
+{
+    machine->address += machine->address_steps[opcode];
+    machine->line += (uint64_t)(int64_t)machine->line_steps[opcode];
     return emit_row(machine);
 }
 
@@ -406,6 +417,12 @@ static bool comes_before(const struct dwarf_line_row *one, const struct dwarf_li
     return one->file == DWARF_LINE_NO_FILE && other->file != DWARF_LINE_NO_FILE;
 }
 
+/* Rows that follow each other in order. */
+struct run {
+    const struct dwarf_line_row *first;
+    size_t n_rows;
+};
+
 static void merge(const struct dwarf_line_row *from, size_t middle, size_t n_rows,
                   struct dwarf_line_row *to)
 {
@@ -418,20 +435,70 @@ static void merge(const struct dwarf_line_row *from, size_t middle, size_t n_row
     }
 }
 
+static int compare_runs(const void *left, const void *right)
+{
+    const struct run *one = left;
+    const struct run *other = right;
+    if (comes_before(one->first, other->first)) {
+        return -1;
+    }
+    if (comes_before(other->first, one->first)) {
+        return 1;
+    }
+    return (one->first > other->first) - (one->first < other->first);
+}
+
+static size_t find_runs(const struct dwarf_line_rows *rows, struct run *runs)
+{
+    size_t n_runs = 0;
+    for (size_t i = 0; i < rows->n_rows; i++) {
+        if (i == 0 || comes_before(&rows->rows[i], &rows->rows[i - 1])) {
+            if (runs) {
+                runs[n_runs] = (struct run){.first = &rows->rows[i]};
+            }
+            n_runs++;
+        }
+        if (runs) {
+            runs[n_runs - 1].n_rows++;
+        }
+    }
+    return n_runs;
+}
+
+/* Sequences that lie beside each other, as nearly all do. false: some of them do not. */
+static bool put_runs(struct run *runs, size_t n_runs, struct dwarf_line_row *to)
+{
+    qsort(runs, n_runs, sizeof(*runs), compare_runs);
+    for (size_t i = 0; i < n_runs; i++) {
+        if (i > 0 && !comes_before(to - 1, runs[i].first)) {
+            return false;
+        }
+        memcpy(to, runs[i].first, runs[i].n_rows * sizeof(*to));
+        to += runs[i].n_rows;
+    }
+    return true;
+}
+
 /* Stable: of several rows at one address, the last one must stay the last. */
 static int sort_rows(struct dwarf_line_rows *rows)
 {
-    bool is_sorted = true;
-    for (size_t i = 1; i < rows->n_rows && is_sorted; i++) {
-        is_sorted = !comes_before(&rows->rows[i], &rows->rows[i - 1]);
-    }
-    if (is_sorted) {
+    size_t n_runs = find_runs(rows, NULL);
+    if (n_runs <= 1) {
         return 0;
     }
     struct dwarf_line_row *from = rows->rows;
     struct dwarf_line_row *to = reallocarray(NULL, rows->n_rows, sizeof(*to));
-    if (!to) {
+    _cleanup_(freep) struct run *runs = reallocarray(NULL, n_runs, sizeof(*runs));
+    if (!to || !runs) {
+        free(to);
         return -ENOMEM;
+    }
+    (void)find_runs(rows, runs);
+    if (put_runs(runs, n_runs, to)) {
+        free(from);
+        rows->rows = to;
+        rows->capacity = rows->n_rows;
+        return 0;
     }
     for (size_t width = 1; width < rows->n_rows; width *= 2) {
         for (size_t start = 0; start < rows->n_rows; start += 2 * width) {
@@ -476,6 +543,7 @@ int dwarf_line_program_run(const struct dwarf_line_program *program,
         .file = 1,
         .line = 1,
     };
+    prepare_special(&machine);
     struct bytes bytes = program->instructions;
     int r = 0;
     while (r == 0 && bytes_left(&bytes) > 0 && !bytes_has_failed(&bytes)) {

@@ -25,6 +25,7 @@ static void close_unit(struct dwarf_open_unit *open)
         if (open->has_lines) {
             dwarf_line_program_release(&open->lines);
         }
+        free(open->paths);
         *open = (struct dwarf_open_unit){0};
     }
 }
@@ -101,22 +102,50 @@ int dwarf_names_reader(struct dwarf_names *names, const struct dwarf_unit *unit,
     return r;
 }
 
+/* Of the bytes at hand: asked for one by one, the whole section would be read for them. */
+static const char *string_here(struct dwarf_names *names, const struct dwarf_open_unit *open,
+                               uint64_t info_offset)
+{
+    struct bytes bytes = dwarf_reader_at(&open->reader, open->unit, info_offset);
+    if (bytes_left(&bytes) > DWARF_STRING_MAX_BYTES) {
+        bytes.end = bytes.at + DWARF_STRING_MAX_BYTES;
+    }
+    const char *text = bytes_take_string(&bytes);
+    return text ? arena_strndup(names->arena, text, strlen(text)) : NULL;
+}
+
 static const char *text_of(struct dwarf_names *names, const struct dwarf_open_unit *open,
                            struct dwarf_value value)
 {
+    if (value.kind == DWARF_VALUE_STRING_HERE) {
+        return string_here(names, open, value.number);
+    }
     return dwarf_unit_string(&names->sources[open->side], open->unit, value, names->arena);
+}
+
+static void open_lines(struct dwarf_names *names, struct dwarf_open_unit *open)
+{
+    open->has_looked_for_lines = true;
+    open->has_lines =
+        dwarf_line_program_open(&names->sources[open->side], open->unit, &open->lines) == 0;
+    if (open->has_lines) {
+        open->paths = calloc(dwarf_line_program_n_files(&open->lines) + 1, sizeof(*open->paths));
+    }
 }
 
 static const char *path_of(struct dwarf_names *names, struct dwarf_open_unit *open, uint64_t file)
 {
-    const struct dwarf_sources *sources = &names->sources[open->side];
     if (!open->has_looked_for_lines) {
-        open->has_looked_for_lines = true;
-        open->has_lines = dwarf_line_program_open(sources, open->unit, &open->lines) == 0;
+        open_lines(names, open);
     }
-    return open->has_lines ? dwarf_line_program_path(&open->lines, sources, open->unit, file, NULL,
-                                                     names->arena)
-                           : NULL;
+    if (!open->paths || file >= dwarf_line_program_n_files(&open->lines)) {
+        return NULL;
+    }
+    if (!open->paths[file]) {
+        open->paths[file] = dwarf_line_program_path(&open->lines, &names->sources[open->side],
+                                                    open->unit, file, NULL, names->arena);
+    }
+    return open->paths[file];
 }
 
 static bool has_scopes(const struct dwarf_unit *unit)
@@ -207,38 +236,56 @@ static bool is_scope(uint16_t tag)
     }
 }
 
+struct scope {
+    uint16_t tag;
+    bool is_known; /* text is what it will be */
+    struct dwarf_value name;
+    const char *text;
+};
+
 /* The entries around the one at hand, outermost first. */
 struct scope_path {
     size_t depth;
-    struct {
-        uint16_t tag;
-        struct dwarf_value name;
-    } scopes[DWARF_DEPTH_MAX];
+    struct scope scopes[DWARF_DEPTH_MAX];
 };
 
-static int put_scopes(struct dwarf_names *names, const struct dwarf_open_unit *open,
-                      const struct scope_path *path, struct dwarf_name *name)
+/* NULL: it adds nothing to names. */
+static const char *scope_text(struct dwarf_names *names, const struct dwarf_open_unit *open,
+                              struct scope *scope)
 {
-    const char *text = name->text;
-    size_t n_scopes = 0;
-    for (size_t i = path->depth; i-- > 0 && n_scopes < DWARF_SCOPES_MAX;) {
-        uint16_t tag = path->scopes[i].tag;
-        if (!is_scope(tag)) {
-            continue;
-        }
-        const char *scope = text_of(names, open, path->scopes[i].name);
-        if (!scope && tag == DW_TAG_namespace) {
-            scope = "(anonymous namespace)";
-        }
-        if (scope) {
-            text = arena_printf(names->arena, "%s::%s", scope, text);
-            n_scopes++;
-        }
-        if (!text) {
-            return -ENOMEM;
+    if (!scope->is_known) {
+        scope->is_known = true;
+        scope->text = is_scope(scope->tag) ? text_of(names, open, scope->name) : NULL;
+        if (!scope->text && scope->tag == DW_TAG_namespace) {
+            scope->text = "(anonymous namespace)";
         }
     }
-    name->text = text;
+    return scope->text;
+}
+
+static int put_scopes(struct dwarf_names *names, const struct dwarf_open_unit *open,
+                      struct scope_path *path, struct dwarf_name *name)
+{
+    const char *texts[DWARF_SCOPES_MAX]; /* innermost first */
+    size_t n_texts = 0;
+    size_t n_bytes = strlen(name->text) + 1;
+    for (size_t i = path->depth; i-- > 0 && n_texts < DWARF_SCOPES_MAX;) {
+        const char *text = scope_text(names, open, &path->scopes[i]);
+        if (text) {
+            texts[n_texts++] = text;
+            n_bytes += strlen(text) + strlen("::");
+        }
+    }
+    char *whole = arena_alloc(names->arena, n_bytes);
+    if (!whole) {
+        return -ENOMEM;
+    }
+    char *at = whole;
+    while (n_texts > 0) {
+        at = stpcpy(stpcpy(at, texts[--n_texts]), "::");
+    }
+    (void)stpcpy(at, name->text);
+    name->text = whole;
     return 0;
 }
 
@@ -275,18 +322,17 @@ static int walk_for_scopes(struct dwarf_names *names, struct dwarf_open_unit *op
             dwarf_die_skip(&bytes, &reader->source, abbrev);
             continue;
         }
-        struct dwarf_die die;
-        dwarf_die_attributes(&bytes, &reader->source, abbrev, &die);
+        struct dwarf_value sibling = dwarf_die_sibling(&bytes, &reader->source, abbrev);
         bool is_wanted_later =
-            die.sibling.kind == DWARF_VALUE_REF_UNIT && next < n_names &&
-            sorted[next]->declaration.info_offset - unit->offset >= die.sibling.number;
-        if (!is_wanted_later || !dwarf_reader_jump(reader, unit, die.sibling, &bytes)) {
+            sibling.kind == DWARF_VALUE_REF_UNIT && next < n_names &&
+            sorted[next]->declaration.info_offset - unit->offset >= sibling.number;
+        if (!is_wanted_later || !dwarf_reader_jump(reader, unit, sibling, &bytes)) {
             if (path->depth == DWARF_DEPTH_MAX) {
                 return 0;
             }
-            path->scopes[path->depth].tag = abbrev->tag;
-            path->scopes[path->depth].name = die.name;
-            path->depth++;
+            struct dwarf_die die;
+            dwarf_die_attributes(&bytes, &reader->source, abbrev, &die);
+            path->scopes[path->depth++] = (struct scope){.tag = abbrev->tag, .name = die.name};
         }
     }
     return 0;

@@ -56,6 +56,7 @@ struct dwarf_open_unit {
     struct dwarf_reader reader;
     struct dwarf_line_program lines;
     bool has_lines, has_looked_for_lines;
+    const char **paths; /* by number of the file, as far as they were asked for */
     uint64_t used_at;
 };
 

@@ -127,26 +127,41 @@ struct elf_file *elf_file_free(struct elf_file *file)
     return NULL;
 }
 
+static bool find_in_segment(const struct elf_segment *segment, bool in_whole_pages,
+                            uint64_t file_offset, uint64_t *ret_image_addr)
+{
+    uint64_t start = segment->file_offset, n_bytes = segment->n_bytes;
+    if (in_whole_pages) {
+        start &= ~PAGE_MASK;
+        n_bytes = (n_bytes + (segment->file_offset - start) + PAGE_MASK) & ~PAGE_MASK;
+        if (segment->n_bytes == 0 || n_bytes < segment->n_bytes) {
+            return false;
+        }
+    }
+    if (file_offset < start || file_offset - start >= n_bytes) {
+        return false;
+    }
+    *ret_image_addr = segment->image_addr + (file_offset - segment->file_offset);
+    return true;
+}
+
+/*
+ * Mappings are whole pages: what shares a page with a segment is mapped with it.
+ * Code goes before all else: a linker that keeps the file small lets the first
+ * page of a mapping of code begin with the last bytes of another segment.
+ */
 bool elf_layout_find(const struct elf_layout *layout, uint64_t file_offset,
                      uint64_t *ret_image_addr)
 {
-    for (size_t i = 0; i < layout->n_segments; i++) {
-        const struct elf_segment *segment = &layout->segments[i];
-        if (file_offset >= segment->file_offset &&
-            file_offset - segment->file_offset < segment->n_bytes) {
-            *ret_image_addr = segment->image_addr + (file_offset - segment->file_offset);
-            return true;
-        }
-    }
-    /* Mappings are whole pages: what shares a page with a segment is mapped with it. */
-    for (size_t i = 0; i < layout->n_segments; i++) {
-        const struct elf_segment *segment = &layout->segments[i];
-        uint64_t start = segment->file_offset & ~PAGE_MASK;
-        uint64_t n_bytes = segment->n_bytes + (segment->file_offset - start) + PAGE_MASK;
-        if (segment->n_bytes > 0 && n_bytes > segment->n_bytes && file_offset >= start &&
-            file_offset - start < (n_bytes & ~PAGE_MASK)) {
-            *ret_image_addr = segment->image_addr + (file_offset - segment->file_offset);
-            return true;
+    const size_t ends[] = {layout->n_executable, layout->n_segments};
+    for (size_t part = 0, first = 0; part < 2; first = ends[part++]) {
+        for (int in_whole_pages = 0; in_whole_pages < 2; in_whole_pages++) {
+            for (size_t i = first; i < ends[part]; i++) {
+                if (find_in_segment(&layout->segments[i], in_whole_pages != 0, file_offset,
+                                    ret_image_addr)) {
+                    return true;
+                }
+            }
         }
     }
     return false;

@@ -116,6 +116,25 @@ static void test_layout_of_shared_pages(void **state)
     assert_false(elf_layout_find(&layout, 0, &image_addr));
 }
 
+/* As lld lays files out: code is mapped with the page on which what is before it ends. */
+static void test_layout_of_code_behind_a_seam(void **state)
+{
+    (void)state;
+    const struct elf_layout layout = {
+        .n_segments = 2,
+        .n_executable = 1,
+        .segments = {{.file_offset = 0x1360, .n_bytes = 0x2250, .image_addr = 0x2360},
+                     {.file_offset = 0, .n_bytes = 0x135c, .image_addr = 0}},
+    };
+    uint64_t image_addr = 0;
+    assert_true(elf_layout_find(&layout, 0x1000, &image_addr));
+    assert_int_equal(image_addr, 0x2000);
+    assert_true(elf_layout_find(&layout, 0x1360, &image_addr));
+    assert_int_equal(image_addr, 0x2360);
+    assert_true(elf_layout_find(&layout, 0xfff, &image_addr));
+    assert_int_equal(image_addr, 0xfff);
+}
+
 static void test_symbols_can_be_walked(void **state)
 {
     (void)state;
@@ -270,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_own_program_through_a_descriptor),
         cmocka_unit_test(test_layout_translates_offsets),
         cmocka_unit_test(test_layout_of_shared_pages),
+        cmocka_unit_test(test_layout_of_code_behind_a_seam),
         cmocka_unit_test(test_symbols_can_be_walked),
         cmocka_unit_test(test_vdso_from_memory_has_a_build_id),
         cmocka_unit_test(test_loaded_bytes_and_segments),

@@ -32,7 +32,8 @@ enum json_kind {
     JSON_KIND_NULL,
 };
 
-#define JSON_SCAN_MAX_NESTING 8192u
+/* Two for every frame of the deepest stack (LIMIT_STACK_IPS), and as many for inlined ones. */
+#define JSON_SCAN_MAX_NESTING 32768u
 
 struct json_scan {
     const char *start;

@@ -191,9 +191,10 @@ static int choose_place(const struct query_context *context, const struct code_a
         return -ENOENT;
     }
     _cleanup_(code_reader_freep) struct code_reader *reader = NULL;
-    bool has_offset = code_reader_open(access, image, &reader, NULL) == 0 &&
-                      code_reader_offset(reader, address, &offset);
-    return has_offset ? set_place(context, image, offset, target) : -ENOENT;
+    bool is_place = code_reader_open(access, image, &reader, NULL) == 0 &&
+                    code_reader_is_code(reader, address) &&
+                    code_reader_offset(reader, address, &offset);
+    return is_place ? set_place(context, image, offset, target) : -ENOENT;
 }
 
 /* An inlined function that has code of its own as well is shown there. */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "jit/jit_code.h"
 #include "query/image_quality.h"
 #include "query/query_names.h"
 #include "server/run_diagnose_unwind.h"
@@ -113,6 +114,21 @@ static const char *state_text(struct arena *arena, const struct symbol_source_in
     return "not needed";
 }
 
+/* What programs made is named by what they told of it. */
+static void describe_made(const struct findings *findings, struct symbol_source_info *info)
+{
+    struct jit_code *code = query_names_jit(run_get_names(findings->run));
+    struct jit_code_stats stats = {.n_functions = 0};
+    if (code) {
+        jit_code_get_stats(code, &stats);
+    }
+    if (stats.n_functions > 0) {
+        info->origin = "jitdump or perf map";
+        info->state = SYMBOL_STATE_LOADED;
+        info->n_functions = stats.n_functions;
+    }
+}
+
 static int by_frames(const void *left, const void *right)
 {
     const struct diagnose_image *a = left, *b = right;
@@ -144,6 +160,9 @@ static int add_images(struct findings *findings)
         struct symbol_source_info info = {.state = SYMBOL_STATE_IDLE};
         struct diagnose_image *image = &result->images[id];
         query_names_describe(run_get_names(findings->run), id, &info);
+        if (snapshot_image(snapshot, id)->kind == IMAGE_KIND_ANONYMOUS) {
+            describe_made(findings, &info);
+        }
         image->path = snapshot_image(snapshot, id)->path;
         image->symbols = info.origin;
         image->state = state_text(findings->arena, &info);

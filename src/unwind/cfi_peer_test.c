@@ -29,10 +29,12 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/hash_table.h"
+#include "unwind/cfi_plt.h"
 #include "unwind/cfi_table.h"
 
 #define SAMPLED_ROWS 4000
 #define MAX_TOLD 20
+#define MAX_STUBS 8
 #define NOWHERE UINT64_MAX /* a register that is as it was */
 
 /* Read by either side; what stands in memory depends on the address alone. */
@@ -237,9 +239,31 @@ static bool is_same(const struct answer *row, const struct answer *peer)
 }
 
 struct tally {
+    struct elf_section stubs[MAX_STUBS]; /* which nobody but us may know of */
+    size_t n_stubs;
     uint64_t n_compared, n_different, n_padding, unsupported_bytes, covered_bytes;
     uint64_t n_unsupported_that_peer_knows;
 };
+
+static bool is_in_stub(const struct tally *tally, uint64_t pc)
+{
+    for (size_t i = 0; i < tally->n_stubs; i++) {
+        if (pc - tally->stubs[i].image_addr < tally->stubs[i].n_bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void find_stubs(struct elf_file *file, struct tally *tally)
+{
+    for (size_t i = 1; i < elf_file_n_sections(file) && tally->n_stubs < MAX_STUBS; i++) {
+        struct elf_section section;
+        if (elf_file_section(file, i, &section) && cfi_plt_is_section(&section)) {
+            tally->stubs[tally->n_stubs++] = section;
+        }
+    }
+}
 
 static void compare_at(const struct cfi_table *table, const struct cfi_row *row, Dwarf_CFI *cfi,
                        uint64_t pc, struct tally *tally)
@@ -252,7 +276,7 @@ static void compare_at(const struct cfi_table *table, const struct cfi_row *row,
     if (mine.kind == ANSWER_UNKNOWN) {
         tally->n_unsupported_that_peer_knows += peers.kind != ANSWER_UNKNOWN;
     }
-    if (is_same(&mine, &peers)) {
+    if (is_same(&mine, &peers) || (peers.kind == ANSWER_NONE && is_in_stub(tally, pc))) {
         return;
     }
     tally->n_different++;
@@ -315,6 +339,7 @@ static bool compare_file(const char *path, uint32_t n_sampled)
     }
     assert_non_null(cfi);
     struct tally tally = {0};
+    find_stubs(file, &tally);
     uint32_t step = n_sampled > 0 ? table->n_rows / n_sampled + 1 : 1;
     compare(table, cfi, step, &tally);
     print_message("%s: %s, %" PRIu32 " functions, %" PRIu32 " rows, %zu bytes, %.1f ms; "

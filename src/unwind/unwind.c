@@ -16,6 +16,9 @@ struct progress {
     bool has_link;   /* … is known */
     bool has_stack;  /* sp and fp have values */
     bool is_outside; /* the copy ran out, and the target's memory is read */
+    /* Where the copy ran out and the chain went on without sp and fp. */
+    struct unwind_registers last_known;
+    size_t last_known_places, last_known_link;
 };
 
 static struct unwind_code code_at(struct unwind_walk *walk)
@@ -73,6 +76,23 @@ static bool copy_holds(const struct unwind_reader *reader, uint64_t address)
            address - reader->start <= reader->n_bytes - 16;
 }
 
+/* The record that fp points at, from the copy or, once that has run out, from outside. */
+static bool read_record(struct unwind_walk *walk, const struct progress *progress,
+                        uint64_t ret_record[2])
+{
+    struct unwind_reader *reader = &walk->reader;
+    uint64_t fp = walk->registers.fp;
+    if (!progress->has_stack) {
+        return false;
+    }
+    if (copy_holds(reader, fp)) {
+        memcpy(ret_record, reader->bytes + (fp - reader->start), 2 * sizeof(*ret_record));
+        return true;
+    }
+    return progress->is_outside && unwind_read(reader, fp, &ret_record[0]) &&
+           unwind_read(reader, fp + 8, &ret_record[1]);
+}
+
 /*
  * One step by the kernel's chain instead of stack memory. Where the copy holds
  * the record too, registers keep their values; it does not count as needed.
@@ -80,24 +100,36 @@ static bool copy_holds(const struct unwind_reader *reader, uint64_t address)
 static bool step_by_chain(struct unwind_walk *walk, struct progress *progress)
 {
     struct unwind_registers *registers = &walk->registers;
-    struct unwind_reader *reader = &walk->reader;
     if (!progress->has_link || progress->link + 1 >= walk->n_chain) {
         return false;
     }
-    uint64_t ip = walk->chain[progress->link + 1];
-    if (progress->has_stack && copy_holds(reader, registers->fp)) {
-        uint64_t record[2];
-        memcpy(record, reader->bytes + (registers->fp - reader->start), sizeof(record));
-        if (record[1] != ip || registers->fp < registers->sp) {
-            return false;
-        }
+    uint64_t ip = walk->chain[progress->link + 1], record[2];
+    bool has_record = read_record(walk, progress, record);
+    if (has_record && record[1] == ip && registers->fp >= registers->sp) {
         *registers = (struct unwind_registers){.ip = ip, .sp = registers->fp + 16, .fp = record[0]};
+    } else if (has_record && !progress->is_outside) {
+        return false;
     } else {
+        /* Outside, what is not as the chain says has changed since. */
+        if (progress->has_stack && !progress->is_outside) {
+            progress->last_known = *registers;
+            progress->last_known_places = walk->n_places;
+            progress->last_known_link = progress->link;
+        }
         progress->has_stack = false;
         *registers = (struct unwind_registers){.ip = ip};
     }
     progress->link++;
     return true;
+}
+
+/* The chain has led to code that keeps no frame pointer: back to where sp was known. */
+static void go_back(struct unwind_walk *walk, struct progress *progress)
+{
+    walk->registers = progress->last_known;
+    walk->n_places = progress->last_known_places;
+    progress->link = progress->last_known_link;
+    progress->has_stack = true;
 }
 
 static enum event_stack_end step(struct unwind_walk *walk, struct progress *progress,
@@ -140,6 +172,7 @@ static bool recall(struct unwind_walk *walk, bool by_sp)
     }
     walk->n_places = n_places;
     walk->was_recalled = true;
+    walk->was_recalled_by_sp = by_sp;
     return true;
 }
 
@@ -155,10 +188,10 @@ static enum event_stack_end advance(struct unwind_walk *walk, struct progress *p
         return EVENT_STACK_END_COMPLETE;
     }
     enum event_stack_end end = step(walk, progress, code);
-    if (end != EVENT_STACK_END_COPY || progress->is_outside || !progress->has_stack) {
+    if (end != EVENT_STACK_END_COPY || progress->is_outside) {
         return end;
     }
-    if (recall(walk, true)) {
+    if (progress->has_stack && recall(walk, true)) {
         return EVENT_STACK_END_COMPLETE;
     }
     if (!walk->read_outside) {
@@ -166,7 +199,12 @@ static enum event_stack_end advance(struct unwind_walk *walk, struct progress *p
     }
     progress->is_outside = true;
     walk->reader.read_outside = walk->read_outside;
-    return step(walk, progress, code);
+    if (progress->has_stack) {
+        return step(walk, progress, code);
+    }
+    go_back(walk, progress);
+    struct unwind_code code_there = code_at(walk);
+    return step(walk, progress, &code_there);
 }
 
 static int end_walk(struct unwind_walk *walk, enum event_stack_end end)
@@ -183,7 +221,7 @@ int unwind_run(struct unwind_walk *walk)
         .has_stack = true,
     };
     walk->n_places = 0;
-    walk->was_recalled = false;
+    walk->was_recalled = walk->was_recalled_by_sp = false;
     walk->reader.userdata = walk->userdata;
     walk->reader.read_outside = NULL;
     walk->reader.end_needed = walk->reader.start;

@@ -63,7 +63,7 @@ struct unwind_walk {
     size_t n_places;
     enum event_stack_end end;
     uint64_t end_ip; /* where it ended: in which image the trouble is */
-    bool was_recalled;
+    bool was_recalled, was_recalled_by_sp;
 };
 
 /* 0, or -EAGAIN: the table of code on the way is being made; walk again later. */

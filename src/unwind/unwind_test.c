@@ -315,6 +315,43 @@ static void the_kernels_chain_stands_in_for_memory(void **state)
     assert_int_equal(walk.n_places, 2);
 }
 
+/* The chain goes on where the copy has ended, and ends in code that needs the stack pointer. */
+static void memory_is_read_where_the_chain_does_not_suffice(void **state)
+{
+    (void)state;
+    struct scene scene = {.has_memory = true};
+    scene.rows[0] = row(CFI_FP, 2, -2);
+    scene.rows[1] = row(CFI_FP, 2, -2);
+    scene.rows[2] = row(CFI_SP, 3, 0);
+    scene.rows[3] = row(CFI_END, 0, 0);
+    const uint64_t behind = STACK + sizeof(scene.stack);
+    scene.behind[0] = behind + 64; /* function 1's record; then that of its caller's caller */
+    scene.behind[1] = FUNCTION(1) + 5;
+    scene.behind[8] = 0x77;
+    scene.behind[9] = FUNCTION(2) + 5;
+    scene.behind[12] = FUNCTION(3) + 5;
+    const uint64_t chain[] = {FUNCTION(0) + 1, FUNCTION(1) + 5, FUNCTION(2) + 5, 0x99};
+    const uint64_t all[] = {FUNCTION(0) + 1, FUNCTION(1) + 5, FUNCTION(2) + 5, FUNCTION(3) + 5};
+    struct unwind_walk walk = walk_of(&scene, FUNCTION(0) + 1, STACK, behind);
+    walk.chain = chain;
+    walk.n_chain = COUNT(chain);
+    walk.read_outside = read_outside;
+    assert_int_equal(unwind_run(&walk), 0);
+    assert_int_equal(walk.end, EVENT_STACK_END_COMPLETE);
+    assert_ips(&walk, all, 4);
+    assert_int_equal(walk.places[3].sp, behind + 13 * 8);
+
+    /* What has changed since is not believed: the chain is right, and then nothing is known. */
+    scene.behind[9] = FUNCTION(4) + 5;
+    walk = walk_of(&scene, FUNCTION(0) + 1, STACK, behind);
+    walk.chain = chain;
+    walk.n_chain = COUNT(chain);
+    walk.read_outside = read_outside;
+    assert_int_equal(unwind_run(&walk), 0);
+    assert_int_equal(walk.end, EVENT_STACK_END_COPY);
+    assert_ips(&walk, all, 3);
+}
+
 static void a_call_into_nowhere_has_a_caller(void **state)
 {
     (void)state;
@@ -372,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_table_that_is_being_made_is_waited_for),
         cmocka_unit_test(the_memory_behind_the_copy_is_read_last),
         cmocka_unit_test(the_kernels_chain_stands_in_for_memory),
+        cmocka_unit_test(memory_is_read_where_the_chain_does_not_suffice),
         cmocka_unit_test(a_call_into_nowhere_has_a_caller),
         cmocka_unit_test(aarch64_keeps_the_return_address_where_the_row_says),
     };

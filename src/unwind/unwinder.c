@@ -304,11 +304,15 @@ static void count_walk(struct unwinder *unwinder, const struct event *event,
     }
 }
 
-/* Keeps whole stacks, unless what is kept of the thread has just sufficed. */
+/*
+ * Keeps whole stacks, unless what is kept of the thread has just sufficed and
+ * will again: a stack that grows leaves behind what was known of it by sp.
+ */
 static void remember(struct unwinder *unwinder, const struct event *event,
                      const struct unwind_walk *walk)
 {
-    bool has_sufficed = walk->was_recalled && !unwinder->outside.is_checked;
+    bool has_sufficed =
+        walk->was_recalled && !walk->was_recalled_by_sp && !unwinder->outside.is_checked;
     if (walk->end == EVENT_STACK_END_COMPLETE && !has_sufficed) {
         (void)outer_frames_remember(unwinder->outer, event->tid, walk->places, walk->n_places);
     }

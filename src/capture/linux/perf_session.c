@@ -440,7 +440,8 @@ static int session_drain(struct capture *capture, int timeout_ms, enum capture_s
                 (struct pollfd){.fd = capture->sources.ring_fds[i], .events = POLLIN};
         }
     }
-    int n_ready = poll(capture->poll_fds, n_fds, timeout_ms);
+    int wait_ms = capture->is_wide ? timeout_ms : task_session_timeout_ms(capture, timeout_ms);
+    int n_ready = poll(capture->poll_fds, n_fds, wait_ms);
     if (n_ready < 0 && errno != EINTR) {
         return -errno;
     }

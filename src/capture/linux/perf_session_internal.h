@@ -87,6 +87,8 @@ int task_session_open_samples(struct capture *capture, uint8_t generation,
 int task_session_open_missed(struct capture *capture);
 /* Once per drain round. */
 void task_session_tend(struct capture *capture);
+/* How long a round may wait at most. */
+int task_session_timeout_ms(const struct capture *capture, int timeout_ms);
 
 /* Reads every ring into the merge and delivers what is old enough; everything when is_final. */
 int perf_session_round(struct capture *capture, bool is_final);

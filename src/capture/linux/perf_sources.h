@@ -39,6 +39,7 @@ struct perf_source {
     int fd;
     uint64_t identifier;
     struct perf_source_tag tag;
+    uint64_t period_ns; /* 0: as it was opened */
 };
 
 struct perf_source_set {

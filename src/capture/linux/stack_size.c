@@ -10,6 +10,9 @@
  * both CPUs of a small machine busy (docs/design/0002-opening-events.md). */
 #define RING_HOLDS_MS 14u
 
+/* Of a sample without its copy: most chains are no longer. */
+#define SAMPLE_REST_BYTES 256u
+
 /* Below this a copy is so small that no ring is lost because of it. */
 #define LEAST_MOST_BYTES 1024u
 
@@ -47,6 +50,12 @@ uint32_t stack_size_most(uint64_t ring_bytes, uint32_t frequency_hz)
         ring_bytes * 1000 / RING_HOLDS_MS / (frequency_hz ? frequency_hz : 1);
     uint32_t most_bytes = step_below(per_sample_bytes);
     return most_bytes > LEAST_MOST_BYTES ? most_bytes : LEAST_MOST_BYTES;
+}
+
+uint64_t stack_size_least_period(uint64_t ring_bytes, uint32_t stack_bytes)
+{
+    return RING_HOLDS_MS * NS_PER_MS * (stack_bytes + SAMPLE_REST_BYTES) /
+           (ring_bytes ? ring_bytes : 1);
 }
 
 uint32_t stack_size_fixed(uint32_t wanted_bytes)

@@ -34,6 +34,9 @@ struct stack_size {
 /* The most that a ring can take at this rate without growing over the drain's head. */
 uint32_t stack_size_most(uint64_t ring_bytes, uint32_t frequency_hz);
 
+/* The shortest sampling period that a ring can take for a while, with copies of so many bytes. */
+uint64_t stack_size_least_period(uint64_t ring_bytes, uint32_t stack_bytes);
+
 /* What a person asked for, as the kernel takes it. */
 uint32_t stack_size_fixed(uint32_t wanted_bytes);
 

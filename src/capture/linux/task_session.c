@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "capture/linux/perf_open.h"
 #include "capture/linux/perf_session_internal.h"
 #include "capture/linux/target_state.h"
@@ -237,7 +236,6 @@ static int open_missed(struct missed *missed)
             r = open_missed_process(missed, capture->swap.children[i]);
         }
         if (r != 0 || missed->n_new == 0) {
-            log_debug("threads: %d passes, %zu", pass, missed->set->n_items);
             return r;
         }
     }
@@ -253,8 +251,6 @@ int task_session_open_samples(struct capture *capture, uint8_t generation,
         .threads = &capture->swap.next_threads,
         .generation = generation,
     };
-    /* The new events have the nominal period, until newborn threads are to get another. */
-    capture->birth_period.current_ns = capture->birth_period.nominal_ns;
     return open_missed(&missed);
 }
 
@@ -278,7 +274,8 @@ int task_session_open(struct capture *capture, struct error *reterr_error)
     capture->attrs.inherit_children = capture->config.follow_children;
     capture->attrs.exclude_kernel = capture->excludes_kernel;
     capture->attrs.with_switches = !capture->config.no_off_cpu;
-    birth_period_init(&capture->birth_period, capture->attrs.period_ns, (uint32_t)clock_now_ns());
+    birth_period_init(&capture->birth_period, capture->attrs.period_ns, capture->first_ns,
+                      (uint32_t)clock_now_ns());
     int r = open_all(&opening);
     if (r != 0) {
         perf_session_explain(capture, r, opening.is_ring_trouble, reterr_error);
@@ -332,19 +329,37 @@ static void tell_cpu_time(struct capture *capture)
     (void)event_batch_add(event_merge_batch(capture->merge, 0), &event);
 }
 
+/* What newborn threads inherit: only the events that were opened here can be set. */
+static void set_birth_periods(struct capture *capture)
+{
+    struct perf_source_set *set = &capture->sources.samples;
+    size_t n_items = set->n_items < TENDED_EVENTS_MAX ? set->n_items : TENDED_EVENTS_MAX;
+    uint64_t least_ns =
+        stack_size_least_period(capture->sources.ring_bytes, capture->attrs.stack_bytes);
+    for (size_t i = 0; i < n_items; i++) {
+        struct perf_source *source = &set->items[i];
+        uint64_t now_ns = source->period_ns ? source->period_ns : capture->attrs.period_ns;
+        uint64_t next_ns = birth_period_draw(&capture->birth_period, least_ns);
+        if (source->tag.format != PERF_FORMAT_NONE && next_ns != now_ns &&
+            ioctl(source->fd, PERF_EVENT_IOC_PERIOD, &next_ns) == 0) {
+            source->period_ns = next_ns;
+        }
+    }
+}
+
 void task_session_tend(struct capture *capture)
 {
     tell_cpu_time(capture);
     uint64_t n_births = capture->translator.n_births - capture->n_births_seen;
     capture->n_births_seen = capture->translator.n_births;
-    uint64_t period_ns = birth_period_next(&capture->birth_period, n_births);
-    if (period_ns == 0) {
-        return;
+    if (birth_period_is_due(&capture->birth_period, n_births, clock_now_ns())) {
+        set_birth_periods(capture);
     }
-    /* Only the events that were opened here, not what threads have inherited from them. */
-    const struct perf_source_set *set = &capture->sources.samples;
-    size_t n_events = set->n_items < TENDED_EVENTS_MAX ? set->n_items : TENDED_EVENTS_MAX;
-    for (size_t i = 0; i < n_events; i++) {
-        (void)ioctl(set->items[i].fd, PERF_EVENT_IOC_PERIOD, &period_ns);
-    }
+}
+
+int task_session_timeout_ms(const struct capture *capture, int timeout_ms)
+{
+    uint64_t left_ns = birth_period_left(&capture->birth_period, clock_now_ns());
+    uint64_t left_ms = (left_ns + NS_PER_MS - 1) / NS_PER_MS;
+    return left_ns != UINT64_MAX && left_ms < (uint64_t)timeout_ms ? (int)left_ms : timeout_ms;
 }

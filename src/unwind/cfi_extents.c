@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "unwind/cfi_extents.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "unwind/cfi_parse.h"
+
+struct extents {
+    struct cfi_extent *extents;
+    size_t n_extents, capacity;
+};
+
+static int add(struct extents *extents, const struct cfi_fde *fde)
+{
+    if (extents->n_extents == extents->capacity) {
+        size_t capacity = extents->capacity ? extents->capacity * 2 : 1024;
+        struct cfi_extent *grown = reallocarray(extents->extents, capacity, sizeof(*grown));
+        if (!grown) {
+            return -ENOMEM;
+        }
+        extents->extents = grown;
+        extents->capacity = capacity;
+    }
+    extents->extents[extents->n_extents++] =
+        (struct cfi_extent){.start_addr = fde->start_addr, .n_bytes = fde->n_bytes};
+    return 0;
+}
+
+/* Linkers leave descriptions of functions behind that they have dropped. */
+static bool is_code(const struct elf_layout *layout, const struct cfi_fde *fde)
+{
+    for (size_t i = 0; i < layout->n_executable; i++) {
+        const struct elf_segment *segment = &layout->segments[i];
+        uint64_t offset = fde->start_addr - segment->image_addr;
+        if (offset < segment->n_bytes && fde->n_bytes <= segment->n_bytes - offset) {
+            return fde->n_bytes > 0;
+        }
+    }
+    return false;
+}
+
+/* What the description at this offset has in common with others. */
+static bool read_common(const struct cfi_section *section, uint64_t offset, struct cfi_cie *ret_cie)
+{
+    if (offset >= bytes_left(&section->bytes)) {
+        return false;
+    }
+    struct bytes rest = section->bytes;
+    struct cfi_entry entry;
+    bytes_skip(&rest, (size_t)offset);
+    return cfi_entry_next(section, &rest, &entry) && entry.is_cie && cfi_cie_read(&entry, ret_cie);
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct cfi_extent *one = left;
+    const struct cfi_extent *other = right;
+    if (one->start_addr != other->start_addr) {
+        return one->start_addr < other->start_addr ? -1 : 1;
+    }
+    return one->n_bytes < other->n_bytes ? -1 : one->n_bytes > other->n_bytes;
+}
+
+/* Of those that start at one place the longest stays. */
+static void sort(struct extents *extents)
+{
+    bool is_sorted = true;
+    for (size_t i = 1; i < extents->n_extents && is_sorted; i++) {
+        is_sorted = extents->extents[i - 1].start_addr < extents->extents[i].start_addr;
+    }
+    if (is_sorted) {
+        return;
+    }
+    qsort(extents->extents, extents->n_extents, sizeof(extents->extents[0]), compare);
+    size_t n_kept = 0;
+    for (size_t i = 0; i < extents->n_extents; i++) {
+        bool is_same = n_kept > 0 && extents->extents[n_kept - 1].start_addr ==
+                                         extents->extents[i].start_addr;
+        n_kept -= is_same;
+        extents->extents[n_kept++] = extents->extents[i];
+    }
+    extents->n_extents = n_kept;
+}
+
+int cfi_extents_read(struct elf_file *elf, struct cfi_extent **ret_extents, size_t *ret_n_extents)
+{
+    const struct elf_layout *layout = elf_file_layout(elf);
+    struct extents extents = {0};
+    struct cfi_section section = {0};
+    *ret_extents = NULL;
+    *ret_n_extents = 0;
+    if (!elf_file_is_64_bit_little_endian(elf) || !cfi_elf_eh_frame(elf, &section)) {
+        return 0;
+    }
+    struct bytes rest = section.bytes;
+    struct cfi_entry entry;
+    struct cfi_cie common = {0};
+    uint64_t common_offset = UINT64_MAX;
+    bool is_common_right = false;
+    int r = 0;
+    while (r == 0 && cfi_entry_next(&section, &rest, &entry)) {
+        if (entry.is_cie) {
+            continue;
+        }
+        if (entry.cie_offset != common_offset) {
+            common_offset = entry.cie_offset;
+            is_common_right = read_common(&section, common_offset, &common);
+        }
+        struct cfi_fde fde;
+        if (is_common_right && cfi_fde_read(&section, &common, &entry, &fde) &&
+            is_code(layout, &fde)) {
+            r = add(&extents, &fde);
+        }
+    }
+    if (r < 0) {
+        free(extents.extents);
+        return r;
+    }
+    sort(&extents);
+    *ret_extents = extents.extents;
+    *ret_n_extents = extents.n_extents;
+    return 0;
+}
