@@ -111,7 +111,8 @@ static const char *string_here(struct dwarf_names *names, const struct dwarf_ope
         bytes.end = bytes.at + DWARF_STRING_MAX_BYTES;
     }
     const char *text = bytes_take_string(&bytes);
-    return text ? arena_strndup(names->arena, text, strlen(text)) : NULL;
+    return text ? arena_strndup(names->arena, text, (size_t)(bytes.at - (const uint8_t *)text))
+                : NULL;
 }
 
 static const char *text_of(struct dwarf_names *names, const struct dwarf_open_unit *open,

@@ -6,10 +6,10 @@
 
 #include "query/query_names.h"
 
-/* What stands in for a missing name is "image+0xoffset", a place without a size. */
+/* What stands in for a missing name is "image+0xoffset", the place or where its function starts. */
 static bool is_named(const struct symbol *symbol)
 {
-    return symbol->size_bytes > 0 || !strstr(symbol->name, "+0x");
+    return !symbol->is_nameless && (symbol->size_bytes > 0 || !strstr(symbol->name, "+0x"));
 }
 
 int image_quality_compute(const struct snapshot *snapshot, struct query_names *names,

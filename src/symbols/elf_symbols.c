@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "symbols/plt_symbols.h"
+#include "unwind/cfi_plt.h"
 
 /* By section number: what of it is code. Symbols are looked at by the hundred thousand. */
 struct code_range {
     uint64_t start_addr, end_addr; /* empty where it is not code */
     uint64_t moved_by;             /* what makes an address of the file one of the image */
+    bool has_stubs;                /* of the procedure linkage table */
 };
 
 struct code_ranges {
@@ -36,6 +38,7 @@ static int find_code(struct elf_file *file, const struct address_shift *shift,
             ranges[i].end_addr = section.image_addr + section.n_bytes;
             ranges[i].moved_by =
                 shift ? address_shift_to_image(shift, section.image_addr) - section.image_addr : 0;
+            ranges[i].has_stubs = cfi_plt_is_section(&section);
         }
     }
     *ret_code = (struct code_ranges){.n_ranges = n_sections, .ranges = ranges};
@@ -57,6 +60,13 @@ static bool is_mapping_symbol(const char *name)
 {
     return name[0] == '$' && name[1] != '\0' && strchr("adtx", name[1]) != NULL &&
            (name[2] == '\0' || name[2] == '.');
+}
+
+/* mold calls its stubs "memcpy$plt" and "memcpy$pltgot". */
+static bool is_stub_name(const char *name, size_t max_bytes)
+{
+    size_t n_bytes = strnlen(name, max_bytes);
+    return memmem(name, n_bytes, "$plt", 4) != NULL;
 }
 
 static bool has_mapping_symbols(const struct elf_file *file)
@@ -129,7 +139,9 @@ static int add_symbols(struct elf_file *file, const struct elf_section *symbols,
             .n_bytes = symbol.n_bytes,
             .end_limit = range->end_addr + range->moved_by,
             .name = names->base + symbol.name_offset,
-            .rank = rank,
+            .rank = range->has_stubs && is_stub_name(name, names_bytes - symbol.name_offset)
+                        ? FUNCTION_RANK_PLT
+                        : rank,
         };
         int r = function_table_add(table, &entry);
         if (r < 0) {
@@ -160,7 +172,7 @@ static int load_tables(struct elf_file *file, const struct code_ranges *code,
         if (r == 0) {
             r = add_symbols(file, &symbols, &names, code, table);
         }
-        if (r == 0 && sources[i].type == SHT_DYNSYM) {
+        if (r == 0) {
             r = plt_symbols_load(file, &symbols, names.base, table);
         }
         if (r == -ENOMEM) {

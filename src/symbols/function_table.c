@@ -8,6 +8,7 @@
 #include "symbols/function_table.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -222,6 +223,97 @@ static void merge_aliases(struct function_table *table)
     table->n_functions = n_kept;
 }
 
+/*
+ * Which of the extents no name covers: sets their numbers in `ret_nameless` and
+ * returns how many there are. A function of unknown size that starts with an
+ * extent ends with it at the latest.
+ */
+static size_t find_nameless(struct function_table *table, const struct cfi_extent *extents,
+                            size_t n_extents, uint32_t *ret_nameless)
+{
+    size_t n_nameless = 0;
+    size_t next = 0; /* the first function that starts behind the extent's start */
+    uint64_t covered_until = 0;
+    for (size_t i = 0; i < n_extents; i++) {
+        const struct cfi_extent *extent = &extents[i];
+        struct function *same = NULL;
+        for (; next < table->n_functions &&
+               table->functions[next].start_address <= extent->start_addr;
+             next++) {
+            struct function *function = &table->functions[next];
+            same = function->start_address == extent->start_addr ? function : NULL;
+            if (function->has_own_size && function->end_address > covered_until) {
+                covered_until = function->end_address;
+            }
+        }
+        if (covered_until > extent->start_addr) {
+            continue;
+        }
+        if (same && same->rank > FUNCTION_RANK_NAMELESS) {
+            uint64_t end_address = extent->start_addr + extent->n_bytes;
+            same->end_limit = same->end_limit < end_address ? same->end_limit : end_address;
+        } else {
+            ret_nameless[n_nameless++] = (uint32_t)i;
+        }
+    }
+    return n_nameless;
+}
+
+/* Both lists are sorted; they are joined from the end, in place. */
+static int add_nameless(struct function_table *table, const struct cfi_extent *extents,
+                        const uint32_t *nameless, size_t n_nameless)
+{
+    size_t n_named = table->n_functions;
+    if (n_nameless == 0) {
+        return 0;
+    }
+    if (n_nameless > FUNCTION_TABLE_MAX - n_named) {
+        return -ENOSPC;
+    }
+    struct function *grown =
+        reallocarray(table->functions, n_named + n_nameless, sizeof(*table->functions));
+    if (!grown) {
+        return -ENOMEM;
+    }
+    table->functions = grown;
+    table->n_functions = table->capacity = n_named + n_nameless;
+    for (size_t at = table->n_functions; n_nameless > 0;) {
+        const struct cfi_extent *extent = &extents[nameless[n_nameless - 1]];
+        if (n_named > 0 && grown[n_named - 1].start_address > extent->start_addr) {
+            grown[--at] = grown[--n_named];
+            continue;
+        }
+        uint64_t end_address = extent->start_addr + extent->n_bytes;
+        grown[--at] = (struct function){
+            .start_address = extent->start_addr,
+            .end_address = end_address,
+            .outer = NO_OUTER,
+            .rank = FUNCTION_RANK_NAMELESS,
+            .has_own_size = true,
+            .end_limit = end_address,
+        };
+        n_nameless--;
+    }
+    return 0;
+}
+
+static int fill_with_nameless(struct function_table *table, const struct cfi_extent *extents,
+                              size_t n_extents)
+{
+    if (n_extents == 0 || n_extents > UINT32_MAX) {
+        return 0;
+    }
+    uint32_t *nameless = malloc(n_extents * sizeof(*nameless));
+    if (!nameless) {
+        return -ENOMEM;
+    }
+    size_t n_nameless = find_nameless(table, extents, n_extents, nameless);
+    int r = add_nameless(table, extents, nameless, n_nameless);
+    free(nameless);
+    /* Past the limit the names are worth having. */
+    return r == -ENOSPC ? 0 : r;
+}
+
 /* A label or boundary inside a function of known size is part of that function. */
 static bool is_inside_function(const struct function *function, uint64_t covered_until)
 {
@@ -238,7 +330,8 @@ static void drop_inner_labels(struct function_table *table)
         if (is_inside_function(function, covered_until)) {
             continue;
         }
-        if (function->has_own_size && function->end_address > covered_until) {
+        if (function->has_own_size && function->rank != FUNCTION_RANK_NAMELESS &&
+            function->end_address > covered_until) {
             covered_until = function->end_address;
         }
         table->functions[n_kept++] = *function;
@@ -289,9 +382,19 @@ static bool is_sorted(const struct function_table *table)
 
 int function_table_sort(struct function_table *table)
 {
+    return function_table_sort_within(table, NULL, 0);
+}
+
+int function_table_sort_within(struct function_table *table, const struct cfi_extent *extents,
+                               size_t n_extents)
+{
     if (!is_sorted(table)) {
         qsort(table->functions, table->n_functions, sizeof(*table->functions), compare_addresses);
         merge_aliases(table);
+    }
+    int r = fill_with_nameless(table, extents, n_extents);
+    if (r < 0) {
+        return r;
     }
     drop_inner_labels(table);
     extend_and_drop_boundaries(table);
@@ -324,11 +427,19 @@ size_t function_table_count(const struct function_table *table)
 /* The name without the version that linkers append to it ("memcpy@@GLIBC_2.14"); free() it. */
 static char *make_name(const struct function_table *table, const struct function *function)
 {
+    if (function->rank == FUNCTION_RANK_NAMELESS) {
+        char *place;
+        int r = asprintf(&place, "%s+0x%" PRIx64, table->image_name, function->start_address);
+        return r < 0 ? NULL : place;
+    }
     const char *raw = table->names + function->name;
     size_t n_bytes = strnlen(raw, FUNCTION_TABLE_MAX_NAME_BYTES);
-    const char *version = memchr(raw, '@', n_bytes);
-    if (version && version > raw) {
-        n_bytes = (size_t)(version - raw);
+    /* mold writes "memcpy$plt" where others write nothing. */
+    bool is_stub = function->rank == FUNCTION_RANK_PLT;
+    const char *rest = memchr(raw, '@', n_bytes);
+    rest = !rest && is_stub ? memmem(raw, n_bytes, "$plt", 4) : rest;
+    if (rest && rest > raw) {
+        n_bytes = (size_t)(rest - raw);
     }
     _cleanup_(freep) char *mangled = strndup(raw, n_bytes);
     if (!mangled) {
@@ -338,7 +449,7 @@ static char *make_name(const struct function_table *table, const struct function
     if (!name) {
         name = TAKE_PTR(mangled);
     }
-    if (function->rank == FUNCTION_RANK_PLT) {
+    if (is_stub) {
         char *stub_name;
         return asprintf(&stub_name, "%s@plt", name) < 0 ? NULL : stub_name;
     }
@@ -358,6 +469,7 @@ static struct symbol *make_symbol(const struct function_table *table,
         .kind = table->kind,
         .start_address = function->start_address,
         .size_bytes = function->end_address - function->start_address,
+        .is_nameless = function->rank == FUNCTION_RANK_NAMELESS,
     };
     if (!symbol->name) {
         free(symbol);
@@ -408,20 +520,32 @@ static const struct symbol *get_oldest_symbol(struct function_table *table, size
     if (older) {
         uint64_t start_address = table->functions[index].start_address;
         uint32_t same = find_start(older, start_address);
-        if (same != NO_OUTER && older->functions[same].start_address == start_address &&
-            older->functions[same].has_own_size) {
+        const struct function *known = same != NO_OUTER ? &older->functions[same] : NULL;
+        if (known && known->start_address == start_address && known->has_own_size &&
+            known->rank != FUNCTION_RANK_NAMELESS) {
             return get_symbol(older, same);
         }
     }
     return get_symbol(table, index);
 }
 
-static const struct symbol *find_in(struct function_table *table, uint64_t address, bool only_sized)
+/* Which functions count. */
+enum wanted { WANTED_ALL, WANTED_SIZED, WANTED_SIZED_AND_NAMED };
+
+static bool is_wanted(const struct function *function, enum wanted wanted)
+{
+    return wanted == WANTED_ALL ||
+           (function->has_own_size &&
+            (wanted == WANTED_SIZED || function->rank != FUNCTION_RANK_NAMELESS));
+}
+
+static const struct symbol *find_in(struct function_table *table, uint64_t address,
+                                    enum wanted wanted)
 {
     uint32_t candidate = find_start(table, address);
     for (int i = 0; candidate != NO_OUTER && i < MAX_NESTING; i++) {
         const struct function *function = &table->functions[candidate];
-        if (address < function->end_address && (function->has_own_size || !only_sized)) {
+        if (address < function->end_address && is_wanted(function, wanted)) {
             return get_oldest_symbol(table, candidate);
         }
         candidate = function->outer;
@@ -431,11 +555,11 @@ static const struct symbol *find_in(struct function_table *table, uint64_t addre
 
 const struct symbol *function_table_find(struct function_table *table, uint64_t address)
 {
-    const struct symbol *symbol = find_in(table, address, false);
-    return symbol || !table->older ? symbol : find_in(table->older, address, true);
+    const struct symbol *symbol = find_in(table, address, WANTED_ALL);
+    return symbol || !table->older ? symbol : find_in(table->older, address, WANTED_SIZED);
 }
 
 const struct symbol *function_table_find_sized(struct function_table *table, uint64_t address)
 {
-    return find_in(table, address, true);
+    return find_in(table, address, WANTED_SIZED_AND_NAMED);
 }

@@ -24,6 +24,7 @@
 
 #include "base/cleanup.h"
 #include "symbols/symbolizer.h"
+#include "unwind/cfi_extents.h"
 
 #define FUNCTION_TABLE_MAX (1u << 23)
 #define FUNCTION_TABLE_MAX_NAME_BYTES (64u * 1024)
@@ -31,6 +32,7 @@
 /* How much a name is trusted where several stand at one address; more is better. */
 enum function_rank {
     FUNCTION_RANK_BOUNDARY, /* no function: only ends the one before it */
+    FUNCTION_RANK_NAMELESS, /* "image+0xstart": only its bounds are known */
     FUNCTION_RANK_PLT,      /* a stub; its name gets "@plt" */
     FUNCTION_RANK_LABEL,    /* a place in code that nobody called a function */
     FUNCTION_RANK_LOCAL,
@@ -69,9 +71,17 @@ int function_table_add(struct function_table *table, const struct function_entry
 int function_table_sort(struct function_table *table);
 
 /*
+ * The same, where it is known how far functions reach that may have no name:
+ * the code that names leave is filled with nameless ones, and no function of
+ * unknown size reaches into what is known to be another. `extents` are sorted.
+ */
+int function_table_sort_within(struct function_table *table, const struct cfi_extent *extents,
+                               size_t n_extents);
+
+/*
  * Puts a sorted table behind this one, before it is sorted: where both have a
  * function at an address, its symbol is the older one's pointer, and where this
- * one has none the older one's functions of known size are found.
+ * one has none the older one's functions of known size are found, nameless ones last.
  */
 void function_table_put_behind(struct function_table *table, struct function_table *takes_older);
 
@@ -80,5 +90,5 @@ size_t function_table_count(const struct function_table *table);
 /* The innermost function that holds `address`, or NULL (also when memory ran out). */
 const struct symbol *function_table_find(struct function_table *table, uint64_t address);
 
-/* Only a function that says itself how far it reaches: for tables that are known to have gaps. */
+/* Only a named function that says itself how far it reaches: for tables known to have gaps. */
 const struct symbol *function_table_find_sized(struct function_table *table, uint64_t address);

@@ -116,6 +116,15 @@ static int add_stripped(struct elf_file *elf, struct function_table *table,
     return r;
 }
 
+/* Code that nobody named is one row per function, too. */
+static int sort_functions(struct elf_file *elf, struct function_table *table)
+{
+    _cleanup_(freep) struct cfi_extent *extents = NULL;
+    size_t n_extents;
+    int r = cfi_extents_read(elf, &extents, &n_extents);
+    return r < 0 ? r : function_table_sort_within(table, extents, n_extents);
+}
+
 static int load_functions(const struct image *image, struct elf_file *elf,
                           struct image_symbols *symbols)
 {
@@ -134,7 +143,7 @@ static int load_functions(const struct image *image, struct elf_file *elf,
         r = add_stripped(elf, table, symbols, own_origin);
     }
     if (r == 0) {
-        r = function_table_sort(table);
+        r = sort_functions(elf, table);
     }
     if (r == 0) {
         atomic_store(&symbols->functions, TAKE_PTR(table));

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "unwind/cfi_plt.h"
+
 #define RELOCATION_BYTES 24
 #define SYMBOL_BYTES 24
 #define STUB_BYTES 16
@@ -289,12 +291,6 @@ static int add_aarch64_stubs(const struct elf_section *section, struct bytes cod
     return 0;
 }
 
-bool plt_symbols_is_section(const struct elf_section *section)
-{
-    return section->type == SHT_PROGBITS && (section->flags & SHF_EXECINSTR) != 0 &&
-           (strncmp(section->name, ".plt", 4) == 0 || strcmp(section->name, ".iplt") == 0);
-}
-
 static int collect_slots(struct elf_file *file, const struct elf_section *named,
                          uint32_t names_base, const struct choosers *choosers, struct slots *slots)
 {
@@ -333,7 +329,7 @@ static int add_stubs(struct elf_file *file, const struct slots *slots, struct fu
     for (size_t i = 1; i < elf_file_n_sections(file) && n_left > 0; i++) {
         struct elf_section section;
         struct bytes code;
-        if (!elf_file_section(file, i, &section) || !plt_symbols_is_section(&section) ||
+        if (!elf_file_section(file, i, &section) || !cfi_plt_is_section(&section) ||
             !elf_file_section_bytes(file, i, &code)) {
             continue;
         }

@@ -35,6 +35,7 @@ struct symbol {
     enum frame_kind kind;
     uint64_t start_address; /* image_addr: link-time address; run-time address in the kernel */
     uint64_t size_bytes;    /* 0: unknown */
+    bool is_nameless;       /* nobody named it: "image+0xstart", where unwind tables have bounds */
 };
 
 enum symbol_state {

@@ -53,6 +53,11 @@ static bool find_through_header(struct elf_file *elf, struct cfi_section *ret_se
     return true;
 }
 
+bool cfi_elf_eh_frame(struct elf_file *elf, struct cfi_section *ret_section)
+{
+    return find_section(elf, ".eh_frame", ret_section) || find_through_header(elf, ret_section);
+}
+
 /* Files without program headers (what a compiler makes) have code anywhere. */
 static size_t find_code(struct elf_file *elf, struct cfi_code_range *ret_ranges)
 {
@@ -96,7 +101,7 @@ static void find_sections(struct elf_file *elf, struct cfi_compile_input *input)
 {
     struct cfi_section section = {.machine = input->machine};
     input->origin = "";
-    if (find_section(elf, ".eh_frame", &section) || find_through_header(elf, &section)) {
+    if (cfi_elf_eh_frame(elf, &section)) {
         input->sections[input->n_sections++] = section;
         input->origin = ".eh_frame";
     }

@@ -8,6 +8,9 @@
 #include "base/cleanup.h"
 #include "unwind/cfi_parse.h"
 
+/* Those of compilers have 20 to 40 bytes. A hostile one could be read once per description. */
+#define MAX_COMMON_BYTES 4096
+
 struct extents {
     struct cfi_extent *extents;
     size_t n_extents, capacity;
@@ -45,13 +48,16 @@ static bool is_code(const struct elf_layout *layout, const struct cfi_fde *fde)
 /* What the description at this offset has in common with others. */
 static bool read_common(const struct cfi_section *section, uint64_t offset, struct cfi_cie *ret_cie)
 {
-    if (offset >= bytes_left(&section->bytes)) {
-        return false;
-    }
     struct bytes rest = section->bytes;
     struct cfi_entry entry;
+    if (offset >= bytes_left(&rest)) {
+        return false;
+    }
     bytes_skip(&rest, (size_t)offset);
-    return cfi_entry_next(section, &rest, &entry) && entry.is_cie && cfi_cie_read(&entry, ret_cie);
+    struct bytes length = rest;
+    return bytes_take_u32(&length) != 0 && cfi_entry_next(section, &rest, &entry) &&
+           entry.is_cie && bytes_left(&entry.body) <= MAX_COMMON_BYTES &&
+           cfi_cie_read(&entry, ret_cie);
 }
 
 static int compare(const void *left, const void *right)

@@ -75,6 +75,9 @@ struct cfi_fde {
     struct bytes program;
 };
 
+/* .eh_frame of a file, found by its section or through its program header. */
+bool cfi_elf_eh_frame(struct elf_file *elf, struct cfi_section *ret_section);
+
 /*
  * Takes the next entry; `rest` starts as section->bytes. false: there is no
  * more; then bytes_has_failed(rest) tells whether the section ends in one that

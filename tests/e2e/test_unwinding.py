@@ -1,21 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Stacks of code without frame pointers reach their start, and every frame on them is one."""
 
-import json
 import os
 import re
-import shutil
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 
 import place
+from whole_stacks import check_complete
 
-COMPLETE_PCT = 99.5
-JIT_COMPLETE_PCT = 95.0
-PEER = place.BUILD / "tests" / "peers" / "stopped_stacks"
 
 CPP = r"""
 #include <algorithm>
@@ -54,35 +48,6 @@ fn main() {
     println!("{}", sum & 1);
 }
 """
-
-PYTHON = """
-import json, re, sys, time
-end = time.time() + float(sys.argv[1])
-def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
-while time.time() < end:
-    fib(15); json.loads(json.dumps([{"a": i, "b": [1, 2]} for i in range(100)])); re.findall("(a+)(b*)c", "aaabbbcaac" * 20)
-"""
-
-SQL = ("with recursive c(x) as (select 1 union all select x + 1 from c where x < 3000000) "
-       "select sum(x * x % 7), count(distinct x % 1000) from c;")
-
-NODE = ("const end = Date.now() + 3000; function fib(n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); } "
-        "while (Date.now() < end) { fib(20); JSON.stringify({a: [1, 2, 3]}); [3, 1, 2].sort(); }")
-
-
-def check_complete(stax, report, what, least_pct=COMPLETE_PCT):
-    diagnosis = stax.json("diagnose")
-    assert not any(lost["count"] for lost in diagnosis["lost"]), diagnosis["lost"]
-    ends = {end["cause"]: end["stacks"] for end in diagnosis["unwind"]["ends"]}
-    counters = {c["name"]: c["value"] for c in diagnosis["counters"]}
-    total = sum(ends.values())
-    assert total > 100, ends
-    pct = 100 * ends.get("complete", 0) / total
-    report(f"{what} ({stax.account}): {pct:.2f} % of {total} stacks complete, "
-           f"{counters['bytes_per_sample']} bytes per sample; {ends}")
-    assert pct >= least_pct, (ends, [t for t in diagnosis["unwind"]["tables"] if t["cut_stacks"]])
-    assert diagnosis["stacks"]["complete"] * 100 >= least_pct * diagnosis["stacks"]["total"]
-
 
 def edges(stax, *options):
     """(caller, callee) → samples, of the whole tree."""
@@ -189,38 +154,6 @@ def test_rust(anybody, report):
     check_complete(stax, report, "Rust")
 
 
-def command_of(stax, name):
-    if place.find(name) is None:
-        pytest.skip(f"{name} is not installed")
-    exe = place.find(name)
-    if name == "python3":
-        return [exe, "-c", PYTHON, "3"]
-    if name == "sqlite3":
-        return [exe, ":memory:", SQL]
-    if name == "xz":
-        return [exe, "-9", "-k", "-c", place.find("gdb") or exe, exe]
-    if name == "node":
-        return [exe, "-e", NODE]
-    source = stax.folder / "throws.cc"
-    source.write_text(CPP * 1)
-    if name == "gcc":
-        compiler = subprocess.run([exe, "-print-prog-name=cc1plus"], capture_output=True, text=True)
-        cc1plus = compiler.stdout.strip()
-        if not os.path.isabs(cc1plus):
-            pytest.skip("g++ is not installed")
-        return [cc1plus, "-quiet", "-O2", "-D_GNU_SOURCE", "-imultiarch", "x86_64-linux-gnu",
-                str(source), "-o", "/dev/null"]
-    return [exe, "-O2", "-c", str(source), "-fintegrated-cc1", "-o", "/dev/null"]
-
-
-@pytest.mark.parametrize("name", ["python3", "sqlite3", "xz", "gcc", "clang-14", "node"])
-def test_real_programs(anybody, report, name):
-    stax = anybody
-    command = command_of(stax, name)
-    stax.record("-q", "--", *command, stdout=subprocess.DEVNULL)
-    check_complete(stax, report, name, JIT_COMPLETE_PCT if name == "node" else COMPLETE_PCT)
-
-
 def test_without_unwinding(stax):
     stax.record("--no-dwarf-unwind", "--", stax.program("stacks"), "chain", 1)
     diagnosis = stax.json("diagnose")
@@ -233,34 +166,3 @@ def test_switched_off_by_the_environment(stax):
     stax.record("--", stax.program("stacks"), "chain", 1,
                 env={**stax.env, "STAX_DWARF_UNWIND": "0"})
     assert stax.json("diagnose")["unwind"]["enabled"] is False
-
-
-@pytest.mark.parametrize("name, stack_bytes", [("python3", 65528), ("python3", 1024),
-                                               ("sqlite3", 65528), ("stacks", 4096),
-                                               ("node", 65528)])
-def test_against_an_independent_unwinder(stax, report, name, stack_bytes):
-    if not PEER.exists():
-        pytest.skip("built without libdw")
-    if os.geteuid() != 0:
-        pytest.skip("stops processes that are not its children: root only")
-    command = {
-        "python3": lambda: [place.find("python3"), "-c", PYTHON, "60"],
-        "sqlite3": lambda: [place.find("sqlite3"), ":memory:", SQL.replace("3000000", "90000000")],
-        "stacks": lambda: [stax.program("stacks"), "libc", "60"],
-        "node": lambda: [place.find("node"), "-e", NODE.replace("3000", "60000")],
-    }
-    if name != "stacks" and place.find(name) is None:
-        pytest.skip(f"{name} is not installed")
-    target = subprocess.Popen([str(word) for word in command[name]()], stdout=subprocess.DEVNULL)
-    try:
-        time.sleep(0.7)
-        result = subprocess.run([PEER, str(target.pid), "300", str(stack_bytes)], timeout=120,
-                                capture_output=True, text=True, check=True)
-    finally:
-        target.kill()
-        target.wait()
-    tally = json.loads(result.stdout)
-    report(f"{name}, {stack_bytes} bytes of stack: {tally}")
-    assert tally["compared"] == 300
-    assert tally["wrong"] == 0, result.stderr
-    assert tally["complete"] >= 0.995 * tally["compared"], result.stderr

@@ -33,10 +33,14 @@ struct subject {
     uint64_t loading_ns;
 };
 
-static void print_function(const struct code_function *function)
+/* As in the server, a name is demangled once. */
+static void print_function(struct code_function *function)
 {
-    _cleanup_(freep) char *name = function->is_mangled ? demangle(function->name) : NULL;
-    printf("%s\n", name ? name : (function->name ? function->name : "??"));
+    if (!function->known && function->name) {
+        char *name = function->is_mangled ? demangle(function->name) : NULL;
+        function->known = name ? name : function->name;
+    }
+    printf("%s\n", function->known ? (const char *)function->known : "??");
 }
 
 static void print_place(const char *file, uint32_t line)
@@ -48,7 +52,7 @@ static void print_place(const char *file, uint32_t line)
     }
 }
 
-static const struct code_index *index_of(struct subject *subject, uint64_t address)
+static struct code_index *index_of(struct subject *subject, uint64_t address)
 {
     uint32_t unit = dwarf_file_find_unit(subject->dwarf, address);
     if (unit == DWARF_UNIT_NONE) {
@@ -68,9 +72,9 @@ static const struct code_index *index_of(struct subject *subject, uint64_t addre
 
 static void print_chain(struct subject *subject, uint64_t address)
 {
-    const struct code_index *index = index_of(subject, address);
+    struct code_index *index = index_of(subject, address);
     const struct code_line *row = index ? code_index_find_line(index, address) : NULL;
-    const char *file = row ? index->files[row->file].path : NULL;
+    const char *file = row && row->file != CODE_INDEX_NONE ? index->files[row->file].path : NULL;
     uint32_t line = row ? row->line : 0;
     uint32_t call = index ? code_index_find_call(index, address) : CODE_INDEX_NONE;
     while (call != CODE_INDEX_NONE) {
@@ -128,13 +132,17 @@ int main(int argc, char **argv)
         r = dwarf_file_open(open(argv[1], O_RDONLY | O_CLOEXEC), alternate_fd, argv[1], NULL,
                             &subject.dwarf);
     }
-    if (r < 0) {
+    if (r < 0 || !subject.dwarf) {
         fprintf(stderr, "%s: %s\n", argv[1], strerror(-r));
         return 1;
     }
     uint64_t opened_ns = clock_now_ns();
     subject.indexes = calloc(subject.dwarf->units.n_units + 1, sizeof(struct code_index *));
-    size_t n_addresses = subject.indexes ? print_all(&subject) : 0;
+    if (!subject.indexes) {
+        fprintf(stderr, "%s\n", strerror(ENOMEM));
+        return 1;
+    }
+    size_t n_addresses = print_all(&subject);
     if (says_times) {
         fprintf(stderr,
                 "opening %.1f ms, %zu units, %zu spans; %zu addresses in %.1f ms, of which %.1f ms "

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Stacks of programs that people run reach the start of their threads, and have no wrong frame.
+
+As root they are walked inside the kernel where it can be done; STAX_KERNEL_WALK=0 and an ordinary
+user get them from copied stack bytes.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import place
+import subjects
+from private_server import Account, PrivateServer
+from whole_stacks import COMPLETE_PCT, check_complete
+
+SECONDS = 3
+LEAST_PCT = {"chromium": 98.0, "chromium's renderer": 98.0}
+JIT_LEAST_PCT = 95.0
+PEER = place.BUILD / "tests" / "peers" / "stopped_stacks"
+PEER_MOMENTS = 150
+
+
+@pytest.fixture(params=["kernel", "copies", "other_user"])
+def way(request, tmp_path_factory):
+    """Who walks; a server of it."""
+    if request.param == "other_user":
+        yield request.getfixturevalue("other")
+        return
+    folder = Path(request.getfixturevalue("stax_folder"))
+    env = {"STAX_KERNEL_WALK": "0"} if request.param == "copies" else {}
+    server = PrivateServer(folder, Account(), env=env)
+    yield server
+    server.end_all()
+
+
+@pytest.fixture
+def stax_folder(events, tmp_path_factory):
+    import tempfile
+    with tempfile.TemporaryDirectory(prefix="stax-", ignore_cleanup_errors=True) as path:
+        os.chmod(path, 0o755)
+        yield path
+
+
+@pytest.fixture
+def events():
+    reason = place.why_no_events(os.geteuid() == 0)
+    if reason:
+        pytest.skip(reason)
+
+
+def least_pct(name):
+    if name.startswith(("node", "java")):
+        return JIT_LEAST_PCT
+    return LEAST_PCT.get(name, COMPLETE_PCT)
+
+
+@pytest.mark.parametrize("name", list(subjects.COMMANDS))
+def test_launched(way, name, report, request):
+    stax = way
+    try:
+        command = subjects.launched(name, stax, SECONDS)
+    except subjects.Missing as missing:
+        pytest.skip(str(missing))
+    stax.ok("record", "-q", "--", *command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    check_complete(stax, report, f"{name}, {request.node.callspec.params['way']}", least_pct(name))
+
+
+@pytest.mark.parametrize("name", list(subjects.ATTACHED))
+def test_attached(way, name, report, request):
+    stax = way
+    try:
+        with subjects.running(name, stax, SECONDS) as pid:
+            stax.ok("record", "-q", "-p", pid, "--time-limit", f"{SECONDS}s")
+            check_complete(stax, report, f"{name}, {request.node.callspec.params['way']}",
+                           least_pct(name))
+    except subjects.Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize("name, stack_bytes", [
+    ("python3", 65528), ("python3", 1024), ("sqlite3", 65528), ("xz", 65528), ("gcc", 65528),
+    ("clang", 65528), ("redis", 65528), ("postgres", 65528), ("node", 65528)])
+def test_against_an_independent_unwinder(bare, report, name, stack_bytes):
+    if not PEER.exists():
+        pytest.skip("built without libdw")
+    if os.geteuid() != 0:
+        pytest.skip("stops processes that are not its children: root only")
+    try:
+        with subjects.running(name, bare, 30) as pid:
+            result = subprocess.run([PEER, str(pid), str(PEER_MOMENTS), str(stack_bytes)],
+                                    timeout=120, capture_output=True, text=True, check=True)
+    except subjects.Missing as missing:
+        pytest.skip(str(missing))
+    tally = json.loads(result.stdout)
+    report(f"{name}, {stack_bytes} bytes of stack, against libdwfl: {tally}")
+    assert tally["compared"] == PEER_MOMENTS
+    assert tally["wrong"] == 0, result.stderr
+    assert tally["complete"] >= 0.995 * tally["compared"], result.stderr
