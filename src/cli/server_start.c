@@ -22,8 +22,15 @@
 
 #define SERVER_NAME "stax-server"
 #define PATIENCE_NS (5 * NS_PER_S)
+#define LOG_TAIL_BYTES 4096u
 #define RETRY_NS (2 * NS_PER_MS)
 #define DEAD_PATIENCE_NS (300 * NS_PER_MS) /* for the one that won the race for the socket */
+
+/* Where the server's messages go, and where those of this start begin. */
+struct log_place {
+    char path[PATH_MAX];
+    off_t start;
+};
 
 /* The server that belongs to this stax, else the one that PATH has; free() it. */
 static int find_server(char **ret_path, struct error *reterr_error)
@@ -188,7 +195,31 @@ static int spawn(const char *path, const char *socket_path, int log_fd, struct b
     return r < 0 ? r : read_birth(report_fd, ret_birth);
 }
 
-static int wait_until_it_answers(const char *socket_path, pid_t pid, const char *log_path,
+/* What the server wrote since its start tells why: its last error, and what it advised. */
+static void tell_end(const struct log_place *log, struct error *reterr_error)
+{
+    static const char error_mark[] = "error: ", hint_mark[] = "hint: ";
+    char tail[LOG_TAIL_BYTES + 1];
+    const char *why = NULL, *hint = NULL;
+    _cleanup_(fd_closep) int fd = open(log->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n_bytes = fd >= 0 ? pread(fd, tail, sizeof(tail) - 1, log->start) : 0;
+    tail[n_bytes > 0 ? n_bytes : 0] = '\0';
+    char *rest = NULL;
+    for (char *line = strtok_r(tail, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        if (strncmp(line, error_mark, strlen(error_mark)) == 0) {
+            why = line + strlen(error_mark);
+            hint = NULL;
+        } else if (strncmp(line, hint_mark, strlen(hint_mark)) == 0) {
+            hint = line + strlen(hint_mark);
+        }
+    }
+    error_set(reterr_error, "no_server", "stax-server ended right after its start%s%s",
+              why ? ": " : "", why ? why : "");
+    error_hint(reterr_error, "%s%sits messages are in %s", hint ? hint : "", hint ? "; " : "",
+               log->path);
+}
+
+static int wait_until_it_answers(const char *socket_path, pid_t pid, const struct log_place *log,
                                  struct rpc_client **ret_client, struct error *reterr_error)
 {
     uint64_t deadline_ns = clock_now_ns() + PATIENCE_NS;
@@ -199,11 +230,13 @@ static int wait_until_it_answers(const char *socket_path, pid_t pid, const char 
             return r;
         }
         uint64_t now_ns = clock_now_ns();
+        if (now_ns >= deadline_ns && has_ended) {
+            tell_end(log, reterr_error);
+            return -ETIMEDOUT;
+        }
         if (now_ns >= deadline_ns) {
-            error_set(reterr_error, "no_server", "stax-server %s",
-                      has_ended ? "ended right after its start"
-                                : "was started but does not answer");
-            error_hint(reterr_error, "its messages are in %s", log_path);
+            error_set(reterr_error, "no_server", "stax-server was started but does not answer");
+            error_hint(reterr_error, "its messages are in %s", log->path);
             return -ETIMEDOUT;
         }
         if (!has_ended && kill(pid, 0) < 0 && errno == ESRCH) {
@@ -234,8 +267,10 @@ int server_start(const char *socket_path, struct rpc_client **ret_client,
         }
         socket_path = absolute;
     }
-    char log_path[PATH_MAX];
-    _cleanup_(fd_closep) int log_fd = open_log(log_path, sizeof(log_path));
+    struct log_place log;
+    _cleanup_(fd_closep) int log_fd = open_log(log.path, sizeof(log.path));
+    struct stat status;
+    log.start = log_fd >= 0 && fstat(log_fd, &status) == 0 ? status.st_size : 0;
     struct birth birth = {0};
     r = spawn(path, socket_path, log_fd, &birth);
     if (r == 0 && birth.error != 0) {
@@ -245,5 +280,5 @@ int server_start(const char *socket_path, struct rpc_client **ret_client,
         error_set(reterr_error, "no_server", "starting %s: %s", path, strerror(-r));
         return r;
     }
-    return wait_until_it_answers(socket_path, birth.pid, log_path, ret_client, reterr_error);
+    return wait_until_it_answers(socket_path, birth.pid, &log, ret_client, reterr_error);
 }

@@ -65,6 +65,27 @@ static void a_server_that_ends_is_told(void **state)
     assert_int_equal(status.st_mode & 0777, 0600);
 }
 
+static void what_the_server_said_is_told(void **state)
+{
+    (void)state;
+    write_server("#!/bin/sh\n"
+                 "echo 'error: the sun is too low' >&2\n"
+                 "echo 'hint: wait for noon' >&2\n"
+                 "exit 1\n",
+                 0755);
+    struct rpc_client *client = NULL;
+    struct error error = {0};
+    assert_true(server_start(socket_path, &client, &error) < 0);
+    assert_string_equal(error.message,
+                        "stax-server ended right after its start: the sun is too low");
+    assert_non_null(strstr(error.hint, "wait for noon; "));
+    assert_non_null(strstr(error.hint, log_path));
+    /* What an earlier one said does not count. */
+    write_server("#!/bin/sh\nexit 1\n", 0755);
+    assert_true(server_start(socket_path, &client, &error) < 0);
+    assert_string_equal(error.message, "stax-server ended right after its start");
+}
+
 static void what_cannot_be_executed_is_told(void **state)
 {
     (void)state;
@@ -118,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_that_ends_is_told),
+        cmocka_unit_test(what_the_server_said_is_told),
         cmocka_unit_test(what_cannot_be_executed_is_told),
         cmocka_unit_test(without_a_server_the_error_says_so),
     };

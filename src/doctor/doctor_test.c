@@ -210,9 +210,10 @@ static void shortfalls_of_a_run_have_their_fix(void **state)
          .samples_named = 100},
         {.path = "[kernel]", .symbols = "none", .state = "failed: kptr_restrict", .samples = 300},
         {.path = "//anon", .symbols = "none", .state = "not needed", .samples = 200},
+        {.path = "/usr/bin/dd", .symbols = ".dynsym", .state = "loaded", .samples = 300},
     };
     struct diagnose_lost lost[] = {{"ring full", 12}, {"queue full", 0}, {"throttled", 3}};
-    struct diagnose_result run = run_of(ends, 4, images, 3);
+    struct diagnose_result run = run_of(ends, 4, images, 4);
     run.unwind.tables = tables;
     run.unwind.n_tables = 3;
     run.lost = lost;
@@ -228,8 +229,13 @@ static void shortfalls_of_a_run_have_their_fix(void **state)
     assert_null(find("unwinding", "/lib/fine.so"));
     assert_non_null(strstr(find("symbols", "/opt/stripped")->text, "20.0 % of 500"));
     assert_non_null(strstr(find("symbols", "/opt/stripped")->fix, "DEBUGINFOD_URLS"));
+    assert_non_null(strstr(find("symbols", "/opt/stripped")->fix, "strip"));
+    assert_non_null(
+        strstr(find("symbols", "/usr/bin/dd")->fix, "find-dbgsym-packages /usr/bin/dd"));
     assert_non_null(strstr(find("symbols", "[kernel]")->fix, "kptr_restrict"));
     assert_non_null(strstr(find("symbols", "//anon")->fix, "--perf-prof"));
+    assert_non_null(
+        strstr(find("symbols", "//anon")->text, "0.0 % of 200 samples have names: the"));
     assert_non_null(strstr(find("run", "losses")->text, "12 events were lost (ring full)"));
     assert_sound();
     /* Some, but too few to be worth a warning; each cause has something to say. */

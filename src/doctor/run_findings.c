@@ -53,7 +53,7 @@ static void examine_losses(struct doctor_list *list, const struct diagnose_resul
 static const char *fix_of_cut(const char *cause)
 {
     if (strstr(cause, "copied bytes") || strstr(cause, "could not be read")) {
-        return "stax record --stack-bytes 65528 …";
+        return "stax record … without --stack-bytes, or with --stack-bytes 64K";
     }
     if (strstr(cause, "without unwind information")) {
         return "build that code with -fasynchronous-unwind-tables or -fno-omit-frame-pointer; "
@@ -156,17 +156,34 @@ static bool is_file(const struct diagnose_image *image)
     return image->path[0] == '/' && image->path[1] != '/';
 }
 
+/* Does it lie where distributions put what they built? */
+static bool is_packaged(const char *path)
+{
+    static const char *const folders[] = {"/usr/bin/",   "/usr/sbin/", "/usr/lib", "/usr/games/",
+                                          "/usr/share/", "/bin/",      "/sbin/",   "/lib"};
+    for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
+        if (strncmp(path, folders[i], strlen(folders[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char *fix_of_names(const struct doctor_list *list, const struct diagnose_image *image)
 {
     if (strcmp(image->path, "[kernel]") == 0) {
         return "sudo sysctl kernel.kptr_restrict=0";
     }
-    if (is_file(image)) {
+    if (is_file(image) && is_packaged(image->path)) {
         return arena_printf(list->arena,
-                            "install its debug symbols (dpkg -S %s names the package, "
-                            "find-dbgsym-packages %s its symbols), or set DEBUGINFOD_URLS before "
+                            "install its debug symbols (Debian: find-dbgsym-packages %s, of "
+                            "debian-goodies, names them), or set DEBUGINFOD_URLS before "
                             "stax-server starts",
-                            image->path, image->path);
+                            image->path);
+    }
+    if (is_file(image)) {
+        return "leave its symbols in (no strip, no -s), put its debug file below /usr/lib/debug, "
+               "or set DEBUGINFOD_URLS before stax-server starts";
     }
     return "start the program with its option for profilers: node --perf-prof, java with its "
            "perf agent, python3 -X perf";
@@ -177,6 +194,13 @@ static void examine_names(struct doctor_list *list, const struct diagnose_image 
     bool has_failed = strncmp(image->state, "failed", strlen("failed")) == 0;
     double named_pct = pct(image->samples_named, image->samples);
     bool is_fine = named_pct >= NAMED_WARN_PCT && !has_failed;
+    if (!is_fine && !is_file(image) && strcmp(image->path, "[kernel]") != 0) {
+        doctor_add(list, "symbols", image->path, DOCTOR_STATE_WARN, fix_of_names(list, image),
+                   "%.1f %% of %" PRIu64 " samples have names: the program made this code, and "
+                   "tells too little of it",
+                   named_pct, image->samples);
+        return;
+    }
     doctor_add(list, "symbols", image->path, is_fine ? DOCTOR_STATE_OK : DOCTOR_STATE_WARN,
                is_fine ? NULL : fix_of_names(list, image),
                "%.1f %% of %" PRIu64 " samples have names, from %s (%s)", named_pct, image->samples,

@@ -128,6 +128,67 @@ static void test_an_entry(void **state)
     dwarf_abbrevs_release(&abbrevs);
 }
 
+/* Where the next entry stands, wherever in the entry that is said. */
+static void test_siblings(void **state)
+{
+    (void)state;
+    static const uint8_t table[] = {
+        1,
+        DW_TAG_structure_type,
+        1, /* behind a fixed number of bytes */
+        DW_AT_decl_line,
+        DW_FORM_data1,
+        DW_AT_name,
+        DW_FORM_strp,
+        DW_AT_low_pc,
+        DW_FORM_addr,
+        DW_AT_sibling,
+        DW_FORM_ref4,
+        0,
+        0,
+        2,
+        DW_TAG_structure_type,
+        1, /* behind a string */
+        DW_AT_name,
+        DW_FORM_string,
+        DW_AT_sibling,
+        DW_FORM_ref4,
+        0,
+        0,
+        3,
+        DW_TAG_structure_type,
+        1, /* nowhere */
+        DW_AT_name,
+        DW_FORM_string,
+        0,
+        0,
+        0,
+    };
+    static const uint8_t data[] = {
+        1, 7,   1,   2, 3,    4, 1, 2, 3, 4, 5, 6, 7, 8, 0x21, 0x43, 0, 0, /* */
+        2, 'a', 'b', 0, 0x65, 0, 0, 0,                                     /* */
+        3, 'c', 0,                                                         /* */
+        1, 7,   1,   2, 3,                                                 /* breaks off */
+    };
+    static const uint64_t expected[] = {0x4321, 0x65, 0, 0};
+    struct dwarf_abbrevs abbrevs;
+    assert_int_equal(dwarf_abbrevs_read(bytes_of(table, sizeof(table)), 0, &abbrevs), 0);
+    struct dwarf_source source = {.abbrevs = &abbrevs, .encoding = of_dwarf_5, .base = data};
+    struct bytes bytes = bytes_of(data, sizeof(data));
+    for (size_t i = 0; i < 4; i++) {
+        const struct dwarf_abbrev *abbrev = dwarf_die_begin(&bytes, &source);
+        const uint8_t *before = bytes.at;
+        struct dwarf_value sibling = dwarf_die_sibling(&bytes, &source, abbrev);
+        assert_int_equal(sibling.kind, expected[i] ? DWARF_VALUE_REF_UNIT : DWARF_VALUE_NONE);
+        assert_true(expected[i] == 0 || sibling.number == expected[i]);
+        assert_ptr_equal(bytes.at, before);
+        assert_false(bytes_has_failed(&bytes));
+        dwarf_die_skip(&bytes, &source, abbrev);
+    }
+    assert_true(bytes_has_failed(&bytes));
+    dwarf_abbrevs_release(&abbrevs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_stepping_over_the_longest_number),
         cmocka_unit_test(test_forms_nobody_knows),
         cmocka_unit_test(test_an_entry),
+        cmocka_unit_test(test_siblings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,9 +208,7 @@ static void count_samples(struct work *work, const struct equal_samples *samples
 static void weigh_samples(struct work *work, const struct equal_samples *samples)
 {
     struct thread_share *share = &work->result->threads[samples->thread];
-    struct portion *portion = share->n_samples >= ATTRIBUTION_OWN_SAMPLES
-                                  ? &work->portions[samples->thread]
-                                  : &work->pool;
+    struct portion *portion = share->has_own_share ? &work->portions[samples->thread] : &work->pool;
     uint64_t portion_ns = take_portion(portion, samples->weight);
     if (!work->stack_is_kept || work->stack_is_kept[samples->stack]) {
         work->result->stack_ns[samples->stack] += portion_ns;
@@ -220,14 +218,32 @@ static void weigh_samples(struct work *work, const struct equal_samples *samples
     }
 }
 
+/* Enough samples, and enough time for at least half as many at the mean rate of all. */
+static void choose_own_shares(struct work *work)
+{
+    struct thread_share *threads = work->result->threads;
+    double cpu_ns = 0, n_samples = 0;
+    for (size_t i = 0; i < work->snapshot->n_threads; i++) {
+        cpu_ns += threads[i].is_in_view ? (double)threads[i].cpu_ns : 0;
+        n_samples += threads[i].is_in_view ? (double)threads[i].n_samples : 0;
+    }
+    double mean_ns = n_samples > 0 ? cpu_ns / n_samples : 0;
+    for (size_t i = 0; i < work->snapshot->n_threads; i++) {
+        threads[i].has_own_share =
+            threads[i].n_samples >= ATTRIBUTION_OWN_SAMPLES &&
+            (double)threads[i].cpu_ns >= mean_ns * ATTRIBUTION_OWN_SAMPLES / 2;
+    }
+}
+
 static void prepare_portions(struct work *work)
 {
+    choose_own_shares(work);
     for (size_t i = 0; i < work->snapshot->n_threads; i++) {
         const struct thread_share *share = &work->result->threads[i];
         if (!share->is_in_view) {
             continue;
         }
-        if (share->n_samples >= ATTRIBUTION_OWN_SAMPLES) {
+        if (share->has_own_share) {
             work->portions[i].total_ns = share->cpu_ns;
         } else {
             work->pool.total_ns += share->cpu_ns;

@@ -8,7 +8,8 @@
  * where. Samples of a thread share that thread's CPU time in the view, in
  * proportion to their weights (sample_weight.h). A ratio of few samples is
  * biased, so threads with fewer than ATTRIBUTION_OWN_SAMPLES share their time
- * and their samples.
+ * and their samples. So do threads that ran only for a moment but were sampled
+ * very often, on behalf of many alike (capture/linux/birth_period.h).
  *
  * Shape:   arrays by stack_id and by thread_id of the snapshot. The weights of
  *          all stacks and unsampled_ns sum exactly to totals.cpu_ns.
@@ -24,6 +25,7 @@
 
 struct thread_share {
     bool is_in_view;
+    bool has_own_share; /* of its own time; else it shares with others that have few samples */
     uint64_t cpu_ns, blocked_ns, runnable_ns; /* inside the range */
     uint64_t n_samples;                       /* inside the range, before exclude and focus */
     uint64_t n_voluntary, n_involuntary;

@@ -71,6 +71,31 @@ static void few_samples_are_pooled(void **state)
     scene_end(&scene);
 }
 
+/* A thread that was sampled often in a short life stands for all those that were not. */
+static void many_samples_in_a_moment_are_pooled(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, false, false);
+    tell_mapped(scene.aggregate, 0, 0x1000, 0x9000, 0, "/bin/prog");
+    const uint64_t first_ip = 0x1000, second_ip = 0x2000;
+    for (int64_t tid = 1; tid <= 100; tid++) { /* all run 30, one of them is met */
+        tell_in(scene.aggregate, 0, tid);
+        for (uint64_t i = 0; tid == 50 && i < 4 * (uint64_t)ATTRIBUTION_OWN_SAMPLES; i++) {
+            tell_sample(scene.aggregate, 1, tid, i % 4 ? &first_ip : &second_ip, 1);
+        }
+        tell_out(scene.aggregate, 30, tid, false);
+    }
+    scene_freeze(&scene, 2000);
+    struct attribution attribution;
+    assert_int_equal(attribution_compute(&scene.context, &attribution, &scene.error), 0);
+    assert_int_equal(attribution.totals.cpu_ns, 3000);
+    assert_int_equal(attribution.unsampled_ns, 0);
+    assert_int_equal(attribution.stack_ns[snapshot_sample(scene.snapshot, 0)->stack], 750);
+    assert_int_equal(attribution.stack_ns[snapshot_sample(scene.snapshot, 1)->stack], 2250);
+    scene_end(&scene);
+}
+
 static void time_that_no_sample_met_is_told_apart(void **state)
 {
     (void)state;
@@ -228,7 +253,7 @@ static void assert_exact(const struct scene *scene, const struct attribution *at
         kept_ns += share->kept_ns;
         assert_true(share->kept_samples <= share->n_samples);
         assert_true(share->is_in_view || (share->cpu_ns == 0 && share->n_samples == 0));
-        if (!attribution->is_filtered && share->n_samples >= ATTRIBUTION_OWN_SAMPLES) {
+        if (!attribution->is_filtered && share->has_own_share) {
             assert_int_equal(share->kept_ns, share->cpu_ns);
             assert_int_equal(share->kept_samples, share->n_samples);
         }
@@ -522,6 +547,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_are_exact_shares),
         cmocka_unit_test(few_samples_are_pooled),
+        cmocka_unit_test(many_samples_in_a_moment_are_pooled),
         cmocka_unit_test(time_that_no_sample_met_is_told_apart),
         cmocka_unit_test(short_slices_get_what_the_timer_missed),
         cmocka_unit_test(all_sums_are_exact),

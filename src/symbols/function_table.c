@@ -35,6 +35,7 @@ struct function_table {
     enum frame_kind kind;
     struct function *functions;
     size_t n_functions, capacity;
+    size_t n_nameless; /* of them */
     char *names;
     size_t names_bytes;
     struct symbol *_Atomic *symbols; /* by index; made when first found */
@@ -277,6 +278,7 @@ static int add_nameless(struct function_table *table, const struct cfi_extent *e
     }
     table->functions = grown;
     table->n_functions = table->capacity = n_named + n_nameless;
+    table->n_nameless = n_nameless;
     for (size_t at = table->n_functions; n_nameless > 0;) {
         const struct cfi_extent *extent = &extents[nameless[n_nameless - 1]];
         if (n_named > 0 && grown[n_named - 1].start_address > extent->start_addr) {
@@ -408,7 +410,7 @@ int function_table_sort_within(struct function_table *table, const struct cfi_ex
     }
     table->symbols = calloc(n_kept, sizeof(*table->symbols));
     if (!table->symbols) {
-        table->n_functions = 0;
+        table->n_functions = table->n_nameless = 0;
         return -ENOMEM;
     }
     return 0;
@@ -421,7 +423,7 @@ void function_table_put_behind(struct function_table *table, struct function_tab
 
 size_t function_table_count(const struct function_table *table)
 {
-    return table->n_functions;
+    return table->n_functions - table->n_nameless;
 }
 
 /* The name without the version that linkers append to it ("memcpy@@GLIBC_2.14"); free() it. */

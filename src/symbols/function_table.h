@@ -85,6 +85,7 @@ int function_table_sort_within(struct function_table *table, const struct cfi_ex
  */
 void function_table_put_behind(struct function_table *table, struct function_table *takes_older);
 
+/* Of those that have a name. */
 size_t function_table_count(const struct function_table *table);
 
 /* The innermost function that holds `address`, or NULL (also when memory ran out). */

@@ -293,6 +293,81 @@ static void test_a_table_in_front_of_another(void **state)
     assert_name(table, 0x5000, "stub@plt");
 }
 
+/* Code that names leave is one function per extent, called by the image and where it starts. */
+static void test_nameless_functions(void **state)
+{
+    (void)state;
+    _cleanup_(function_table_freep) struct function_table *table = new_table();
+    static const struct cfi_extent extents[] = {
+        {0x1000, 0x20}, {0x1020, 0x10}, {0x1040, 0x10}, {0x2000, 0x100}, {0x3000, 0x40},
+        {0x3010, 0x10}, {0x4000, 0x40}, {0x5000, 0x10}, {0x9000, 0x10},
+    };
+    add(table, "exported", 0x1000, 0x20, FUNCTION_RANK_GLOBAL);
+    add(table, "unsized", 0x2000, 0, FUNCTION_RANK_GLOBAL);
+    add(table, "entry", 0x2080, 0, FUNCTION_RANK_LABEL);
+    add(table, "split", 0x3000, 0x40, FUNCTION_RANK_LOCAL);
+    add(table, "stub", 0x4010, 0x10, FUNCTION_RANK_PLT);
+    add(table, "start_of_file", 0x4800, 0, FUNCTION_RANK_GLOBAL);
+    assert_int_equal(
+        function_table_sort_within(table, extents, sizeof(extents) / sizeof(extents[0])), 0);
+    assert_int_equal(function_table_count(table), 6);
+    assert_name(table, 0x101f, "exported");
+    assert_name(table, 0x1020, "libx.so+0x1020");
+    assert_name(table, 0x102f, "libx.so+0x1020");
+    assert_name(table, 0x1030, NULL); /* padding */
+    assert_name(table, 0x104f, "libx.so+0x1040");
+    assert_name(table, 0x1050, NULL);
+    assert_name(table, 0x207f, "unsized");
+    assert_name(table, 0x20ff, "entry");
+    assert_name(table, 0x3010, "split");
+    assert_name(table, 0x3050, NULL);
+    assert_name(table, 0x4000, "libx.so+0x4000"); /* the head of a table of stubs */
+    assert_name(table, 0x4010, "stub@plt");
+    assert_name(table, 0x4020, "libx.so+0x4000");
+    assert_name(table, 0x4900, "start_of_file");
+    assert_name(table, 0x5000, "libx.so+0x5000");
+    assert_name(table, 0x5010, NULL);
+    assert_name(table, 0x900f, "libx.so+0x9000");
+    const struct symbol *nameless = function_table_find(table, 0x1024);
+    assert_true(nameless->is_nameless);
+    assert_int_equal(nameless->start_address, 0x1020);
+    assert_int_equal(nameless->size_bytes, 0x10);
+    assert_ptr_equal(nameless, function_table_find(table, 0x1028));
+    assert_false(function_table_find(table, 0x1000)->is_nameless);
+    /* Names may still come: nothing is promised to be nameless. */
+    assert_null(function_table_find_sized(table, 0x1024));
+    assert_null(function_table_find_sized(table, 0x4000));
+    assert_non_null(function_table_find_sized(table, 0x1000));
+}
+
+static void test_names_come_before_nameless(void **state)
+{
+    (void)state;
+    struct function_table *older = new_table();
+    static const struct cfi_extent extents[] = {{0x1000, 0x20}, {0x1020, 0x10}};
+    assert_int_equal(function_table_sort_within(older, extents, 2), 0);
+    assert_int_equal(function_table_count(older), 0);
+    _cleanup_(function_table_freep) struct function_table *table = new_table();
+    add(table, "hidden", 0x1000, 0x20, FUNCTION_RANK_LOCAL);
+    function_table_put_behind(table, older);
+    assert_int_equal(function_table_sort(table), 0);
+    assert_name(table, 0x1000, "hidden");
+    assert_name(table, 0x1028, "libx.so+0x1020");
+}
+
+static void test_stubs_of_other_linkers(void **state)
+{
+    (void)state;
+    _cleanup_(function_table_freep) struct function_table *table = new_table();
+    add(table, "memcpy$plt", 0x1000, 0x10, FUNCTION_RANK_PLT);
+    add(table, "_ZN1a1bEv$pltgot", 0x1010, 0x10, FUNCTION_RANK_PLT);
+    add(table, "money$plt", 0x1020, 0x10, FUNCTION_RANK_LOCAL);
+    assert_int_equal(function_table_sort(table), 0);
+    assert_name(table, 0x1000, "memcpy@plt");
+    assert_name(table, 0x1010, "a::b()@plt");
+    assert_name(table, 0x1020, "money$plt");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +381,9 @@ int main(void)
         cmocka_unit_test(test_very_long_and_foreign_names),
         cmocka_unit_test(test_threads_get_the_same_symbols),
         cmocka_unit_test(test_a_table_in_front_of_another),
+        cmocka_unit_test(test_nameless_functions),
+        cmocka_unit_test(test_names_come_before_nameless),
+        cmocka_unit_test(test_stubs_of_other_linkers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,8 +170,7 @@ static const struct chooser *find_chooser(const struct choosers *choosers, uint6
             high = middle;
         }
     }
-    bool is_found =
-        low < choosers->n_choosers && choosers->choosers[low].image_addr == image_addr;
+    bool is_found = low < choosers->n_choosers && choosers->choosers[low].image_addr == image_addr;
     return is_found ? &choosers->choosers[low] : NULL;
 }
 

@@ -79,7 +79,8 @@ void symbol_source_retire(struct symbol_source *source);
 
 /*
  * The function that holds `offset` (image_place.offset), or NULL: not loaded
- * yet, or no such function; symbol_source_is_settled() tells which.
+ * yet, or no such function; symbol_source_is_settled() tells which. Code of a
+ * stripped file is a nameless symbol, as far as unwind tables have its bounds.
  * ret_image_addr (may be NULL): the link-time address of `offset` where known,
  * else `offset`.
  */

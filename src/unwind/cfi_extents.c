@@ -55,9 +55,8 @@ static bool read_common(const struct cfi_section *section, uint64_t offset, stru
     }
     bytes_skip(&rest, (size_t)offset);
     struct bytes length = rest;
-    return bytes_take_u32(&length) != 0 && cfi_entry_next(section, &rest, &entry) &&
-           entry.is_cie && bytes_left(&entry.body) <= MAX_COMMON_BYTES &&
-           cfi_cie_read(&entry, ret_cie);
+    return bytes_take_u32(&length) != 0 && cfi_entry_next(section, &rest, &entry) && entry.is_cie &&
+           bytes_left(&entry.body) <= MAX_COMMON_BYTES && cfi_cie_read(&entry, ret_cie);
 }
 
 static int compare(const void *left, const void *right)
@@ -83,8 +82,8 @@ static void sort(struct extents *extents)
     qsort(extents->extents, extents->n_extents, sizeof(extents->extents[0]), compare);
     size_t n_kept = 0;
     for (size_t i = 0; i < extents->n_extents; i++) {
-        bool is_same = n_kept > 0 && extents->extents[n_kept - 1].start_addr ==
-                                         extents->extents[i].start_addr;
+        bool is_same =
+            n_kept > 0 && extents->extents[n_kept - 1].start_addr == extents->extents[i].start_addr;
         n_kept -= is_same;
         extents->extents[n_kept++] = extents->extents[i];
     }

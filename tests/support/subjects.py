@@ -38,7 +38,7 @@ class Point { constructor(x, y) { this.x = x; this.y = y; } norm() { return this
 let sum = 0;
 while (Date.now() < end) {
   sum += fib(20) + JSON.stringify({a: [1, 2, 3]}).length;
-  sum += [...Array(300).keys()].map(x => new Point(x, sum % 7)).reduce((a, p) => a + p.norm(), 0);
+  sum += [...Array(300).keys()].map(x => new Point(x, sum %% 7)).reduce((a, p) => a + p.norm(), 0);
   sum += "a,b,c".repeat(30).split(",").sort().join("").replace(/b+/g, "x").length;
 }
 console.log(sum > 0);
