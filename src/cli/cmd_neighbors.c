@@ -13,16 +13,7 @@ struct neighbors_options {
 };
 
 static const struct option_spec specs[] = {
-    {
-        .letter = 'n',
-        .kind = OPTION_INTEGER,
-        .value_name = "N",
-        .fallback = "20",
-        .summary = "as many callers, and as many callees; 0: all",
-        .min = 0,
-        .max = INT32_MAX,
-        .offset = offsetof(struct neighbors_options, limit),
-    },
+    LIMIT_OPTION(struct neighbors_options, "callers, and as many callees"),
 };
 
 static void render(const void *result, const struct terminal *terminal, struct text *text)

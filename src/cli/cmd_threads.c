@@ -13,16 +13,7 @@ struct threads_options {
 };
 
 static const struct option_spec specs[] = {
-    {
-        .letter = 'n',
-        .kind = OPTION_INTEGER,
-        .value_name = "N",
-        .fallback = "20",
-        .summary = "as many threads; 0: all",
-        .min = 0,
-        .max = INT32_MAX,
-        .offset = offsetof(struct threads_options, limit),
-    },
+    LIMIT_OPTION(struct threads_options, "threads"),
 };
 
 static void render(const void *result, const struct terminal *terminal, struct text *text)

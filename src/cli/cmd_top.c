@@ -21,16 +21,7 @@ static const char *const sorts[] = {"self", "total", NULL};
 static const char *const groups[] = {"function", "image", "line", NULL};
 
 static const struct option_spec specs[] = {
-    {
-        .letter = 'n',
-        .kind = OPTION_INTEGER,
-        .value_name = "N",
-        .fallback = "20",
-        .summary = "as many functions; 0: all",
-        .min = 0,
-        .max = INT32_MAX,
-        .offset = offsetof(struct top_options, limit),
-    },
+    LIMIT_OPTION(struct top_options, "functions"),
     {
         .name = "sort",
         .kind = OPTION_CHOICE,

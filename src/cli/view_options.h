@@ -30,5 +30,13 @@ extern const struct option_spec view_option_specs[VIEW_OPTION_N];
         .offset = offsetof(type, view)                                                             \
     }
 
+/* The option -n of a view that lists `things`; `type` has a member `limit`. */
+#define LIMIT_OPTION(type, things)                                                                 \
+    {                                                                                              \
+        .letter = 'n', .kind = OPTION_INTEGER, .value_name = "N", .fallback = "20",                \
+        .summary = "as many " things "; 0: all", .min = 0, .max = INT32_MAX,                       \
+        .offset = offsetof(type, limit)                                                            \
+    }
+
 /* What the options say, borrowing their lists. */
 struct view view_options_view(const struct view_options *options);

@@ -2,7 +2,7 @@
 /*
  * Real compilers, real readers: a program is built in every way that writes
  * debug information differently, and at random addresses of its code the
- * chain of places must be that of addr2line or of llvm-symbolizer. Both have
+ * chain of functions and places must be that of addr2line or of llvm-symbolizer. Both have
  * faults: binutils takes the wrong file for some rows of DWARF 5 and does not
  * find the ranges that clang writes there.
  */
@@ -57,16 +57,42 @@ static const char rust_source[] =
     "40; }\n"
     "  println!(\"{:?}\", m); }\n";
 
+static const char c_source[] =
+    "#include <stdlib.h>\n#include <string.h>\n"
+    "struct node { struct node *next; unsigned key; char text[24]; };\n"
+    "static inline unsigned mix(unsigned x)\n{\n  x ^= x >> 15;\n  return x * 2654435761u;\n}\n"
+    "static inline struct node *find(struct node *at, unsigned key)\n{\n"
+    "  while (at && mix(at->key) != mix(key))\n    at = at->next;\n  return at;\n}\n"
+    "static inline int add(struct node **list, unsigned key)\n{\n"
+    "  struct node *made = find(*list, key);\n  if (made)\n    return 0;\n"
+    "  made = calloc(1, sizeof(*made));\n  if (!made)\n    abort();\n"
+    "  memset(made->text, (int)mix(key), sizeof(made->text));\n"
+    "  made->key = key;\n  made->next = *list;\n  *list = made;\n  return 1;\n}\n"
+    "static int compare(const void *a, const void *b)\n{\n"
+    "  unsigned one = mix(*(const unsigned *)a), other = mix(*(const unsigned *)b);\n"
+    "  return (one > other) - (one < other);\n}\n"
+    "__attribute__((noinline)) int count(unsigned n)\n{\n"
+    "  struct node *list = NULL;\n  unsigned keys[64];\n  int s = 0;\n"
+    "  for (unsigned i = 0; i < n; i++) {\n    keys[i % 64] = i;\n    s += add(&list, i * i);\n  "
+    "}\n"
+    "  qsort(keys, 64, sizeof(keys[0]), compare);\n"
+    "  return find(list, keys[0]) ? s : -s;\n}\n"
+    "int main(int argc, char **argv)\n{\n  return count((unsigned)argc * 20) + (argv == "
+    "NULL);\n}\n";
+
 enum { BY_ADDR2LINE = 1, BY_LLVM = 2, BY_EITHER = 3 };
 
 struct way {
     const char *compiler;
-    const char *command; /* run by sh in the folder; makes "prog", and "alt" where dwz does */
+    const char *command; /* run by sh in the folder; makes "prog", "alt" where dwz does, and
+                          * "readable" for readers that do not know the compression */
     int readers;         /* who can read it; a place that one of them agrees to is right */
     const char *tool;    /* also needed, or NULL */
 };
 
 static const struct way ways[] = {
+    {"gcc", "gcc -O2 -g t.c -o prog", BY_EITHER, NULL},
+    {"gcc", "gcc -O3 -gdwarf-4 -static t.c -o prog", BY_EITHER, NULL},
     {"g++", "g++ -O2 -gdwarf-2 t.cc -o prog", BY_EITHER, NULL},
     {"g++", "g++ -O2 -gdwarf-3 t.cc -o prog", BY_EITHER, NULL},
     {"g++", "g++ -O2 -gdwarf-4 t.cc -o prog", BY_EITHER, NULL},
@@ -74,6 +100,10 @@ static const struct way ways[] = {
     {"g++", "g++ -O2 -gdwarf-2 -gstrict-dwarf t.cc -o prog", BY_EITHER, NULL},
     {"g++", "g++ -O2 -g1 t.cc -o prog", BY_EITHER, NULL},
     {"g++", "g++ -O2 -g -gz t.cc -o prog", BY_EITHER, NULL},
+    {"g++",
+     "g++ -O2 -g t.cc -o plain && objcopy --compress-debug-sections=zstd plain prog && "
+     "objcopy --decompress-debug-sections prog readable",
+     BY_EITHER, "objcopy"},
     {"g++", "g++ -O2 -g -flto t.cc -o prog", BY_EITHER, NULL},
     {"g++", "g++ -O2 -g -ffunction-sections -Wl,--gc-sections t.cc -o prog", BY_EITHER, NULL},
     {"g++", "g++ -O2 -g -gdwarf64 t.cc -o prog", BY_LLVM, NULL},
@@ -86,6 +116,7 @@ static const struct way ways[] = {
     {"g++", "g++ -O2 -gdwarf-4 t.cc -o prog && dwz prog", BY_EITHER, "dwz"},
     {"g++", "g++ -O2 -gdwarf-5 t.cc -o prog && dwz prog", BY_EITHER, "dwz"},
     {"g++", "g++ -O2 -g t.cc -o prog && cp prog prog2 && dwz -m alt prog prog2", BY_EITHER, "dwz"},
+    {"clang", "clang -O2 -g t.c -o prog", BY_LLVM, NULL},
     {"clang++", "clang++ -O2 -gdwarf-2 t.cc -o prog", BY_EITHER, NULL},
     {"clang++", "clang++ -O2 -gdwarf-3 t.cc -o prog", BY_EITHER, NULL},
     {"clang++", "clang++ -O2 -gdwarf-4 t.cc -o prog", BY_EITHER, NULL},
@@ -103,6 +134,7 @@ static const struct way ways[] = {
 };
 
 struct place {
+    char function[1024]; /* as the linker calls it, where it does */
     char file[1024];
     uint32_t line;
 };
@@ -139,6 +171,7 @@ static int make_folder(void **state)
     if (!mkdtemp(folder)) {
         return -1;
     }
+    write_source("t.c", c_source);
     write_source("t.cc", cxx_source);
     write_source("t.rs", rust_source);
     return 0;
@@ -210,16 +243,30 @@ static size_t find_places(const struct code_index *index, uint64_t address,
     for (;;) {
         assert_true(n < MAX_PLACES);
         snprintf(places[n].file, sizeof(places[n].file), "%s", file ? file : "??");
+        places[n].function[0] = '\0';
         places[n++].line = line;
         if (call == CODE_INDEX_NONE) {
-            return n;
+            return n; /* which function this is, the symbol table says */
         }
         const struct code_call *made = &index->calls[call];
-        assert_non_null(index->functions[made->function].name);
+        const char *name = index->functions[made->function].name;
+        assert_non_null(name);
+        snprintf(places[n - 1].function, sizeof(places[n - 1].function), "%s", name);
         file = made->call_file != CODE_INDEX_NONE ? index->files[made->call_file].path : NULL;
         line = made->call_line;
         call = made->parent;
     }
+}
+
+/* Other readers do not put the scopes before a name that the linker does not know. */
+static bool is_function(const char *ours, const char *theirs)
+{
+    size_t n_ours = strlen(ours);
+    size_t n_theirs = strlen(theirs);
+    if (n_ours < n_theirs || strcmp(ours + n_ours - n_theirs, theirs) != 0) {
+        return false;
+    }
+    return n_ours == n_theirs || ours[n_ours - n_theirs - 1] == ':';
 }
 
 static bool are_equal(const struct place *ours, size_t n_ours, const struct place *theirs,
@@ -231,7 +278,8 @@ static bool are_equal(const struct place *ours, size_t n_ours, const struct plac
     }
     for (size_t i = 0; i < n_theirs && n_ours == n_theirs; i++) {
         if (ours[i].line != theirs[i].line ||
-            (ours[i].line != 0 && strcmp(base_of(ours[i].file), base_of(theirs[i].file)) != 0)) {
+            (ours[i].line != 0 && strcmp(base_of(ours[i].file), base_of(theirs[i].file)) != 0) ||
+            (i + 1 < n_ours && !is_function(ours[i].function, theirs[i].function))) {
             return false;
         }
     }
@@ -260,6 +308,9 @@ static size_t read_places(FILE *answers, char *line, size_t line_bytes,
         }
         if (is_place && n < MAX_PLACES) {
             parse_place(line, &places[n++]);
+        } else if (n < MAX_PLACES) {
+            snprintf(places[n].function, sizeof(places[n].function), "%.*s",
+                     (int)strcspn(line, "\n"), line);
         }
         is_place = !is_place;
     }
@@ -286,10 +337,13 @@ static void ask_reader(int reader, const struct dwarf_file *file, struct code_in
                        const uint64_t *addresses, bool *reterr_are_right)
 {
     char command[512];
-    snprintf(command, sizeof(command), "cd %s && %s <addresses 2>/dev/null", folder,
+    snprintf(command, sizeof(command),
+             "cd %s && file=prog && if [ -e readable ]; then file=readable; fi && "
+             "%s <addresses 2>/dev/null",
+             folder,
              reader == BY_LLVM ? "llvm-symbolizer -a --inlines --functions=linkage --no-demangle "
-                                 "--output-style=GNU -e prog"
-                               : "addr2line -a -i -f -e prog");
+                                 "--output-style=GNU -e $file"
+                               : "addr2line -a -i -f -e $file");
     FILE *answers = popen(command, "r");
     assert_non_null(answers);
     compare(file, indexes, addresses, answers, reterr_are_right);
@@ -307,7 +361,6 @@ static void check_all(const struct way *way, int readers, const uint64_t *addres
         }
     }
     print_message("%zu of %d equal: %s\n", n_right, N_ADDRESSES, way->command);
-    /* One reader alone may be the one that is at fault. */
     /* One reader alone may be the one that is at fault. Strict DWARF 2 does not say where all of
      * a unit's code is; some of it is found by its lines, which do not begin with the code. */
     bool is_exact = readers == BY_EITHER && !strstr(way->command, "strict");
@@ -323,7 +376,7 @@ static void try_way(const struct way *way)
         print_message("left out, a tool is missing: %s\n", way->command);
         return;
     }
-    (void)run("rm -f prog* alt *.dwo *.o");
+    (void)run("rm -f prog* plain readable alt *.dwo *.o");
     if (run(way->command) != 0) {
         print_message("left out, it does not build here: %s\n", way->command);
         return;

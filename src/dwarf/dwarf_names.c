@@ -195,14 +195,17 @@ int dwarf_names_find(struct dwarf_names *names, struct dwarf_place place,
     for (int i = 0; i < DWARF_ORIGINS_MAX && !ret_name->is_mangled; i++) {
         struct dwarf_open_unit *open;
         int r = open_unit_at(names, place, &open);
-        if (r < 0 || !open) {
+        if (r < 0) {
             return r;
+        }
+        if (!open) {
+            break;
         }
         struct bytes bytes = dwarf_reader_at(&open->reader, open->unit, place.info_offset);
         const struct dwarf_abbrev *abbrev = dwarf_die_begin(&bytes, &open->reader.source);
         struct dwarf_die die;
         if (!abbrev || bytes_has_failed(&bytes)) {
-            return 0;
+            break;
         }
         dwarf_die_attributes(&bytes, &open->reader.source, abbrev, &die);
         collect(names, open, &die, ret_name);

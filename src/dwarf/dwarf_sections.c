@@ -5,19 +5,14 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "dwarf/dwarf_packed.h"
 #include "images/elf_file.h"
 
-#define INFLATE_STEP_BYTES (256u * 1024)
-/* zlib turns one byte into 1032 at most. */
-#define MAX_INFLATION 1040u
 #define STRINGS_BEFORE_WHOLE 8192u
 #define MAX_WHOLE_STRINGS_BYTES (UINT64_C(512) << 20)
-#define GNU_HEADER_BYTES 12u /* "ZLIB" and the size, most significant byte first */
 
 static const char *const base_names[DWARF_SECTION_N] = {
     [DWARF_INFO] = "info",
@@ -33,10 +28,9 @@ static const char *const base_names[DWARF_SECTION_N] = {
 };
 
 struct section {
-    uint64_t file_offset, n_file_bytes; /* of what is stored, without the compression's header */
-    uint64_t n_bytes;
-    bool is_compressed;
-    bool is_unknown;  /* compressed in a way that is not known */
+    uint64_t file_offset;
+    uint64_t n_bytes; /* when it is not packed any more */
+    struct dwarf_packed packed;
     uint8_t *whole;   /* n_bytes of them, or NULL */
     size_t n_strings; /* that were read from it since it was dropped */
 };
@@ -84,56 +78,6 @@ static enum dwarf_section classify(const char *name, bool *ret_is_split, bool *r
     return DWARF_SECTION_N;
 }
 
-static int read_at(int fd, uint64_t offset, void *target, size_t n_bytes)
-{
-    uint8_t *at = target;
-    while (n_bytes > 0) {
-        ssize_t n = pread(fd, at, n_bytes, (off_t)offset);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return -EIO;
-        }
-        at += n;
-        offset += (uint64_t)n;
-        n_bytes -= (size_t)n;
-    }
-    return 0;
-}
-
-/* Moves the section past its header; one that is too small for its header is empty. */
-static void read_compression(int fd, bool is_64_bit, bool is_gnu, struct section *section)
-{
-    uint8_t header[sizeof(Elf64_Chdr)] = {0};
-    size_t header_bytes =
-        is_gnu ? GNU_HEADER_BYTES : (is_64_bit ? sizeof(Elf64_Chdr) : sizeof(Elf32_Chdr));
-    if (section->n_file_bytes < header_bytes ||
-        read_at(fd, section->file_offset, header, header_bytes) < 0) {
-        section->n_bytes = 0;
-        return;
-    }
-    struct bytes bytes = bytes_of(header, header_bytes);
-    if (is_gnu) {
-        section->is_unknown = memcmp(bytes_take(&bytes, 4), "ZLIB", 4) != 0;
-        section->n_bytes = __builtin_bswap64(bytes_take_u64(&bytes));
-    } else {
-        section->is_unknown = bytes_take_u32(&bytes) != ELFCOMPRESS_ZLIB;
-        if (is_64_bit) {
-            bytes_skip(&bytes, 4);
-            section->n_bytes = bytes_take_u64(&bytes);
-        } else {
-            section->n_bytes = bytes_take_u32(&bytes);
-        }
-    }
-    section->is_compressed = true;
-    section->file_offset += header_bytes;
-    section->n_file_bytes -= header_bytes;
-    if (section->n_bytes / MAX_INFLATION > section->n_file_bytes) {
-        section->n_bytes = 0; /* it cannot be */
-    }
-}
-
 static void add_section(struct dwarf_sections *sections, struct elf_file *elf,
                         const struct elf_section *found, uint64_t file_bytes)
 {
@@ -153,13 +97,14 @@ static void add_section(struct dwarf_sections *sections, struct elf_file *elf,
         return;
     }
     uint64_t room = file_bytes - found->file_offset;
-    *section = (struct section){
-        .file_offset = found->file_offset,
-        .n_file_bytes = found->n_bytes < room ? found->n_bytes : room,
-    };
-    section->n_bytes = section->n_file_bytes;
+    uint64_t n_file_bytes = found->n_bytes < room ? found->n_bytes : room;
+    *section = (struct section){.file_offset = found->file_offset, .n_bytes = n_file_bytes};
     if (is_gnu || (found->flags & SHF_COMPRESSED) != 0) {
-        read_compression(sections->fd, elf_file_is_64_bit_little_endian(elf), is_gnu, section);
+        enum dwarf_packed_header header =
+            elf_file_is_64_bit_little_endian(elf) ? DWARF_PACKED_HEADER_64 : DWARF_PACKED_HEADER_32;
+        dwarf_packed_describe(sections->fd, found->file_offset, n_file_bytes,
+                              is_gnu ? DWARF_PACKED_HEADER_GNU : header, &section->packed);
+        section->n_bytes = section->packed.n_bytes;
     }
 }
 
@@ -194,9 +139,10 @@ static void add_sections(struct dwarf_sections *sections, struct elf_file *elf, 
     if (index.index > 0 && sections->is_split && index.type != SHT_NOBITS &&
         index.file_offset < file_bytes && (index.flags & SHF_COMPRESSED) == 0) {
         uint64_t room = file_bytes - index.file_offset;
-        uint64_t n_bytes = index.n_bytes < room ? index.n_bytes : room;
         sections->sections[DWARF_CU_INDEX] = (struct section){
-            .file_offset = index.file_offset, .n_file_bytes = n_bytes, .n_bytes = n_bytes};
+            .file_offset = index.file_offset,
+            .n_bytes = index.n_bytes < room ? index.n_bytes : room,
+        };
     }
 }
 
@@ -265,48 +211,14 @@ uint64_t dwarf_sections_n_bytes(const struct dwarf_sections *sections, enum dwar
     return sections->sections[which].n_bytes;
 }
 
-/* One step: more input, as much output as it gives. 1 when the stream has ended. */
-static int inflate_step(const struct dwarf_sections *sections, const struct section *section,
-                        z_stream *stream, uint8_t *input, uint64_t *reterr_at)
+static bool is_cancelled(const void *userdata)
 {
-    if (dwarf_sections_is_cancelled(sections)) {
-        return -ECANCELED;
-    }
-    if (stream->avail_in == 0) {
-        uint64_t left = section->n_file_bytes - *reterr_at;
-        size_t n_bytes = left < INFLATE_STEP_BYTES ? (size_t)left : INFLATE_STEP_BYTES;
-        if (n_bytes == 0 ||
-            read_at(sections->fd, section->file_offset + *reterr_at, input, n_bytes) < 0) {
-            return -EIO;
-        }
-        *reterr_at += n_bytes;
-        stream->next_in = input;
-        stream->avail_in = (uInt)n_bytes;
-    }
-    uint64_t left = section->n_bytes - (uint64_t)(stream->next_out - section->whole);
-    stream->avail_out = left < (1u << 30) ? (uInt)left : (1u << 30);
-    int r = inflate(stream, Z_NO_FLUSH);
-    bool is_full = (uint64_t)(stream->next_out - section->whole) == section->n_bytes;
-    if (r == Z_STREAM_END || is_full) {
-        return is_full ? 1 : -EIO;
-    }
-    return r == Z_OK || r == Z_BUF_ERROR ? 0 : -EIO;
+    return dwarf_sections_is_cancelled(userdata);
 }
 
-static int inflate_section(const struct dwarf_sections *sections, const struct section *section)
+static bool is_packed(const struct section *section)
 {
-    _cleanup_(freep) uint8_t *input = malloc(INFLATE_STEP_BYTES);
-    z_stream stream = {.next_out = section->whole};
-    if (!input || inflateInit(&stream) != Z_OK) {
-        return -ENOMEM;
-    }
-    uint64_t at = 0;
-    int r = 0;
-    while (r == 0) {
-        r = inflate_step(sections, section, &stream, input, &at);
-    }
-    inflateEnd(&stream);
-    return r < 0 ? r : 0;
+    return section->packed.packing != DWARF_PACKING_NONE;
 }
 
 static int load_whole(const struct dwarf_sections *sections, struct section *section)
@@ -317,9 +229,6 @@ static int load_whole(const struct dwarf_sections *sections, struct section *sec
     if (section->whole) {
         return 0;
     }
-    if (section->is_unknown) {
-        return -ENOTSUP;
-    }
     if (section->n_bytes > DWARF_WHOLE_MAX_BYTES) {
         return -EFBIG;
     }
@@ -327,9 +236,10 @@ static int load_whole(const struct dwarf_sections *sections, struct section *sec
     if (!section->whole) {
         return -ENOMEM;
     }
-    int r = section->is_compressed
-                ? inflate_section(sections, section)
-                : read_at(sections->fd, section->file_offset, section->whole, section->n_bytes);
+    int r = is_packed(section) ? dwarf_packed_unpack(sections->fd, &section->packed, is_cancelled,
+                                                     sections, section->whole)
+                               : dwarf_packed_read_at(sections->fd, section->file_offset,
+                                                      section->whole, section->n_bytes);
     if (r < 0) {
         free(section->whole);
         section->whole = NULL;
@@ -359,7 +269,7 @@ int dwarf_sections_read(struct dwarf_sections *sections, enum dwarf_section whic
     }
     uint64_t left = section->n_bytes - offset;
     n_bytes = n_bytes < left ? n_bytes : left;
-    int r = section->is_compressed ? load_whole(sections, section) : 0;
+    int r = is_packed(section) ? load_whole(sections, section) : 0;
     if (r < 0) {
         return r;
     }
@@ -374,7 +284,7 @@ int dwarf_sections_read(struct dwarf_sections *sections, enum dwarf_section whic
     if (!data) {
         return -ENOMEM;
     }
-    r = read_at(sections->fd, section->file_offset + offset, data, n_bytes);
+    r = dwarf_packed_read_at(sections->fd, section->file_offset + offset, data, n_bytes);
     if (r < 0) {
         free(data);
         return r;

@@ -17,7 +17,7 @@
  *          sections, so it must not outlive the next dwarf_sections_drop().
  * Threads: one at a time; *is_cancelled may be set by another.
  * Limits:  DWARF_WHOLE_MAX_BYTES of a section that is kept whole.
- * Source:  System V ABI (Elf64_Chdr); DWARF 5, 7.3.5 and appendix B.
+ * Source:  DWARF 5, 7.3.5 and appendix B.
  * Tests:   dwarf_sections_test.c; tests/fuzz/fuzz_dwarf_lines.c
  */
 

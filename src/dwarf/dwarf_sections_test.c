@@ -45,7 +45,7 @@ static void test_windows_and_whole(void **state)
     assert_false(dwarf_sections_has_code_at(sections, UINT64_MAX));
 }
 
-/* Compressed in both ways that binutils knows, the bytes are the same. */
+/* Compressed in all ways that binutils knows, the bytes are the same. */
 static void test_compressed(void **state)
 {
     (void)state;
@@ -56,8 +56,8 @@ static void test_compressed(void **state)
     _cleanup_(dwarf_sections_freep) struct dwarf_sections *plain = open_sections("/proc/self/exe");
     struct bytes expected;
     assert_int_equal(dwarf_sections_whole(plain, DWARF_INFO, &expected), 0);
-    static const char *const kinds[] = {"zlib-gabi", "zlib-gnu"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const kinds[] = {"zlib-gabi", "zlib-gnu", "zstd"};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         char path[] = "/tmp/stax-sections-XXXXXX";
         int fd = mkstemp(path);
         assert_true(fd >= 0);
@@ -65,11 +65,20 @@ static void test_compressed(void **state)
         char command[256];
         snprintf(command, sizeof(command), "objcopy --compress-debug-sections=%s /proc/%d/exe %s",
                  kinds[i], (int)getpid(), path);
-        assert_int_equal(system(command), 0);
+        if (system(command) != 0) {
+            print_message("objcopy knows no %s\n", kinds[i]);
+            unlink(path);
+            continue;
+        }
         _cleanup_(dwarf_sections_freep) struct dwarf_sections *packed = open_sections(path);
         unlink(path);
         struct bytes bytes;
-        assert_int_equal(dwarf_sections_whole(packed, DWARF_INFO, &bytes), 0);
+        int r = dwarf_sections_whole(packed, DWARF_INFO, &bytes);
+        if (r == -ENOTSUP) {
+            print_message("built without %s\n", kinds[i]);
+            continue;
+        }
+        assert_int_equal(r, 0);
         assert_int_equal(bytes_left(&bytes), bytes_left(&expected));
         assert_memory_equal(bytes.at, expected.at, bytes_left(&expected));
         struct dwarf_window window;

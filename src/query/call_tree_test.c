@@ -30,22 +30,6 @@ static struct top_result ask(struct scene *scene, enum top_group group)
     return result;
 }
 
-static int setup(void **state)
-{
-    static struct scene scene;
-    are_lines_loaded = true;
-    scene_begin(&scene, true, false);
-    tell_inlined(&scene);
-    *state = &scene;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    scene_end(*state);
-    return 0;
-}
-
 static void self_goes_to_the_innermost_inlined_function(void **state)
 {
     struct top_result top = ask(*state, TOP_GROUP_FUNCTION);
@@ -207,7 +191,7 @@ static void a_view_without_samples_has_only_the_root(void **state)
     scene->view = (struct view){0};
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin_inlined, end_inlined)
 
 int main(void)
 {

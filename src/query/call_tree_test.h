@@ -98,3 +98,20 @@ static inline void tell_inlined(struct scene *scene)
     tell_out(scene->aggregate, 2000, TEST_PID, false);
     scene_freeze(scene, 2500);
 }
+
+/* The setup and teardown of a test; its state is the scene. */
+static inline int begin_inlined(void **state)
+{
+    static struct scene scene;
+    are_lines_loaded = true;
+    scene_begin(&scene, true, false);
+    tell_inlined(&scene);
+    *state = &scene;
+    return 0;
+}
+
+static inline int end_inlined(void **state)
+{
+    scene_end(*state);
+    return 0;
+}

@@ -35,22 +35,6 @@ static void assert_sums(const struct flame_node *node)
     assert_int_equal(node->hidden_nodes, 0);
 }
 
-static int setup(void **state)
-{
-    static struct scene scene;
-    are_lines_loaded = true;
-    scene_begin(&scene, true, false);
-    tell_inlined(&scene);
-    *state = &scene;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    scene_end(*state);
-    return 0;
-}
-
 static void what_ran_is_on_top_and_its_callers_below(void **state)
 {
     struct flame_result result = ask(*state, 0, 0);
@@ -107,7 +91,7 @@ static void an_empty_view_is_an_empty_tree(void **state)
     scene->view = (struct view){0};
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin_inlined, end_inlined)
 
 int main(void)
 {

@@ -28,22 +28,6 @@ static struct neighbors_result ask(struct scene *scene, const char *function)
     return result;
 }
 
-static int setup(void **state)
-{
-    static struct scene scene;
-    are_lines_loaded = true;
-    scene_begin(&scene, true, false);
-    tell_inlined(&scene);
-    *state = &scene;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    scene_end(*state);
-    return 0;
-}
-
 static void callers_and_callees_sum_to_the_function(void **state)
 {
     struct neighbors_result hash = ask(*state, "hash_key");
@@ -133,7 +117,7 @@ static void what_is_not_there_is_refused(void **state)
     scene->view = (struct view){0};
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin_inlined, end_inlined)
 
 int main(void)
 {

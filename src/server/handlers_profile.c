@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The views: each handler finds the run that is meant, the pool takes a
- * snapshot of it and asks the query. A new view is one work function, one
- * handler, one row in method_table.c.
+ * snapshot of it and asks the query. A new view is one answer, the two
+ * functions that lead to it, one row in method_table.c.
  */
 #include <errno.h>
+#include <stddef.h>
 
 #include "model/requests.h"
 #include "query/query.h"
@@ -46,7 +47,37 @@ static int take_snapshot(struct call *call, const struct view *view,
     return 0;
 }
 
-static int work_top(struct call *call)
+/* What a view adds: its options, and whom they are put to. */
+typedef int (*answer_cb)(struct call *call, const struct query_context *context);
+
+/* Each request begins with its view. */
+static const struct view *view_of(const struct call *call)
+{
+    return call->params;
+}
+
+static int answer_from_snapshot(struct call *call, answer_cb answer)
+{
+    struct query_context context;
+    int r = take_snapshot(call, view_of(call), &context);
+    if (r < 0) {
+        return r;
+    }
+    r = answer(call, &context);
+    snapshot_unref(context.snapshot);
+    return r;
+}
+
+static void ask(struct call *call, call_work_cb work)
+{
+    if (run_choice_for_query(call, view_of(call)->run)) {
+        call_work(call, work);
+    }
+}
+
+_Static_assert(offsetof(struct top_request, view) == 0, "view_of()");
+
+static int answer_top(struct call *call, const struct query_context *context)
 {
     const struct top_request *request = call->params;
     const struct query_top_options options = {
@@ -54,17 +85,22 @@ static int work_top(struct call *call)
         .group = request->group,
         .limit = request->limit,
     };
-    struct query_context context;
-    int r = take_snapshot(call, &request->view, &context);
-    if (r < 0) {
-        return r;
-    }
-    r = query_top(&context, &options, call->result, &call->error);
-    snapshot_unref(context.snapshot);
-    return r;
+    return query_top(context, &options, call->result, &call->error);
 }
 
-static int work_flame(struct call *call)
+static int work_top(struct call *call)
+{
+    return answer_from_snapshot(call, answer_top);
+}
+
+void handle_profile_top(struct call *call)
+{
+    ask(call, work_top);
+}
+
+_Static_assert(offsetof(struct flame_request, view) == 0, "view_of()");
+
+static int answer_flame(struct call *call, const struct query_context *context)
 {
     const struct flame_request *request = call->params;
     const struct query_flame_options options = {
@@ -72,100 +108,81 @@ static int work_flame(struct call *call)
         .threshold_pct = request->threshold_pct,
         .invert = request->invert,
     };
-    struct query_context context;
-    int r = take_snapshot(call, &request->view, &context);
-    if (r < 0) {
-        return r;
-    }
-    r = query_flame(&context, &options, call->result, &call->error);
-    snapshot_unref(context.snapshot);
-    return r;
+    return query_flame(context, &options, call->result, &call->error);
+}
+
+static int work_flame(struct call *call)
+{
+    return answer_from_snapshot(call, answer_flame);
+}
+
+void handle_profile_flame(struct call *call)
+{
+    ask(call, work_flame);
+}
+
+_Static_assert(offsetof(struct threads_request, view) == 0, "view_of()");
+
+static int answer_threads(struct call *call, const struct query_context *context)
+{
+    const struct threads_request *request = call->params;
+    const struct query_threads_options options = {.limit = request->limit};
+    return query_threads(context, &options, call->result, &call->error);
 }
 
 static int work_threads(struct call *call)
 {
-    const struct threads_request *request = call->params;
-    const struct query_threads_options options = {.limit = request->limit};
-    struct query_context context;
-    int r = take_snapshot(call, &request->view, &context);
-    if (r < 0) {
-        return r;
-    }
-    r = query_threads(&context, &options, call->result, &call->error);
-    snapshot_unref(context.snapshot);
-    return r;
+    return answer_from_snapshot(call, answer_threads);
 }
 
-static int work_neighbors(struct call *call)
+void handle_profile_threads(struct call *call)
+{
+    ask(call, work_threads);
+}
+
+_Static_assert(offsetof(struct neighbors_request, view) == 0, "view_of()");
+
+static int answer_neighbors(struct call *call, const struct query_context *context)
 {
     const struct neighbors_request *request = call->params;
     const struct query_neighbors_options options = {
         .function = request->function,
         .limit = request->limit,
     };
-    struct query_context context;
-    int r = take_snapshot(call, &request->view, &context);
-    if (r < 0) {
-        return r;
-    }
-    r = query_neighbors(&context, &options, call->result, &call->error);
-    snapshot_unref(context.snapshot);
-    return r;
+    return query_neighbors(context, &options, call->result, &call->error);
 }
 
-static int work_annotate(struct call *call)
+static int work_neighbors(struct call *call)
+{
+    return answer_from_snapshot(call, answer_neighbors);
+}
+
+void handle_profile_neighbors(struct call *call)
+{
+    ask(call, work_neighbors);
+}
+
+_Static_assert(offsetof(struct annotate_request, view) == 0, "view_of()");
+
+static int answer_annotate(struct call *call, const struct query_context *context)
 {
     const struct annotate_request *request = call->params;
-    struct query_context context;
-    int r = take_snapshot(call, &request->view, &context);
-    if (r < 0) {
-        return r;
-    }
     const struct query_annotate_options options = {
         .function = request->function,
         .no_source = request->no_source,
         .n_source_map = request->n_source_map,
         .source_map = request->source_map,
-        .code = {.is_target_alive = context.state == RUN_STATE_RECORDING},
+        .code = {.is_target_alive = context->state == RUN_STATE_RECORDING},
     };
-    r = query_annotate(&context, &options, call->result, &call->error);
-    snapshot_unref(context.snapshot);
-    return r;
+    return query_annotate(context, &options, call->result, &call->error);
 }
 
-static void ask(struct call *call, const struct view *view, call_work_cb work)
+static int work_annotate(struct call *call)
 {
-    if (run_choice_for_query(call, view->run)) {
-        call_work(call, work);
-    }
-}
-
-void handle_profile_top(struct call *call)
-{
-    const struct top_request *request = call->params;
-    ask(call, &request->view, work_top);
-}
-
-void handle_profile_flame(struct call *call)
-{
-    const struct flame_request *request = call->params;
-    ask(call, &request->view, work_flame);
-}
-
-void handle_profile_threads(struct call *call)
-{
-    const struct threads_request *request = call->params;
-    ask(call, &request->view, work_threads);
-}
-
-void handle_profile_neighbors(struct call *call)
-{
-    const struct neighbors_request *request = call->params;
-    ask(call, &request->view, work_neighbors);
+    return answer_from_snapshot(call, answer_annotate);
 }
 
 void handle_profile_annotate(struct call *call)
 {
-    const struct annotate_request *request = call->params;
-    ask(call, &request->view, work_annotate);
+    ask(call, work_annotate);
 }

@@ -7,32 +7,21 @@
 #include <cmocka.h>
 
 #include <string.h>
-#include <uv.h>
 
 #include "capture/capture.h"
 #include "server/run_diagnose.h"
-
-static struct symbolizer *symbolizer;
-static uv_sem_t changed;
-
-static void on_change(void *userdata)
-{
-    (void)userdata;
-    uv_sem_post(&changed);
-}
+#include "server/run_test.h"
 
 static int set_up(void **state)
 {
     (void)state;
-    uv_sem_init(&changed, 0);
-    return symbolizer_new(&symbolizer);
+    return begin_surroundings();
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    symbolizer = symbolizer_free(symbolizer);
-    uv_sem_destroy(&changed);
+    end_surroundings();
     return 0;
 }
 

@@ -6,35 +6,24 @@
 
 #include <cmocka.h>
 
-#include <uv.h>
-
 #include "capture/capture.h"
 #include "server/run_registry.h"
+#include "server/run_test.h"
 
 static struct run_registry registry;
-static struct symbolizer *symbolizer;
-static uv_sem_t changed;
-
-static void on_change(void *userdata)
-{
-    (void)userdata;
-    uv_sem_post(&changed);
-}
 
 static int set_up(void **state)
 {
     (void)state;
-    uv_sem_init(&changed, 0);
     run_registry_init(&registry);
-    return symbolizer_new(&symbolizer);
+    return begin_surroundings();
 }
 
 static int tear_down(void **state)
 {
     (void)state;
     run_registry_release(&registry);
-    symbolizer = symbolizer_free(symbolizer);
-    uv_sem_destroy(&changed);
+    end_surroundings();
     return 0;
 }
 

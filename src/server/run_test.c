@@ -9,10 +9,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <uv.h>
 
 #include "base/clock.h"
 #include "server/run.h"
+#include "server/run_test.h"
 
 /* A backend that fails where it is told to, and otherwise plays a replay. */
 static int start_answer, drain_answer, n_freed;
@@ -34,14 +34,6 @@ static struct capture *counting_free(struct capture *capture)
 }
 
 static struct capture_ops ops;
-static struct symbolizer *symbolizer;
-static uv_sem_t changed;
-
-static void on_change(void *userdata)
-{
-    (void)userdata;
-    uv_sem_post(&changed);
-}
 
 static int set_up(void **state)
 {
@@ -51,15 +43,13 @@ static int set_up(void **state)
     ops.drain = failing_drain;
     ops.free = counting_free;
     start_answer = drain_answer = n_freed = 0;
-    uv_sem_init(&changed, 0);
-    return symbolizer_new(&symbolizer);
+    return begin_surroundings();
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    symbolizer = symbolizer_free(symbolizer);
-    uv_sem_destroy(&changed);
+    end_surroundings();
     return 0;
 }
 

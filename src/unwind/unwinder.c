@@ -15,8 +15,10 @@
 /* Memory of the target is fetched in pieces that double, since a deep stack needs all of it. */
 #define OUTSIDE_MIN_BYTES 4096u
 #define OUTSIDE_MAX_BYTES (128u * 1024)
-/* The end of the copy must still be what it was, or the target has moved on. */
+/* The end of the copy must still be what it was, or the target has moved on: its last bytes, and
+ * every return address that was followed in so many. */
 #define OUTSIDE_PROOF_BYTES 256u
+#define OUTSIDE_PROOF_REACH_BYTES 8192u
 
 /* So many samples say how many bytes should be copied; few at first, to begin soon. */
 #define WISH_FIRST_SAMPLES 48u
@@ -33,7 +35,7 @@ struct outside {
     uint64_t start;
     size_t n_bytes;
     size_t next_bytes;
-    bool is_checked, is_stale;
+    bool is_asked, is_stale;
     uint8_t bytes[OUTSIDE_MAX_BYTES];
 };
 
@@ -52,6 +54,7 @@ struct unwinder {
     struct outside outside;
     struct wish wish;
     const struct event *event; /* that is being walked */
+    const struct unwind_walk *walk;
     uint64_t waiting_since_ns; /* 0: not */
     pthread_mutex_t lock;      /* of what follows */
     struct unwinder_stats stats;
@@ -112,43 +115,74 @@ static size_t recall(void *userdata, struct unwind_place *places, size_t n_place
                                by_sp);
 }
 
-/* Has the target left the frames at the end of the copy since? */
+/* Are the return addresses of the frames in copy[offset …] the same now? */
+static bool has_same_frames(const struct unwind_walk *walk, const struct event_stack_copy *copy,
+                            uint64_t offset, const uint8_t *now)
+{
+    for (size_t i = walk->n_places; i > 1; i--) {
+        /* Below the stack pointer that a function was left with. */
+        uint64_t slot = walk->places[i - 1].sp - 8 - copy->sp;
+        if (walk->places[i - 1].sp == 0 || walk->places[i - 1].is_exact ||
+            slot > copy->n_bytes - 8) {
+            continue; /* not known, interrupted and not called, or not in the copy */
+        }
+        if (slot < offset) {
+            break;
+        }
+        if (memcmp(now + (slot - offset), copy->bytes + slot, 8) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Has the target left the frames at the end of the copy since? Their locals may
+ * be large and not written to, so that other frames leave them as they are;
+ * where each of them returns to says more.
+ */
 static bool has_moved_on(struct unwinder *unwinder)
 {
     const struct event_stack_copy *copy = unwinder->event->sample.copy;
-    uint8_t now[OUTSIDE_PROOF_BYTES];
+    uint8_t now[OUTSIDE_PROOF_REACH_BYTES];
     size_t n_bytes = copy->n_bytes < sizeof(now) ? copy->n_bytes : sizeof(now);
+    size_t n_last = n_bytes < OUTSIDE_PROOF_BYTES ? n_bytes : OUTSIDE_PROOF_BYTES;
     uint64_t offset = copy->n_bytes - n_bytes;
-    if (n_bytes == 0) {
-        return false;
+    if (n_bytes < 8) {
+        return true;
     }
     return unwinder->config.read_memory(unwinder->config.userdata, unwinder->event->pid,
                                         copy->sp + offset, now, n_bytes) != (ssize_t)n_bytes ||
-           memcmp(now, copy->bytes + offset, n_bytes) != 0;
+           memcmp(now + n_bytes - n_last, copy->bytes + copy->n_bytes - n_last, n_last) != 0 ||
+           !has_same_frames(unwinder->walk, copy, offset, now);
+}
+
+/* Looked at afterwards: what was read while the frames stood is theirs. */
+static void fetch_outside(struct unwinder *unwinder, uint64_t address)
+{
+    struct outside *outside = &unwinder->outside;
+    ssize_t n_bytes = unwinder->config.read_memory(unwinder->config.userdata, unwinder->event->pid,
+                                                   address, outside->bytes, outside->next_bytes);
+    outside->start = address;
+    outside->n_bytes = n_bytes > 0 ? (size_t)n_bytes : 0;
+    outside->next_bytes =
+        outside->next_bytes < OUTSIDE_MAX_BYTES / 2 ? 2 * outside->next_bytes : OUTSIDE_MAX_BYTES;
+    outside->is_stale = has_moved_on(unwinder);
 }
 
 static bool read_outside(void *userdata, uint64_t address, uint64_t *ret_word)
 {
     struct unwinder *unwinder = userdata;
     struct outside *outside = &unwinder->outside;
-    if (!outside->is_checked) {
-        outside->is_checked = true;
-        outside->is_stale = has_moved_on(unwinder);
-    }
+    uint64_t offset = address - outside->start;
+    outside->is_asked = true;
     if (outside->is_stale) {
         return false;
     }
-    uint64_t offset = address - outside->start;
     if (outside->n_bytes < 8 || address < outside->start || offset > outside->n_bytes - 8) {
-        ssize_t n_bytes =
-            unwinder->config.read_memory(unwinder->config.userdata, unwinder->event->pid, address,
-                                         outside->bytes, outside->next_bytes);
-        outside->start = address;
-        outside->n_bytes = n_bytes > 0 ? (size_t)n_bytes : 0;
-        outside->next_bytes = outside->next_bytes < OUTSIDE_MAX_BYTES / 2 ? 2 * outside->next_bytes
-                                                                          : OUTSIDE_MAX_BYTES;
+        fetch_outside(unwinder, address);
         offset = 0;
-        if (outside->n_bytes < 8) {
+        if (outside->is_stale || outside->n_bytes < 8) {
             return false;
         }
     }
@@ -238,7 +272,8 @@ static int walk_sample(struct unwinder *unwinder, const struct event *event,
     unwinder->event = event;
     unwinder->outside.n_bytes = 0;
     unwinder->outside.next_bytes = OUTSIDE_MIN_BYTES;
-    unwinder->outside.is_checked = unwinder->outside.is_stale = false;
+    unwinder->outside.is_asked = unwinder->outside.is_stale = false;
+    unwinder->walk = ret_walk;
     return unwind_run(ret_walk);
 }
 
@@ -298,7 +333,7 @@ static void count_walk(struct unwinder *unwinder, const struct event *event,
     stats->n_frames += walk->n_places;
     stats->n_ends[walk->end]++;
     stats->n_recalled += walk->was_recalled;
-    stats->n_read_outside += unwinder->outside.is_checked;
+    stats->n_read_outside += unwinder->outside.is_asked;
     if (walk->end != EVENT_STACK_END_COMPLETE) {
         count_image_end(unwinder, event, walk->end_ip, walk->end);
     }
@@ -312,7 +347,7 @@ static void remember(struct unwinder *unwinder, const struct event *event,
                      const struct unwind_walk *walk)
 {
     bool has_sufficed =
-        walk->was_recalled && !walk->was_recalled_by_sp && !unwinder->outside.is_checked;
+        walk->was_recalled && !walk->was_recalled_by_sp && !unwinder->outside.is_asked;
     if (walk->end == EVENT_STACK_END_COMPLETE && !has_sufficed) {
         (void)outer_frames_remember(unwinder->outer, event->tid, walk->places, walk->n_places);
     }

@@ -206,7 +206,7 @@ static void a_cut_copy_ends_the_walk_and_is_said(void **state)
     struct event event;
     void *ips[MAX_IPS];
     begin(&fixture, false);
-    int n_ips = go_down(DEPTH, &fixture, 2048, &event, ips);
+    int n_ips = go_down(DEPTH, &fixture, 6144, &event, ips);
     assert_int_equal(event.sample.stack_end, EVENT_STACK_END_COPY);
     assert_true(event.sample.n_ips > 3 && event.sample.n_ips < (uint32_t)n_ips);
     for (uint32_t i = 1; i < event.sample.n_ips; i++) {

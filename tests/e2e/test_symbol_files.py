@@ -133,6 +133,24 @@ def test_without_any_file_only_exported_names(stax):
     assert any(re.fullmatch(r"bare\+0x[0-9a-f]+", each) for each in found), found
 
 
+def test_function_without_a_name_is_one_row(stax):
+    """… by where it starts, and annotate knows it by that; the exported one before it is not it."""
+    made = build(stax.folder)
+    start = int(re.search(r"^([0-9a-f]+) t hidden_work$", subprocess.run(
+        ["nm", made / "prog"], capture_output=True, text=True).stdout, re.MULTILINE).group(1), 16)
+    stax.record("--", made / "bare", 0.6)
+    rows = {row["name"]: row["self_samples"] for row in stax.json("top", "-n", 0)["rows"]
+            if row["image"] == "bare" and row["self_samples"] > 0}
+    name = f"bare+0x{start:x}"
+    assert rows[name] > 2 * rows["shown_work"] > 0, rows
+    assert sum(rows.values()) - rows[name] - rows["shown_work"] <= 5, rows
+    shown = stax.json("annotate", name)
+    assert shown["self_samples"] == rows[name]
+    assert int(shown["address"], 16) == start
+    of_bare = image(stax, "bare")
+    assert 0 < of_bare["samples_named"] < of_bare["samples"] / 2, of_bare
+
+
 def test_debug_file_by_build_id(tmp_path):
     made = build(tmp_path)
     put_by_id(tmp_path / "debug", made / "prog", made / "prog.debug")

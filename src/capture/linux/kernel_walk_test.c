@@ -41,6 +41,8 @@ struct fixture {
     struct kernel_walk *walk;
     struct code_range ranges[MAX_RANGES];
     size_t n_ranges;
+    struct cfi_table *tables[MAX_RANGES];
+    size_t n_tables;
 };
 
 /* Tables of all that is mapped here; what has none is left by frame pointers. */
@@ -66,7 +68,8 @@ static void find_code(struct fixture *fixture)
             elf_layout_find(elf_file_layout(elf), line.image.file_offset, &image_addr) &&
             cfi_table_build_elf(elf, &table, &error) == 0) {
             range->state = CODE_READY;
-            range->table = table; /* kept until the end of the process */
+            range->table = table;
+            fixture->tables[fixture->n_tables++] = table;
             range->bias = line.image.start_ip - image_addr;
         }
     }
@@ -99,6 +102,9 @@ static void begin(struct fixture *fixture)
 static void end(struct fixture *fixture)
 {
     kernel_walk_free(fixture->walk);
+    for (size_t i = 0; i < fixture->n_tables; i++) {
+        cfi_table_free(fixture->tables[i]);
+    }
     fd_close(fixture->outputs_fd);
 }
 

@@ -209,7 +209,8 @@ static void a_fixed_size_stays(void **state)
     assert_int_equal(stats.samples_with_copy, received.n_with_copy);
     assert_true(received.n_with_copy * 10 > received.n_samples * 9);
     assert_true(stats.stack_bytes_copied <= received.n_with_copy * 2048);
-    assert_true(stats.stack_bytes_copied > received.n_with_copy * 1024);
+    /* Of a short stack all there is. */
+    assert_true(stats.stack_bytes_copied > received.n_with_copy * 256);
     assert_int_equal(stats.records_lost, 0);
 }
 
