@@ -258,9 +258,15 @@ static size_t find_places(const struct code_index *index, uint64_t address,
     }
 }
 
-/* Other readers do not put the scopes before a name that the linker does not know. */
+/*
+ * Other readers do not put the scopes before a name that the linker does not
+ * know, and llvm-symbolizer finds no names in what dwz made for several files.
+ */
 static bool is_function(const char *ours, const char *theirs)
 {
+    if (strcmp(theirs, "??") == 0) {
+        return true;
+    }
     size_t n_ours = strlen(ours);
     size_t n_theirs = strlen(theirs);
     if (n_ours < n_theirs || strcmp(ours + n_ours - n_theirs, theirs) != 0) {

@@ -16,8 +16,7 @@ void dwarf_inlines_release(struct dwarf_inlines *inlines)
     *inlines = (struct dwarf_inlines){0};
 }
 
-/* Walk ------------------------------------------------------------------------------------------
- */
+/* Walk --------------------------------------------------------------------------------------- */
 
 struct walk {
     const struct dwarf_sources *sources;
@@ -285,8 +284,7 @@ int dwarf_inlines_read(const struct dwarf_sources *sources, const struct dwarf_u
     return r;
 }
 
-/* Flattening ------------------------------------------------------------------------------------
- */
+/* Flattening --------------------------------------------------------------------------------- */
 
 /* The spans that have begun, the one that covers the others on top. */
 struct heap {

@@ -221,8 +221,7 @@ int dwarf_names_find(struct dwarf_names *names, struct dwarf_place place,
     return 0;
 }
 
-/* Scopes ----------------------------------------------------------------------------------------
- */
+/* Scopes ------------------------------------------------------------------------------------- */
 
 static bool is_scope(uint16_t tag)
 {

@@ -177,7 +177,8 @@ static int unpack_zstd(struct source *source, uint8_t *target, uint64_t n_bytes)
         return -ENOMEM;
     }
     ZSTD_inBuffer input = {.src = source->step};
-    ZSTD_outBuffer output = {.dst = target};
+    ZSTD_outBuffer output = {0};
+    output.dst = target;
     int r = 0;
     while (r == 0 && output.pos < n_bytes) {
         uint64_t room = n_bytes - output.pos;

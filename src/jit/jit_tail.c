@@ -79,18 +79,11 @@ int jit_tail_new(struct jit_code *code, struct jit_tail **ret_tail)
     }
     tail->code = code;
     tail->last_pid = -1;
-    int pipe_fds[2] = {-1, -1};
-    int r = pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
-    tail->wake_fd = pipe_fds[0];
-    tail->wakes_fd = pipe_fds[1];
+    tail->wake_fd = tail->wakes_fd = -1;
     tail->processes = calloc(JIT_TAIL_MAX_PROCESSES, sizeof(*tail->processes));
-    r = r == 0 && !tail->processes ? -ENOMEM : r;
-    if (r < 0) {
-        fd_close(tail->wake_fd);
-        fd_close(tail->wakes_fd);
-        free(tail->processes);
+    if (!tail->processes) {
         free(tail);
-        return r;
+        return -ENOMEM;
     }
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -102,10 +95,21 @@ int jit_tail_new(struct jit_code *code, struct jit_tail **ret_tail)
     return 0;
 }
 
+/* Under the lock: the thread closes the pipe when it ends. */
 static void wake(struct jit_tail *tail)
 {
     const char one = 1;
-    (void)!write(tail->wakes_fd, &one, sizeof(one)); /* a full pipe wakes as well */
+    if (tail->wakes_fd >= 0) {
+        (void)!write(tail->wakes_fd, &one, sizeof(one)); /* a full pipe wakes as well */
+    }
+}
+
+/* Runs are kept long after their end: they must not hold descriptors. */
+static void close_pipe(struct jit_tail *tail)
+{
+    fd_close(tail->wake_fd);
+    fd_close(tail->wakes_fd);
+    tail->wake_fd = tail->wakes_fd = -1;
 }
 
 struct jit_tail *jit_tail_free(struct jit_tail *tail)
@@ -116,8 +120,8 @@ struct jit_tail *jit_tail_free(struct jit_tail *tail)
     if (tail->has_thread) {
         pthread_mutex_lock(&tail->lock);
         tail->is_stopping = true;
-        pthread_mutex_unlock(&tail->lock);
         wake(tail);
+        pthread_mutex_unlock(&tail->lock);
         pthread_join(tail->thread, NULL);
     }
     while (tail->first_notice) {
@@ -132,8 +136,7 @@ struct jit_tail *jit_tail_free(struct jit_tail *tail)
     for (size_t i = 0; i < tail->n_dumps; i++) {
         jit_dump_free(tail->dumps[i]);
     }
-    fd_close(tail->wake_fd);
-    fd_close(tail->wakes_fd);
+    close_pipe(tail);
     pthread_cond_destroy(&tail->has_passed);
     pthread_mutex_destroy(&tail->lock);
     free(tail->processes);
@@ -380,6 +383,7 @@ static void *run_tail(void *userdata)
         tail->has_finished = is_over;
         pthread_cond_broadcast(&tail->has_passed);
         if (is_over) {
+            close_pipe(tail);
             break;
         }
         if (!tail->is_stopping && !tail->first_notice && tail->n_passes_wanted == pass) {
@@ -397,12 +401,24 @@ static void *run_tail(void *userdata)
 static void start(struct jit_tail *tail)
 {
     sigset_t all, before;
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
+        return; /* the next notice tries again */
+    }
+    pthread_mutex_lock(&tail->lock);
+    tail->wake_fd = ends[0];
+    tail->wakes_fd = ends[1];
+    pthread_mutex_unlock(&tail->lock);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_store(&tail->has_thread, pthread_create(&tail->thread, NULL, run_tail, tail) == 0);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (tail->has_thread) {
         (void)pthread_setname_np(tail->thread, "stax-jit");
+    } else {
+        pthread_mutex_lock(&tail->lock);
+        close_pipe(tail);
+        pthread_mutex_unlock(&tail->lock);
     }
 }
 
@@ -450,7 +466,9 @@ static void notify(struct jit_tail *tail, enum notice_kind kind, const struct ev
     if (!tail->has_thread) {
         start(tail);
     }
+    pthread_mutex_lock(&tail->lock);
     wake(tail);
+    pthread_mutex_unlock(&tail->lock);
 }
 
 bool jit_tail_is_dump(const char *path)
@@ -513,10 +531,9 @@ void jit_tail_end(struct jit_tail *tail)
 {
     pthread_mutex_lock(&tail->lock);
     tail->is_ending = true;
+    wake(tail);
     pthread_mutex_unlock(&tail->lock);
-    if (tail->has_thread) {
-        wake(tail);
-    } else {
+    if (!tail->has_thread) {
         jit_code_settle(tail->code);
     }
 }

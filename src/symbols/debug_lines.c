@@ -61,8 +61,7 @@ struct debug_lines_desk {
     bool holds_sections; /* since the last drop */
 };
 
-/* Jobs -------------------------------------------------------------------------------------------
- */
+/* Jobs --------------------------------------------------------------------------------------- */
 
 /* Under the lock. */
 static bool enqueue(struct debug_lines *lines, uint32_t unit)
@@ -119,8 +118,7 @@ static void want_file(struct debug_lines *lines, uint64_t debug_addr)
     }
 }
 
-/* What is used most comes first
- * -------------------------------------------------------------------- */
+/* What is used most comes first -------------------------------------------------------------- */
 
 static void unlink_slot(struct debug_lines_desk *desk, struct unit_slot *slot)
 {
@@ -153,8 +151,7 @@ static void evict(struct debug_lines_desk *desk)
     }
 }
 
-/* The thread
- * --------------------------------------------------------------------------------------- */
+/* The thread --------------------------------------------------------------------------------- */
 
 static int open_file(const struct debug_lines *lines, struct dwarf_file **ret_file)
 {
@@ -410,8 +407,7 @@ struct debug_lines *debug_lines_free(struct debug_lines *lines)
     return NULL;
 }
 
-/* Questions
- * ---------------------------------------------------------------------------------------- */
+/* Questions ---------------------------------------------------------------------------------- */
 
 /* Under the lock. The slot of the unit at the address, or NULL. */
 static struct unit_slot *slot_at(const struct debug_lines *lines, uint64_t debug_addr,
@@ -532,8 +528,7 @@ size_t debug_lines_chain(struct debug_lines *lines, uint64_t image_addr,
     return n;
 }
 
-/* Rows -------------------------------------------------------------------------------------------
- */
+/* Rows --------------------------------------------------------------------------------------- */
 
 /* Under the lock. The unit's rows from `at` on, up to its end or the range's. */
 static size_t fill_rows(struct debug_lines *lines, struct code_index *index, uint64_t start_addr,
@@ -583,11 +578,7 @@ int debug_lines_rows(struct debug_lines *lines, uint64_t start_addr, uint64_t en
     uint64_t end = start + (end_addr - start_addr);
     int result = 0;
     pthread_mutex_lock(&lines->desk->lock);
-    if (timeout_ms <= 0) {
-        (void)index_at(lines, start);
-    } else {
-        wait_settled(lines, start, &until);
-    }
+    wait_settled(lines, start, &until);
     if (is_settled_at(lines, start)) {
         struct code_index *index = index_at(lines, start);
         size_t max_rows = index ? index->n_lines + 1 : 0;

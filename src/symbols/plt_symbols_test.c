@@ -153,6 +153,45 @@ static void test_aarch64(void **state)
     assert_null(function_table_find(table, PLT_ADDR + 0x24));
 }
 
+/* Static programs: the loader asks a function of the file, which .symtab names, and others too. */
+static void test_chosen_functions(void **state)
+{
+    (void)state;
+    enum { CHOOSER_ADDR = 0x14000 };
+    struct tiny_file file = make_file(EM_X86_64, R_X86_64_IRELATIVE);
+    file.relocations[0].r_info = ELF64_R_INFO(0, R_X86_64_IRELATIVE);
+    file.relocations[0].r_addend = CHOOSER_ADDR;
+    file.relocations[1] = file.relocations[0];
+    file.relocations[1].r_offset = GOT_ADDR + 0x20;
+    file.relocations[1].r_addend = CHOOSER_ADDR + 1; /* nobody's */
+    file.sections[SECTION_RELOCATIONS].sh_link = 0;
+    file.sections[SECTION_SYMBOLS].sh_type = SHT_SYMTAB;
+    file.symbols[1] = (Elf64_Sym){
+        .st_name = 6,
+        .st_info = ELF64_ST_INFO(STB_LOCAL, STT_GNU_IFUNC),
+        .st_shndx = SECTION_PLT,
+        .st_value = CHOOSER_ADDR,
+    };
+    file.symbols[2] = file.symbols[1];
+    file.symbols[2].st_name = 1; /* the better one of the two: no underscore */
+    /* GNU ld writes 8 bytes a stub there, and no size of them. */
+    file.sections[SECTION_PLT].sh_entsize = 0;
+    for (size_t i = 0; i < 6; i++) {
+        uint8_t *bytes = (uint8_t *)file.plt + i * 8;
+        uint64_t slot_addr = GOT_ADDR + (i == 1 ? 0x18 : 0x20);
+        uint32_t displacement = (uint32_t)(slot_addr - (PLT_ADDR + i * 8 + 6));
+        memcpy(bytes, "\xff\x25", 2);
+        memcpy(bytes + 2, &displacement, sizeof(displacement));
+        memcpy(bytes + 6, "\x66\x90", 2);
+    }
+    _cleanup_(function_table_freep) struct function_table *table = load(&file);
+    assert_int_equal(function_table_count(table), 1);
+    assert_name(table, PLT_ADDR + 8, "puts@plt");
+    assert_name(table, PLT_ADDR + 15, "puts@plt");
+    assert_null(function_table_find(table, PLT_ADDR + 7));
+    assert_null(function_table_find(table, PLT_ADDR + 16));
+}
+
 static void test_damaged_relocations(void **state)
 {
     (void)state;
@@ -171,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_x86_64),
         cmocka_unit_test(test_x86_64_stubs_of_8_bytes),
         cmocka_unit_test(test_aarch64),
+        cmocka_unit_test(test_chosen_functions),
         cmocka_unit_test(test_damaged_relocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

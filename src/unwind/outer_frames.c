@@ -35,9 +35,14 @@ struct outer_frames *outer_frames_free(struct outer_frames *frames)
     return NULL;
 }
 
+static size_t slot_index(int64_t tid)
+{
+    return hash_u64((uint64_t)tid) % OUTER_FRAMES_MAX_THREADS;
+}
+
 static struct remembered *slot_of(struct outer_frames *frames, int64_t tid)
 {
-    return &frames->threads[hash_u64((uint64_t)tid) % OUTER_FRAMES_MAX_THREADS];
+    return &frames->threads[slot_index(tid)];
 }
 
 int outer_frames_remember(struct outer_frames *frames, int64_t tid,
@@ -122,6 +127,17 @@ static size_t append(const struct remembered *thread, size_t from, struct unwind
     }
     memcpy(places + n_places, thread->places + from, n_more * sizeof(*places));
     return n_places + n_more;
+}
+
+bool outer_frames_know(const struct outer_frames *frames, int64_t tid,
+                       const struct unwind_place *places, size_t n_places)
+{
+    const struct remembered *thread = &frames->threads[slot_index(tid)];
+    if (thread->tid != tid || n_places < OUTER_FRAMES_PROOF) {
+        return false;
+    }
+    size_t at = find_by_sp(thread, places[n_places - 1].sp);
+    return at < thread->n_places && is_proven(thread, at, places, n_places);
 }
 
 size_t outer_frames_recall(struct outer_frames *frames, int64_t tid, struct unwind_place *places,

@@ -39,6 +39,10 @@ int outer_frames_remember(struct outer_frames *frames, int64_t tid,
 /* The address space is another (exec): nothing holds any more. */
 void outer_frames_forget(struct outer_frames *frames);
 
+/* Would outer_frames_recall() by_sp go on from here? */
+bool outer_frames_know(const struct outer_frames *frames, int64_t tid,
+                       const struct unwind_place *places, size_t n_places);
+
 /* As unwind_walk.recall: appends what follows the last place; returns the new count, or 0. */
 size_t outer_frames_recall(struct outer_frames *frames, int64_t tid, struct unwind_place *places,
                            size_t n_places, size_t max_places, bool by_sp);

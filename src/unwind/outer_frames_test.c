@@ -48,6 +48,9 @@ static void four_equal_places_prove_the_rest(void **state)
     fixture.places[0] = (struct unwind_place){.ip = 0x5000, .sp = 0x8000};
     fixture.places[1] = (struct unwind_place){.ip = 0x5001, .sp = 0x8010};
     fill(fixture.places + 2, 4, 2);
+    assert_false(outer_frames_know(fixture.frames, TID, fixture.places, 5));
+    assert_false(outer_frames_know(fixture.frames, TID + 1, fixture.places, 6));
+    assert_true(outer_frames_know(fixture.frames, TID, fixture.places, 6));
     assert_int_equal(recall(&fixture, TID, 6, true), N_PLACES);
     for (size_t i = 2; i < N_PLACES; i++) {
         assert_int_equal(fixture.places[i].ip, 0x1000 + i);

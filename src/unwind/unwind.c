@@ -176,6 +176,14 @@ static bool recall(struct unwind_walk *walk, bool by_sp)
     return true;
 }
 
+static void note_if_known(struct unwind_walk *walk, const struct progress *progress)
+{
+    if (walk->is_known && walk->needed_until_known == UINT64_MAX && progress->has_stack &&
+        walk->is_known(walk->userdata, walk->places, walk->n_places)) {
+        walk->needed_until_known = walk->reader.end_needed - walk->reader.start;
+    }
+}
+
 /*
  * Steps with what was copied; where that does not reach, by what is remembered
  * of the thread, and last by its memory as it is now.
@@ -226,6 +234,7 @@ int unwind_run(struct unwind_walk *walk)
     walk->reader.read_outside = NULL;
     walk->reader.end_needed = walk->reader.start;
     walk->reader.went_outside = false;
+    walk->needed_until_known = UINT64_MAX;
     for (;;) {
         struct unwind_code code = code_at(walk);
         if (code.state == UNWIND_CODE_PENDING) {
@@ -238,6 +247,7 @@ int unwind_run(struct unwind_walk *walk)
         if (!add_place(walk, progress.has_stack)) {
             return end_walk(walk, EVENT_STACK_END_LIMIT);
         }
+        note_if_known(walk, &progress);
         if (code.state == UNWIND_CODE_UNMAPPED) {
             if (!leave_nowhere(walk, code.machine)) {
                 return end_walk(walk, EVENT_STACK_END_NO_CODE);

@@ -55,6 +55,9 @@ struct unwind_walk {
      */
     size_t (*recall)(void *userdata, struct unwind_place *places, size_t n_places,
                      size_t max_places, bool by_sp);
+    /* Could recall() go on by_sp from the last place? Asked to learn how much of the copy was
+     * needed at least. May be NULL. */
+    bool (*is_known)(void *userdata, const struct unwind_place *places, size_t n_places);
     /* The target's memory as it is now, asked where the copy ran out; may be NULL. */
     bool (*read_outside)(void *userdata, uint64_t address, uint64_t *ret_word);
     struct unwind_place *places; /* room for max_places */
@@ -64,6 +67,7 @@ struct unwind_walk {
     enum event_stack_end end;
     uint64_t end_ip; /* where it ended: in which image the trouble is */
     bool was_recalled, was_recalled_by_sp;
+    uint64_t needed_until_known; /* bytes of stack; UINT64_MAX: is_known() never said so */
 };
 
 /* 0, or -EAGAIN: the table of code on the way is being made; walk again later. */

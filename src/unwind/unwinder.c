@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "unwind/code_lookup.h"
+#include "unwind/copy_wish.h"
 #include "unwind/outer_frames.h"
 
 /* Memory of the target is fetched in pieces that double, since a deep stack needs all of it. */
@@ -19,11 +20,6 @@
  * every return address that was followed in so many. */
 #define OUTSIDE_PROOF_BYTES 256u
 #define OUTSIDE_PROOF_REACH_BYTES 8192u
-
-/* So many samples say how many bytes should be copied; few at first, to begin soon. */
-#define WISH_FIRST_SAMPLES 48u
-#define WISH_SAMPLES 512u
-#define WISH_MIN_BYTES 512u
 
 /* Every so many walks one is timed. */
 #define TIMED_EVERY 16u
@@ -39,12 +35,6 @@ struct outside {
     uint8_t bytes[OUTSIDE_MAX_BYTES];
 };
 
-struct wish {
-    uint32_t n_samples, n_wanted;
-    uint32_t largest, second; /* bytes needed by the samples of this window */
-    uint32_t latest;
-};
-
 struct unwinder {
     struct unwinder_config config;
     struct code_lookup *lookup;
@@ -52,7 +42,7 @@ struct unwinder {
     struct arena ips;
     struct unwind_place *places;
     struct outside outside;
-    struct wish wish;
+    struct copy_wish wish;
     const struct event *event; /* that is being walked */
     const struct unwind_walk *walk;
     uint64_t waiting_since_ns; /* 0: not */
@@ -113,6 +103,12 @@ static size_t recall(void *userdata, struct unwind_place *places, size_t n_place
     struct unwinder *unwinder = userdata;
     return outer_frames_recall(unwinder->outer, unwinder->event->tid, places, n_places, max_places,
                                by_sp);
+}
+
+static bool is_known(void *userdata, const struct unwind_place *places, size_t n_places)
+{
+    struct unwinder *unwinder = userdata;
+    return outer_frames_know(unwinder->outer, unwinder->event->tid, places, n_places);
 }
 
 /* Are the return addresses of the frames in copy[offset …] the same now? */
@@ -192,45 +188,32 @@ static bool read_outside(void *userdata, uint64_t address, uint64_t *ret_word)
 
 /* ---- how much to copy ---- */
 
-static void note_need(struct wish *wish, uint32_t n_bytes)
+/* For want of bytes the walk has not reached the end. */
+static bool is_short(const struct unwind_walk *walk)
 {
-    wish->n_samples++;
-    if (n_bytes > wish->largest) {
-        wish->second = wish->largest;
-        wish->largest = n_bytes;
-    } else if (n_bytes > wish->second) {
-        wish->second = n_bytes;
-    }
+    return walk->end == EVENT_STACK_END_COPY || walk->end == EVENT_STACK_END_MEMORY ||
+           (walk->end == EVENT_STACK_END_NO_CODE && walk->reader.went_outside);
 }
 
-/* Bytes that would have sufficed for this walk. */
-static uint32_t need_of(const struct unwind_walk *walk)
+/*
+ * Bytes that would have sufficed for this walk: all that it has read, or what
+ * it had read when the rest turned out to be known already.
+ */
+static uint64_t need_of(const struct unwind_walk *walk)
 {
     uint64_t needed = walk->reader.end_needed - walk->reader.start;
-    if (walk->was_recalled && walk->reader.went_outside) {
-        /* Less would have done as well, perhaps: go down by halves. */
-        needed = walk->reader.n_bytes / 2;
-    } else if (walk->end == EVENT_STACK_END_COPY || walk->end == EVENT_STACK_END_MEMORY) {
-        needed = needed > 2 * walk->reader.n_bytes ? needed : 2 * walk->reader.n_bytes;
+    if (is_short(walk)) {
+        return needed > 2 * walk->reader.n_bytes ? needed : 2 * walk->reader.n_bytes;
     }
-    return needed > LIMIT_STACK_COPY_BYTES ? LIMIT_STACK_COPY_BYTES : (uint32_t)needed;
+    return walk->needed_until_known < needed ? walk->needed_until_known : needed;
 }
 
-static void tell_wish(struct unwinder *unwinder)
+static void note_need(struct unwinder *unwinder, const struct unwind_walk *walk)
 {
-    struct wish *wish = &unwinder->wish;
-    uint32_t n_samples = wish->n_wanted == 0 ? WISH_FIRST_SAMPLES : WISH_SAMPLES;
-    if (wish->n_samples < n_samples || !unwinder->config.want_stack_bytes) {
-        return;
+    if (copy_wish_note(&unwinder->wish, need_of(walk), is_short(walk)) &&
+        unwinder->config.want_stack_bytes) {
+        unwinder->config.want_stack_bytes(unwinder->config.userdata, unwinder->wish.latest_bytes);
     }
-    /* One sample in a window may need more than is copied for all. */
-    uint32_t needed = wish->n_wanted == 0 ? wish->largest : wish->second;
-    needed += needed / 8;
-    needed = needed < WISH_MIN_BYTES ? WISH_MIN_BYTES : needed;
-    wish->latest = needed > LIMIT_STACK_COPY_BYTES ? LIMIT_STACK_COPY_BYTES : needed;
-    wish->n_wanted++;
-    wish->n_samples = wish->largest = wish->second = 0;
-    unwinder->config.want_stack_bytes(unwinder->config.userdata, wish->latest);
 }
 
 /* ---- one sample ---- */
@@ -265,6 +248,7 @@ static int walk_sample(struct unwinder *unwinder, const struct event *event,
         .userdata = unwinder,
         .find_code = find_code,
         .recall = recall,
+        .is_known = is_known,
         .read_outside = unwinder->config.read_memory ? read_outside : NULL,
         .places = unwinder->places,
         .max_places = LIMIT_STACK_IPS - n_before,
@@ -364,8 +348,7 @@ static int unwind_sample(struct unwinder *unwinder, struct event *event)
         return r;
     }
     if (event->sample.stack_source != EVENT_STACK_WALKED) {
-        note_need(&unwinder->wish, need_of(&walk));
-        tell_wish(unwinder);
+        note_need(unwinder, &walk);
     }
     remember(unwinder, event, &walk);
     count_walk(unwinder, event, &walk);
@@ -456,7 +439,7 @@ void unwinder_get_stats(struct unwinder *unwinder, struct unwinder_stats *ret_st
 {
     pthread_mutex_lock(&unwinder->lock);
     *ret_stats = unwinder->stats;
-    ret_stats->wanted_bytes = unwinder->wish.latest;
+    ret_stats->wanted_bytes = unwinder->wish.latest_bytes;
     pthread_mutex_unlock(&unwinder->lock);
 }
 

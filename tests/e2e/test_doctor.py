@@ -64,6 +64,8 @@ def test_a_good_run(stax):
     assert find(answer, "unwinding", "stacks")["state"] == "ok"
     image = find(answer, "symbols", stax.program("shares"))
     assert image["state"] == "ok" and "100.0 %" in image["text"] and ".symtab" in image["text"]
+    table = find(answer, "unwinding", stax.program("shares"))
+    assert table["state"] == "ok" and "rows from .eh_frame" in table["text"]
 
 
 def test_a_stripped_program_has_no_names(stax):

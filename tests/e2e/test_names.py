@@ -38,8 +38,11 @@ def test_cpp_and_rust_are_demangled(anybody):
 def test_stripped_is_image_and_offset(anybody):
     stax = anybody
     stax.truth("spin_stripped", "--seconds", 0.7)
-    row = stax.json("top")["rows"][0]
+    top = stax.json("top")
+    row = top["rows"][0]
     assert re.fullmatch(r"spin_stripped\+0x[0-9a-f]+", row["name"]), row
+    # One row for the function, wherever in it the samples are.
+    assert row["self_samples"] > 0.9 * sum(each["self_samples"] for each in top["rows"])
     assert row["image"] == "spin_stripped" and row["kind"] == "user"
 
 

@@ -4,12 +4,12 @@
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
 import place
 from whole_stacks import check_complete
-
 
 CPP = r"""
 #include <algorithm>
@@ -49,17 +49,18 @@ fn main() {
 }
 """
 
-def edges(stax, *options):
-    """(caller, callee) → samples, of the whole tree."""
-    found = {}
 
-    def visit(node):
+def edges(stax, *options):
+    """(caller, callee) → samples, of the whole tree, whatever its depth."""
+    found = {}
+    sys.setrecursionlimit(50000)  # of the reader of JSON
+    nodes = [stax.json("flame", "-d", 0, "--threshold-pct", 0, *options)["root"]]
+    while nodes:
+        node = nodes.pop()
         for child in node.get("children", ()):
             key = (node["name"], child["name"])
             found[key] = found.get(key, 0) + child["samples"]
-            visit(child)
-
-    visit(stax.json("flame", "-d", 0, "--threshold-pct", 0, *options)["root"])
+            nodes.append(child)
     return found
 
 

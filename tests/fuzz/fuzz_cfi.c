@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "unwind/cfi_compile.h"
+#include "unwind/cfi_extents.h"
 
 #define SECTION_ADDR UINT64_C(0x400000)
 
@@ -74,12 +75,29 @@ static void check(const struct cfi_table *table, size_t n_input_bytes)
     }
 }
 
+static void check_extents(struct elf_file *file, size_t n_input_bytes)
+{
+    _cleanup_(freep) struct cfi_extent *extents = NULL;
+    size_t n_extents;
+    require(cfi_extents_read(file, &extents, &n_extents) == 0);
+    /* A description takes 4 bytes at the least, which compression can make less of. */
+    require(n_extents <= n_input_bytes * 1024);
+    for (size_t i = 0; i < n_extents; i++) {
+        require(extents[i].n_bytes > 0);
+        require(i == 0 || extents[i].start_addr > extents[i - 1].start_addr);
+    }
+}
+
 static int compile_elf(const uint8_t *data, size_t n_bytes, struct cfi_table **ret_table)
 {
     _cleanup_(elf_file_freep) struct elf_file *file = NULL;
     struct error error;
     int r = elf_file_open_memory(data, n_bytes, &file, &error);
-    return r < 0 ? r : cfi_table_build_elf(file, ret_table, &error);
+    if (r < 0) {
+        return r;
+    }
+    check_extents(file, n_bytes);
+    return cfi_table_build_elf(file, ret_table, &error);
 }
 
 static int compile_section(uint8_t shape, const uint8_t *data, size_t n_bytes,

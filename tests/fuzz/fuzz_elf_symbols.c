@@ -2,8 +2,8 @@
 /*
  * fuzz_elf_symbols - a file of anybody's, as the symbolizer reads it
  *
- * Reads the layout, the build-id and all functions from memory, then finds
- * functions and makes their names around every kind of address that the file
+ * Reads the layout, the build-id and all functions, named or not, from memory,
+ * then finds functions and makes their names around every kind of address that the file
  * mentions.
  */
 #include <stddef.h>
@@ -35,7 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     uint8_t build_id[LIMIT_BUILD_ID_BYTES];
     (void)elf_file_build_id(file, build_id);
     const char *origin;
-    if (elf_symbols_load(file, table, &origin) < 0) {
+    _cleanup_(freep) struct cfi_extent *extents = NULL;
+    size_t n_extents;
+    if (elf_symbols_add(file, NULL, table, &origin) < 0 ||
+        cfi_extents_read(file, &extents, &n_extents) < 0 ||
+        function_table_sort_within(table, extents, n_extents) < 0) {
         return 0;
     }
     find_around(table, 0);

@@ -59,7 +59,14 @@ __attribute__((noinline)) static void use_libc(int seed)
     }
 }
 
-__attribute__((noinline, noclone)) static void work_at_the_end(int seed)
+/* A function of its own, whoever calls it with what. */
+#if defined(__clang__)
+#define WHOLE_FUNCTION __attribute__((noinline))
+#else
+#define WHOLE_FUNCTION __attribute__((noinline, noclone))
+#endif
+
+WHOLE_FUNCTION static void work_at_the_end(int seed)
 {
     if (mode_is_libc) {
         use_libc(seed);
@@ -72,7 +79,7 @@ __attribute__((noinline, noclone)) static void work_at_the_end(int seed)
 
 /* Frames of many sizes; some keep values in registers that the callee must save. */
 #define CHAIN(n, next)                                                                             \
-    __attribute__((noinline, noclone)) static void chain_##n(int seed)                             \
+    WHOLE_FUNCTION static void chain_##n(int seed)                                                 \
     {                                                                                              \
         volatile char room[(n) % 7 * 40 + 8];                                                      \
         int a = seed * 3 + (n), b = seed ^ (n), c = seed + 1;                                      \

@@ -20,8 +20,10 @@
  * 0: samples without a copy. Small ones: the caller of a leaf function in code
  * that keeps frame pointers otherwise.
  */
-static const uint32_t steps[] = {0,    64,   128,  256,   512,   1024,
-                                 2048, 4096, 8192, 16384, 32768, LIMIT_STACK_COPY_BYTES};
+static const uint32_t steps[] = {
+    0,    64,   96,   128,  192,  256,   384,   512,   768,   1024,  1536,
+    2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152, LIMIT_STACK_COPY_BYTES,
+};
 #define N_STEPS (sizeof(steps) / sizeof(*steps))
 
 /* The largest step that is no larger. */
@@ -73,15 +75,36 @@ void stack_size_init(struct stack_size *size, uint32_t most_bytes, uint64_t now_
         .most_bytes = most_bytes,
         .allowed_bytes = most_bytes,
         .changed_at_ns = now_ns,
+        .down_after_ns = STACK_SIZE_DOWN_NS,
     };
 }
 
 static bool change(struct stack_size *size, uint32_t to_bytes, uint64_t now_ns)
 {
+    bool goes_up = to_bytes > size->now_bytes;
+    if (goes_up && size->went_down) {
+        /* Too little was tried: the longer it has to look good the next time. */
+        size->down_after_ns = size->down_after_ns < STACK_SIZE_DOWN_MAX_NS / 2
+                                  ? 2 * size->down_after_ns
+                                  : STACK_SIZE_DOWN_MAX_NS;
+    }
+    size->went_down = !goes_up && size->has_changed;
+    size->has_changed = true;
     size->now_bytes = to_bytes;
     size->changed_at_ns = now_ns;
     size->lower_since_ns = 0;
     return true;
+}
+
+/* The kernel has lost records: less for a while. */
+static bool shrink(struct stack_size *size, uint64_t now_ns)
+{
+    size->lost_at_ns = now_ns;
+    if (size->now_bytes <= LEAST_MOST_BYTES) {
+        return false;
+    }
+    size->most_bytes = step_below(size->now_bytes / 2);
+    return change(size, size->most_bytes, now_ns);
 }
 
 bool stack_size_follow(struct stack_size *size, uint32_t wish_bytes, uint64_t n_lost,
@@ -89,27 +112,27 @@ bool stack_size_follow(struct stack_size *size, uint32_t wish_bytes, uint64_t n_
 {
     bool has_lost = n_lost > size->n_lost;
     size->n_lost = n_lost;
-    if (has_lost) {
-        size->lost_at_ns = now_ns;
-        if (size->now_bytes > LEAST_MOST_BYTES) {
-            size->most_bytes = step_below(size->now_bytes - 1);
-            return change(size, size->most_bytes, now_ns);
-        }
-    } else if (now_ns - size->lost_at_ns >= STACK_SIZE_FORGIVES_NS) {
+    if (has_lost && shrink(size, now_ns)) {
+        return true;
+    }
+    if (!has_lost && now_ns - size->lost_at_ns >= STACK_SIZE_FORGIVES_NS) {
         size->most_bytes = size->allowed_bytes;
     }
     if (wish_bytes == STACK_SIZE_NO_WISH) {
         return false;
     }
     uint32_t wanted_bytes = step_for(size, wish_bytes);
-    if (wanted_bytes >= size->now_bytes) {
+    if (wanted_bytes == size->now_bytes) {
         size->lower_since_ns = 0;
-        bool is_due = now_ns - size->changed_at_ns >= STACK_SIZE_UP_NS;
-        return wanted_bytes > size->now_bytes && is_due && change(size, wanted_bytes, now_ns);
+        return false;
     }
-    if (size->lower_since_ns == 0) {
-        size->lower_since_ns = now_ns;
+    bool is_due = !size->has_changed;
+    if (wanted_bytes > size->now_bytes) {
+        size->lower_since_ns = 0;
+        is_due = is_due || now_ns - size->changed_at_ns >= STACK_SIZE_UP_NS;
+    } else {
+        size->lower_since_ns = size->lower_since_ns ? size->lower_since_ns : now_ns;
+        is_due = is_due || now_ns - size->lower_since_ns >= size->down_after_ns;
     }
-    bool is_due = now_ns - size->lower_since_ns >= STACK_SIZE_DOWN_NS;
     return is_due && change(size, wanted_bytes, now_ns);
 }

@@ -5,8 +5,9 @@
  * stack_size - how many bytes of stack the next samples should carry
  *
  * The unwinder says what would have sufficed of late; this follows in steps,
- * so that small changes of the wish do not re-open events: up soon, down only
- * when the wish has been lower for a while. Where the kernel's buffer
+ * so that small changes of the wish do not re-open events: the first wish at
+ * once, then up soon, down only when the wish has been lower for a while, each
+ * time longer when too little had to be made good. Where the kernel's buffer
  * overflows, the most that is asked for becomes less, until it has gone well
  * for half a minute.
  *
@@ -18,8 +19,9 @@
 #include <stdint.h>
 
 #define STACK_SIZE_FIRST_BYTES 16384u
-#define STACK_SIZE_UP_NS (UINT64_C(250) * 1000 * 1000)
-#define STACK_SIZE_DOWN_NS (UINT64_C(500) * 1000 * 1000)
+#define STACK_SIZE_UP_NS (UINT64_C(100) * 1000 * 1000)
+#define STACK_SIZE_DOWN_NS (UINT64_C(250) * 1000 * 1000)
+#define STACK_SIZE_DOWN_MAX_NS (UINT64_C(16) * 1000 * 1000 * 1000)
 #define STACK_SIZE_FORGIVES_NS (UINT64_C(30) * 1000 * 1000 * 1000)
 #define STACK_SIZE_NO_WISH UINT32_MAX
 
@@ -27,6 +29,8 @@ struct stack_size {
     uint32_t now_bytes;
     uint32_t most_bytes, allowed_bytes; /* at present, and when nothing is lost */
     uint64_t changed_at_ns;
+    uint64_t down_after_ns;
+    bool has_changed, went_down; /* ever; the last time */
     uint64_t lower_since_ns;     /* 0: the wish is not lower than what is copied */
     uint64_t n_lost, lost_at_ns; /* the kernel's count as of the last look, when it grew */
 };
