@@ -9,12 +9,14 @@
 
 struct remembered {
     int64_t tid; /* 0: nobody's */
+    uint64_t time_ns;
     struct unwind_place *places;
     size_t n_places, capacity;
 };
 
 /* Threads that share a slot forget each other's stacks, which costs completeness, never truth. */
 struct outer_frames {
+    uint64_t n_bytes;
     struct remembered threads[OUTER_FRAMES_MAX_THREADS];
 };
 
@@ -24,12 +26,24 @@ int outer_frames_new(struct outer_frames **ret_frames)
     return *ret_frames ? 0 : -ENOMEM;
 }
 
+static void release(struct outer_frames *frames, struct remembered *thread)
+{
+    frames->n_bytes -= thread->capacity * sizeof(*thread->places);
+    free(thread->places);
+    *thread = (struct remembered){0};
+}
+
+void outer_frames_forget(struct outer_frames *frames)
+{
+    for (size_t i = 0; i < OUTER_FRAMES_MAX_THREADS; i++) {
+        release(frames, &frames->threads[i]);
+    }
+}
+
 struct outer_frames *outer_frames_free(struct outer_frames *frames)
 {
     if (frames) {
-        for (size_t i = 0; i < OUTER_FRAMES_MAX_THREADS; i++) {
-            free(frames->threads[i].places);
-        }
+        outer_frames_forget(frames);
         free(frames);
     }
     return NULL;
@@ -40,36 +54,50 @@ static size_t slot_index(int64_t tid)
     return hash_u64((uint64_t)tid) % OUTER_FRAMES_MAX_THREADS;
 }
 
-static struct remembered *slot_of(struct outer_frames *frames, int64_t tid)
+bool outer_frames_have(const struct outer_frames *frames, int64_t tid)
 {
-    return &frames->threads[slot_index(tid)];
+    return frames->threads[slot_index(tid)].tid == tid;
 }
 
-int outer_frames_remember(struct outer_frames *frames, int64_t tid,
+void outer_frames_forget_thread(struct outer_frames *frames, int64_t tid)
+{
+    struct remembered *thread = &frames->threads[slot_index(tid)];
+    if (thread->tid == tid) {
+        release(frames, thread);
+    }
+}
+
+static int grow(struct outer_frames *frames, struct remembered *thread, size_t n_places)
+{
+    size_t capacity = n_places + n_places / 2;
+    uint64_t n_more_bytes = (capacity - thread->capacity) * sizeof(*thread->places);
+    if (frames->n_bytes + n_more_bytes > OUTER_FRAMES_MAX_BYTES) {
+        outer_frames_forget(frames);
+        n_more_bytes = capacity * sizeof(*thread->places);
+    }
+    struct unwind_place *grown = realloc(thread->places, capacity * sizeof(*grown));
+    if (!grown) {
+        return -ENOMEM;
+    }
+    thread->places = grown;
+    thread->capacity = capacity;
+    frames->n_bytes += n_more_bytes;
+    return 0;
+}
+
+int outer_frames_remember(struct outer_frames *frames, int64_t tid, uint64_t time_ns,
                           const struct unwind_place *places, size_t n_places)
 {
-    struct remembered *thread = slot_of(frames, tid);
-    if (n_places > thread->capacity) {
-        size_t capacity = n_places + n_places / 2;
-        struct unwind_place *grown = realloc(thread->places, capacity * sizeof(*grown));
-        if (!grown) {
-            return -ENOMEM;
-        }
-        thread->places = grown;
-        thread->capacity = capacity;
+    struct remembered *thread = &frames->threads[slot_index(tid)];
+    int r = n_places > thread->capacity ? grow(frames, thread, n_places) : 0;
+    if (r != 0) {
+        return r;
     }
     memcpy(thread->places, places, n_places * sizeof(*places));
     thread->n_places = n_places;
     thread->tid = tid;
+    thread->time_ns = time_ns;
     return 0;
-}
-
-void outer_frames_forget(struct outer_frames *frames)
-{
-    for (size_t i = 0; i < OUTER_FRAMES_MAX_THREADS; i++) {
-        frames->threads[i].tid = 0;
-        frames->threads[i].n_places = 0;
-    }
 }
 
 static bool is_same(const struct unwind_place *a, const struct unwind_place *b)
@@ -92,70 +120,78 @@ static size_t find_by_sp(const struct remembered *thread, uint64_t sp)
     return low < thread->n_places && thread->places[low].sp == sp ? low : thread->n_places;
 }
 
-static bool is_proven(const struct remembered *thread, size_t at, const struct unwind_place *places,
-                      size_t n_places)
+static const struct remembered *find_thread(const struct outer_frames *frames, int64_t tid)
 {
-    if (n_places < OUTER_FRAMES_PROOF || at + 1 < OUTER_FRAMES_PROOF) {
+    const struct remembered *thread = &frames->threads[slot_index(tid)];
+    return thread->tid == tid && thread->n_places > 0 ? thread : NULL;
+}
+
+static struct outer_frames_match match_from(const struct remembered *thread, size_t at)
+{
+    return (struct outer_frames_match){
+        .places = thread->places + at,
+        .n_places = thread->n_places - at,
+        .time_ns = thread->time_ns,
+    };
+}
+
+bool outer_frames_find(const struct outer_frames *frames, int64_t tid,
+                       const struct unwind_place *places, size_t n_places,
+                       struct outer_frames_match *ret_match)
+{
+    const struct remembered *thread = find_thread(frames, tid);
+    if (!thread || n_places < OUTER_FRAMES_NEIGHBOURS) {
         return false;
     }
-    for (size_t i = 0; i < OUTER_FRAMES_PROOF; i++) {
+    size_t at = find_by_sp(thread, places[n_places - 1].sp);
+    if (at == thread->n_places || at + 1 < OUTER_FRAMES_NEIGHBOURS) {
+        return false;
+    }
+    for (size_t i = 0; i < OUTER_FRAMES_NEIGHBOURS; i++) {
         if (!is_same(&places[n_places - 1 - i], &thread->places[at - i])) {
             return false;
         }
     }
+    *ret_match = match_from(thread, at);
     return true;
 }
 
-/* The index among the outermost places that has this ip, or n_places. */
-static size_t find_start(const struct remembered *thread, uint64_t ip)
+enum outer_frames_verdict outer_frames_compare(const struct outer_frames *frames, int64_t tid,
+                                               const struct unwind_place *places, size_t n_places,
+                                               size_t from)
 {
-    size_t n_places = thread->n_places;
-    for (size_t back = 1; back <= OUTER_FRAMES_START && back < n_places; back++) {
-        if (thread->places[n_places - back].ip == ip) {
-            return n_places - back;
+    const struct remembered *thread = find_thread(frames, tid);
+    size_t at = thread ? find_by_sp(thread, places[from].sp) : 0;
+    if (!thread || at == thread->n_places || !is_same(&places[from], &thread->places[at])) {
+        return OUTER_FRAMES_NEW;
+    }
+    if (thread->n_places - at != n_places - from) {
+        return OUTER_FRAMES_OTHER;
+    }
+    for (size_t i = 1; i < n_places - from; i++) {
+        if (!is_same(&places[from + i], &thread->places[at + i])) {
+            return OUTER_FRAMES_OTHER;
         }
     }
-    return n_places;
+    return OUTER_FRAMES_SAME;
 }
 
-static size_t append(const struct remembered *thread, size_t from, struct unwind_place *places,
-                     size_t n_places, size_t max_places)
+bool outer_frames_find_start(const struct outer_frames *frames, int64_t tid, uint64_t ip,
+                             struct outer_frames_match *ret_match)
 {
-    size_t n_more = thread->n_places - from;
-    if (n_more > max_places - n_places) {
-        return 0;
+    const struct remembered *thread = find_thread(frames, tid);
+    size_t n_places = thread ? thread->n_places : 0, at = n_places;
+    for (size_t back = 2; back <= OUTER_FRAMES_START && back <= n_places; back++) {
+        at = thread->places[n_places - back].ip == ip ? n_places - back : at;
     }
-    memcpy(places + n_places, thread->places + from, n_more * sizeof(*places));
-    return n_places + n_more;
-}
-
-bool outer_frames_know(const struct outer_frames *frames, int64_t tid,
-                       const struct unwind_place *places, size_t n_places)
-{
-    const struct remembered *thread = &frames->threads[slot_index(tid)];
-    if (thread->tid != tid || n_places < OUTER_FRAMES_PROOF) {
+    if (at == n_places) {
         return false;
     }
-    size_t at = find_by_sp(thread, places[n_places - 1].sp);
-    return at < thread->n_places && is_proven(thread, at, places, n_places);
-}
-
-size_t outer_frames_recall(struct outer_frames *frames, int64_t tid, struct unwind_place *places,
-                           size_t n_places, size_t max_places, bool by_sp)
-{
-    const struct remembered *thread = slot_of(frames, tid);
-    if (thread->tid != tid || n_places == 0) {
-        return 0;
-    }
-    const struct unwind_place *last = &places[n_places - 1];
-    size_t at;
-    if (by_sp) {
-        at = find_by_sp(thread, last->sp);
-        if (at < thread->n_places && !is_proven(thread, at, places, n_places)) {
-            at = thread->n_places;
+    for (size_t i = 0; i < n_places; i++) {
+        if (i != at && thread->places[i].ip == ip) {
+            return false;
         }
-    } else {
-        at = find_start(thread, last->ip);
     }
-    return at == thread->n_places ? 0 : append(thread, at + 1, places, n_places, max_places);
+    *ret_match = match_from(thread, at);
+    return true;
 }

@@ -4,27 +4,26 @@
 /*
  * outer_frames - the last whole stack of each thread
  *
- * Most of a deep stack does not change from one sample to the next. Where the
- * bytes of a sample end before the stack does, the rest is taken from the
- * thread's last whole one, if there is proof that it is the same rest.
+ * Most of a deep stack does not change from one sample to the next. Equal inner
+ * frames are no proof of that: two functions whose frames are of one size call
+ * a third with the same stack pointer. What is remembered here is the state at
+ * an earlier time, to be held against what is there later; where both agree,
+ * it was so in between.
  *
- * Shape:   proof is one of two:
- *          - the last OUTER_FRAMES_PROOF places have the same ips and the same
- *            stack pointers as neighbouring places of the remembered stack;
- *          - the last place is one of the OUTER_FRAMES_START outermost of it
- *            (code that only starts threads has one caller each).
  * Owner:   outer_frames_new()/_free(). Threads: one.
- * Limits:  OUTER_FRAMES_MAX_THREADS threads; a new one then takes the place
- *          of an old one.
+ * Limits:  OUTER_FRAMES_MAX_THREADS threads; a new one then takes the place of
+ *          an old one. OUTER_FRAMES_MAX_BYTES in all.
+ * Source:  docs/design/0006-unwinding.md
  * Tests:   outer_frames_test.c
  */
 
 #include "base/cleanup.h"
 #include "unwind/unwind.h"
 
-#define OUTER_FRAMES_PROOF 4u
+#define OUTER_FRAMES_NEIGHBOURS 4u
 #define OUTER_FRAMES_START 3u
 #define OUTER_FRAMES_MAX_THREADS 4096u
+#define OUTER_FRAMES_MAX_BYTES (UINT64_C(64) << 20)
 
 struct outer_frames;
 
@@ -33,16 +32,49 @@ struct outer_frames *outer_frames_free(struct outer_frames *frames);
 DEFINE_FREEP(outer_frames);
 
 /* Keeps the stack of a thread (places innermost first) until its next one. 0 or -ENOMEM. */
-int outer_frames_remember(struct outer_frames *frames, int64_t tid,
+int outer_frames_remember(struct outer_frames *frames, int64_t tid, uint64_t time_ns,
                           const struct unwind_place *places, size_t n_places);
+
+/* Is anything remembered of the thread? */
+bool outer_frames_have(const struct outer_frames *frames, int64_t tid);
+
+/* The thread has ended. */
+void outer_frames_forget_thread(struct outer_frames *frames, int64_t tid);
 
 /* The address space is another (exec): nothing holds any more. */
 void outer_frames_forget(struct outer_frames *frames);
 
-/* Would outer_frames_recall() by_sp go on from here? */
-bool outer_frames_know(const struct outer_frames *frames, int64_t tid,
-                       const struct unwind_place *places, size_t n_places);
+/* What is remembered, from the place asked for outwards; valid until the next call that changes. */
+struct outer_frames_match {
+    const struct unwind_place *places; /* places[0] is the one asked for */
+    size_t n_places;
+    uint64_t time_ns;
+};
 
-/* As unwind_walk.recall: appends what follows the last place; returns the new count, or 0. */
-size_t outer_frames_recall(struct outer_frames *frames, int64_t tid, struct unwind_place *places,
-                           size_t n_places, size_t max_places, bool by_sp);
+/*
+ * Are the last OUTER_FRAMES_NEIGHBOURS of places, ips and stack pointers,
+ * neighbours in the remembered stack too? Says that a stack leads on there that
+ * was the thread's at time_ns, not that it still does.
+ */
+bool outer_frames_find(const struct outer_frames *frames, int64_t tid,
+                       const struct unwind_place *places, size_t n_places,
+                       struct outer_frames_match *ret_match);
+
+enum outer_frames_verdict {
+    OUTER_FRAMES_NEW,   /* nothing is remembered of this place */
+    OUTER_FRAMES_SAME,  /* from there outwards the stacks are equal */
+    OUTER_FRAMES_OTHER, /* … they are not */
+};
+
+/* Holds places[from …], a whole rest of a stack, against what is remembered of places[from]. */
+enum outer_frames_verdict outer_frames_compare(const struct outer_frames *frames, int64_t tid,
+                                               const struct unwind_place *places, size_t n_places,
+                                               size_t from);
+
+/*
+ * The place of the remembered stack that has this ip, among the
+ * OUTER_FRAMES_START outermost of it that have a caller. False where there is
+ * none, or where the ip occurs more than once in that stack.
+ */
+bool outer_frames_find_start(const struct outer_frames *frames, int64_t tid, uint64_t ip,
+                             struct outer_frames_match *ret_match);

@@ -10,6 +10,11 @@ static bool is_frame_pointer_row(const struct cfi_row *row)
     return row->kind == CFI_FP && row->cfa == 2 && row->fp == -2;
 }
 
+static bool is_left_by_frame_pointer(const struct cfi_row *row)
+{
+    return is_frame_pointer_row(row) || (row->kind & CFI_KIND_MASK) == CFI_NONE;
+}
+
 /* State of a walk that is no business of its caller. */
 struct progress {
     size_t link;     /* registers.fp points at the record that holds chain[link + 1] */
@@ -66,7 +71,8 @@ static bool leave_nowhere(struct unwind_walk *walk, enum cfi_machine machine)
     if (caller.state == UNWIND_CODE_UNMAPPED) {
         return false;
     }
-    *registers = (struct unwind_registers){.ip = ip, .sp = registers->sp + 8, .fp = registers->fp};
+    *registers = (struct unwind_registers){
+        .ip = ip, .sp = registers->sp + 8, .fp = registers->fp, .has_frame = registers->has_frame};
     return true;
 }
 
@@ -106,7 +112,8 @@ static bool step_by_chain(struct unwind_walk *walk, struct progress *progress)
     uint64_t ip = walk->chain[progress->link + 1], record[2];
     bool has_record = read_record(walk, progress, record);
     if (has_record && record[1] == ip && registers->fp >= registers->sp) {
-        *registers = (struct unwind_registers){.ip = ip, .sp = registers->fp + 16, .fp = record[0]};
+        *registers = (struct unwind_registers){
+            .ip = ip, .sp = registers->fp + 16, .fp = record[0], .has_frame = true};
     } else if (has_record && !progress->is_outside) {
         return false;
     } else {
@@ -140,39 +147,46 @@ static enum event_stack_end step(struct unwind_walk *walk, struct progress *prog
     if (kind == CFI_END) {
         return EVENT_STACK_END_COMPLETE;
     }
-    bool is_by_pointer = is_frame_pointer_row(row) || kind == CFI_NONE;
+    bool is_by_pointer = is_left_by_frame_pointer(row);
     if (is_by_pointer && step_by_chain(walk, progress)) {
         return EVENT_STACK_END_UNKNOWN;
     }
     if (!progress->has_stack) {
         return EVENT_STACK_END_COPY;
     }
+    uint64_t fp = walk->registers.fp;
     enum event_stack_end end = unwind_step(code->machine, row, &walk->registers, &walk->reader);
     if (end != EVENT_STACK_END_UNKNOWN) {
         return end;
     }
-    /* Another frame's fp: which record of the chain it points at is not known. */
     if (is_by_pointer) {
         progress->link++;
-    } else if (row->fp != 0 || kind == CFI_SIGNAL) {
+    } else if (walk->registers.fp != fp) {
+        /* Another frame's: which record of the chain it points at is not known. A function that
+         * has pushed the register and not set it yet leaves it as it is. */
         progress->has_link = false;
     }
     return end;
 }
 
-static bool recall(struct unwind_walk *walk, bool by_sp)
+static bool recall(struct unwind_walk *walk, const struct progress *progress,
+                   const struct unwind_code *code)
 {
-    if (!walk->recall) {
+    if (!walk->recall || !progress->has_link) {
         return false;
     }
+    size_t next = progress->link + 1;
+    const struct unwind_chain_hint hint = {
+        .keeps_frame_pointer = is_left_by_frame_pointer(&code->row),
+        .next_ip = next < walk->n_chain ? walk->chain[next] : 0,
+    };
     size_t n_places =
-        walk->recall(walk->userdata, walk->places, walk->n_places, walk->max_places, by_sp);
+        walk->recall(walk->userdata, walk->places, walk->n_places, walk->max_places, &hint);
     if (n_places == 0) {
         return false;
     }
     walk->n_places = n_places;
     walk->was_recalled = true;
-    walk->was_recalled_by_sp = by_sp;
     return true;
 }
 
@@ -185,39 +199,33 @@ static void note_if_known(struct unwind_walk *walk, const struct progress *progr
 }
 
 /*
- * Steps with what was copied; where that does not reach, by what is remembered
- * of the thread, and last by its memory as it is now.
+ * Steps with what was copied; where that does not reach, by the target's memory
+ * as it is now.
  */
 static enum event_stack_end advance(struct unwind_walk *walk, struct progress *progress,
                                     const struct unwind_code *code, bool is_first)
 {
-    if (!is_first && ((progress->has_link && recall(walk, false)) ||
-                      (progress->is_outside && recall(walk, true)))) {
+    if (!is_first && recall(walk, progress, code)) {
         return EVENT_STACK_END_COMPLETE;
     }
     enum event_stack_end end = step(walk, progress, code);
-    if (end != EVENT_STACK_END_COPY || progress->is_outside) {
-        return end;
-    }
-    if (progress->has_stack && recall(walk, true)) {
-        return EVENT_STACK_END_COMPLETE;
-    }
-    if (!walk->read_outside) {
+    if (end != EVENT_STACK_END_COPY || progress->is_outside || !walk->read_outside) {
         return end;
     }
     progress->is_outside = true;
     walk->reader.read_outside = walk->read_outside;
-    if (progress->has_stack) {
-        return step(walk, progress, code);
+    if (!progress->has_stack) {
+        go_back(walk, progress);
     }
-    go_back(walk, progress);
+    walk->n_places_inside = walk->n_places;
     struct unwind_code code_there = code_at(walk);
     return step(walk, progress, &code_there);
 }
 
 static int end_walk(struct unwind_walk *walk, enum event_stack_end end)
 {
-    walk->end = end;
+    bool is_trusted = end != EVENT_STACK_END_COMPLETE || !walk->was_guessed;
+    walk->end = is_trusted ? end : EVENT_STACK_END_NO_TABLE;
     walk->end_ip = walk->registers.ip;
     return 0;
 }
@@ -229,7 +237,8 @@ int unwind_run(struct unwind_walk *walk)
         .has_stack = true,
     };
     walk->n_places = 0;
-    walk->was_recalled = walk->was_recalled_by_sp = false;
+    walk->was_recalled = walk->was_guessed = false;
+    walk->n_places_inside = walk->max_places;
     walk->reader.userdata = walk->userdata;
     walk->reader.read_outside = NULL;
     walk->reader.end_needed = walk->reader.start;
@@ -240,6 +249,7 @@ int unwind_run(struct unwind_walk *walk)
         if (code.state == UNWIND_CODE_PENDING) {
             return -EAGAIN;
         }
+        walk->was_guessed = walk->was_guessed || code.is_guess;
         bool is_first = walk->n_places == 0 && walk->is_innermost;
         if (code.state == UNWIND_CODE_UNMAPPED && !is_first) {
             return end_walk(walk, EVENT_STACK_END_NO_CODE);

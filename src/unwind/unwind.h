@@ -34,6 +34,13 @@ struct unwind_code {
     enum { UNWIND_CODE_UNMAPPED, UNWIND_CODE_PENDING, UNWIND_CODE_KNOWN } state;
     enum cfi_machine machine;
     struct cfi_row row; /* CFI_NONE: code without a table */
+    bool is_guess;      /* it may have a table; that is not waited for any longer */
+};
+
+/* What the kernel's chain says of the caller of the last place. */
+struct unwind_chain_hint {
+    bool keeps_frame_pointer; /* the code at the last place does: the chain's next is its caller */
+    uint64_t next_ip;         /* 0: the chain ends */
 };
 
 struct unwind_walk {
@@ -48,14 +55,14 @@ struct unwind_walk {
     void *userdata;
     struct unwind_code (*find_code)(void *userdata, uint64_t ip);
     /*
-     * Are the frames outwards of the last place known? Appends them to places
-     * (at most max_places in all) and returns the new count, or 0. Asked where
-     * the copy ran out (by_sp: places carry stack pointers to compare) and
-     * while the kernel's chain is followed. May be NULL.
+     * Asked while the kernel's chain is followed: is the last place one of
+     * those that start the thread, whose callers are known? Appends them to
+     * places (at most max_places in all) and returns the new count, or 0. May
+     * be NULL.
      */
     size_t (*recall)(void *userdata, struct unwind_place *places, size_t n_places,
-                     size_t max_places, bool by_sp);
-    /* Could recall() go on by_sp from the last place? Asked to learn how much of the copy was
+                     size_t max_places, const struct unwind_chain_hint *hint);
+    /* Is a stack known that goes on from the last place? Asked to learn how much of the copy was
      * needed at least. May be NULL. */
     bool (*is_known)(void *userdata, const struct unwind_place *places, size_t n_places);
     /* The target's memory as it is now, asked where the copy ran out; may be NULL. */
@@ -66,7 +73,9 @@ struct unwind_walk {
     size_t n_places;
     enum event_stack_end end;
     uint64_t end_ip; /* where it ended: in which image the trouble is */
-    bool was_recalled, was_recalled_by_sp;
+    bool was_recalled;
+    bool was_guessed;            /* a table was not waited for any longer */
+    size_t n_places_inside;      /* found by what the sample brought, without read_outside() */
     uint64_t needed_until_known; /* bytes of stack; UINT64_MAX: is_known() never said so */
 };
 

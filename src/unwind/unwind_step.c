@@ -150,7 +150,8 @@ static enum event_stack_end leave_frame(enum cfi_machine machine, const struct c
     if (machine == CFI_MACHINE_AARCH64) {
         ip &= (UINT64_C(1) << AARCH64_ADDRESS_BITS) - 1;
     }
-    *registers = (struct unwind_registers){.ip = ip, .sp = cfa, .fp = fp};
+    *registers = (struct unwind_registers){
+        .ip = ip, .sp = cfa, .fp = fp, .has_frame = registers->has_frame || row->fp != 0};
     return EVENT_STACK_END_UNKNOWN;
 }
 
@@ -159,8 +160,8 @@ enum event_stack_end unwind_step_by_frame_pointer(struct unwind_registers *regis
 {
     uint64_t ip, fp;
     if (registers->fp == 0) {
-        /* Both ABIs mark the outermost frame so. */
-        return EVENT_STACK_END_COMPLETE;
+        /* Both ABIs mark the outermost frame so; code that keeps none may have any number there. */
+        return registers->has_frame ? EVENT_STACK_END_COMPLETE : EVENT_STACK_END_NO_TABLE;
     }
     /* A frame that has only just been set up has fp == sp. */
     if (registers->fp < registers->sp || registers->fp % 8 != 0 ||
@@ -171,9 +172,10 @@ enum event_stack_end unwind_step_by_frame_pointer(struct unwind_registers *regis
         return end_of_memory(reader);
     }
     if (ip == 0) {
-        return EVENT_STACK_END_COMPLETE;
+        return fp == 0 ? EVENT_STACK_END_COMPLETE : EVENT_STACK_END_NO_TABLE;
     }
-    *registers = (struct unwind_registers){.ip = ip, .sp = registers->fp + 16, .fp = fp};
+    *registers =
+        (struct unwind_registers){.ip = ip, .sp = registers->fp + 16, .fp = fp, .has_frame = true};
     return EVENT_STACK_END_UNKNOWN;
 }
 

@@ -21,9 +21,10 @@
 
 struct unwind_registers {
     uint64_t ip, sp, fp;
-    uint64_t lr;   /* aarch64 only */
-    bool has_lr;   /* lr is that of this frame: only the innermost one has its own */
-    bool is_exact; /* ip is where the code was, else it is a return address */
+    uint64_t lr;    /* aarch64 only */
+    bool has_lr;    /* lr is that of this frame: only the innermost one has its own */
+    bool is_exact;  /* ip is where the code was, else it is a return address */
+    bool has_frame; /* fp was saved by a frame, so it is no number of the code's own */
 };
 
 /* The stack as it was when the sample was taken, and what to ask for the rest of it. */

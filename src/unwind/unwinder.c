@@ -17,9 +17,23 @@
 #define OUTSIDE_MIN_BYTES 4096u
 #define OUTSIDE_MAX_BYTES (128u * 1024)
 /* The end of the copy must still be what it was, or the target has moved on: its last bytes, and
- * every return address that was followed in so many. */
+ * the last return addresses that were followed, as far as they are within reach. */
 #define OUTSIDE_PROOF_BYTES 256u
 #define OUTSIDE_PROOF_REACH_BYTES 8192u
+#define OUTSIDE_PROOF_FRAMES 6u
+/* Fewer bytes can be the same again a moment later, for another caller. */
+#define OUTSIDE_PROOF_MIN_BYTES 4096u
+
+/* The target ends; until it was seen how its stacks were. */
+#define LAST_MOMENTS_NS (100 * NS_PER_MS)
+/*
+ * Outer frames that were not the same before and after a sample, or that could
+ * not be followed any more: each counts for VOLATILE_STEP samples. From
+ * VOLATILE_FROM on, so many samples bring whole stacks where they can.
+ */
+#define VOLATILE_STEP 256u
+#define VOLATILE_FROM 1024u
+#define VOLATILE_SAMPLES 32768u
 
 /* Every so many walks one is timed. */
 #define TIMED_EVERY 16u
@@ -31,7 +45,8 @@ struct outside {
     uint64_t start;
     size_t n_bytes;
     size_t next_bytes;
-    bool is_asked, is_stale;
+    bool is_asked;
+    bool is_gone; /* there is no such process any more */
     uint8_t bytes[OUTSIDE_MAX_BYTES];
 };
 
@@ -43,8 +58,10 @@ struct unwinder {
     struct unwind_place *places;
     struct outside outside;
     struct copy_wish wish;
+    uint32_t n_distrusted;     /* in samples; wears off */
     const struct event *event; /* that is being walked */
     const struct unwind_walk *walk;
+    int64_t walked_pid;        /* whose stacks the capture walks itself; 0: none */
     uint64_t waiting_since_ns; /* 0: not */
     pthread_mutex_t lock;      /* of what follows */
     struct unwinder_stats stats;
@@ -97,25 +114,56 @@ static struct unwind_code find_code(void *userdata, uint64_t ip)
     return code_lookup_find(unwinder->lookup, unwinder->event->pid, ip, unwinder->event->time_ns);
 }
 
+/*
+ * What starts a thread has one caller. That it is the one that is remembered is
+ * told by its stack pointer, else by the caller that the kernel's chain names,
+ * else (libc keeps no frame pointers) by its lying beside its caller, while the
+ * thread's own function lies elsewhere or keeps one.
+ */
+static bool is_same_start(const struct unwinder *unwinder, const struct unwind_place *last,
+                          const struct unwind_chain_hint *hint,
+                          const struct outer_frames_match *start)
+{
+    int64_t pid = unwinder->event->pid;
+    if (last->sp != 0) {
+        return last->sp == start->places[0].sp;
+    }
+    if (hint->keeps_frame_pointer) {
+        return hint->next_ip == start->places[1].ip;
+    }
+    return start->n_places == 2 ||
+           code_lookup_image(unwinder->lookup, pid, start->places[0].ip) ==
+               code_lookup_image(unwinder->lookup, pid, start->places[1].ip);
+}
+
 static size_t recall(void *userdata, struct unwind_place *places, size_t n_places,
-                     size_t max_places, bool by_sp)
+                     size_t max_places, const struct unwind_chain_hint *hint)
 {
     struct unwinder *unwinder = userdata;
-    return outer_frames_recall(unwinder->outer, unwinder->event->tid, places, n_places, max_places,
-                               by_sp);
+    struct outer_frames_match start;
+    const struct unwind_place *last = &places[n_places - 1];
+    if (!outer_frames_find_start(unwinder->outer, unwinder->event->tid, last->ip, &start) ||
+        !is_same_start(unwinder, last, hint, &start) ||
+        start.n_places - 1 > max_places - n_places) {
+        return 0;
+    }
+    memcpy(places + n_places, start.places + 1, (start.n_places - 1) * sizeof(*places));
+    return n_places + start.n_places - 1;
 }
 
 static bool is_known(void *userdata, const struct unwind_place *places, size_t n_places)
 {
-    struct unwinder *unwinder = userdata;
-    return outer_frames_know(unwinder->outer, unwinder->event->tid, places, n_places);
+    const struct unwinder *unwinder = userdata;
+    struct outer_frames_match match;
+    return outer_frames_find(unwinder->outer, unwinder->event->tid, places, n_places, &match);
 }
 
-/* Are the return addresses of the frames in copy[offset …] the same now? */
+/* Are the last return addresses in copy[offset …] the same now? */
 static bool has_same_frames(const struct unwind_walk *walk, const struct event_stack_copy *copy,
                             uint64_t offset, const uint8_t *now)
 {
-    for (size_t i = walk->n_places; i > 1; i--) {
+    size_t n_same = 0;
+    for (size_t i = walk->n_places; i > 1 && n_same < OUTSIDE_PROOF_FRAMES; i--) {
         /* Below the stack pointer that a function was left with. */
         uint64_t slot = walk->places[i - 1].sp - 8 - copy->sp;
         if (walk->places[i - 1].sp == 0 || walk->places[i - 1].is_exact ||
@@ -128,6 +176,7 @@ static bool has_same_frames(const struct unwind_walk *walk, const struct event_s
         if (memcmp(now + (slot - offset), copy->bytes + slot, 8) != 0) {
             return false;
         }
+        n_same++;
     }
     return true;
 }
@@ -153,37 +202,95 @@ static bool has_moved_on(struct unwinder *unwinder)
            !has_same_frames(unwinder->walk, copy, offset, now);
 }
 
-/* Looked at afterwards: what was read while the frames stood is theirs. */
-static void fetch_outside(struct unwinder *unwinder, uint64_t address)
-{
-    struct outside *outside = &unwinder->outside;
-    ssize_t n_bytes = unwinder->config.read_memory(unwinder->config.userdata, unwinder->event->pid,
-                                                   address, outside->bytes, outside->next_bytes);
-    outside->start = address;
-    outside->n_bytes = n_bytes > 0 ? (size_t)n_bytes : 0;
-    outside->next_bytes =
-        outside->next_bytes < OUTSIDE_MAX_BYTES / 2 ? 2 * outside->next_bytes : OUTSIDE_MAX_BYTES;
-    outside->is_stale = has_moved_on(unwinder);
-}
-
 static bool read_outside(void *userdata, uint64_t address, uint64_t *ret_word)
 {
     struct unwinder *unwinder = userdata;
     struct outside *outside = &unwinder->outside;
     uint64_t offset = address - outside->start;
-    outside->is_asked = true;
-    if (outside->is_stale) {
-        return false;
-    }
     if (outside->n_bytes < 8 || address < outside->start || offset > outside->n_bytes - 8) {
-        fetch_outside(unwinder, address);
+        ssize_t n_bytes =
+            unwinder->config.read_memory(unwinder->config.userdata, unwinder->event->pid, address,
+                                         outside->bytes, outside->next_bytes);
+        outside->is_asked = true;
+        outside->is_gone = n_bytes == -ESRCH;
+        outside->start = address;
+        outside->n_bytes = n_bytes > 0 ? (size_t)n_bytes : 0;
+        outside->next_bytes = outside->next_bytes < OUTSIDE_MAX_BYTES / 2 ? 2 * outside->next_bytes
+                                                                          : OUTSIDE_MAX_BYTES;
         offset = 0;
-        if (outside->is_stale || outside->n_bytes < 8) {
+        if (outside->n_bytes < 8) {
             return false;
         }
     }
     memcpy(ret_word, outside->bytes + offset, sizeof(*ret_word));
     return true;
+}
+
+/* The target has ended. Its last moments are like those just before. */
+static bool recall_of_the_dead(struct unwinder *unwinder, struct unwind_walk *walk)
+{
+    const struct event *event = unwinder->event;
+    struct outer_frames_match match;
+    size_t n_places = walk->n_places_inside;
+    if (!unwinder->outside.is_gone ||
+        !outer_frames_find(unwinder->outer, event->tid, walk->places, n_places, &match) ||
+        event->time_ns > match.time_ns + LAST_MOMENTS_NS ||
+        match.n_places - 1 > walk->max_places - n_places) {
+        return false;
+    }
+    memcpy(walk->places + n_places, match.places + 1, (match.n_places - 1) * sizeof(*walk->places));
+    walk->n_places = n_places + match.n_places - 1;
+    walk->was_recalled = true;
+    walk->end = EVENT_STACK_END_COMPLETE;
+    return true;
+}
+
+/* Is the end of the copy large enough to tell, and does it stand as it did? */
+static bool stands_still(struct unwinder *unwinder)
+{
+    return unwinder->event->sample.copy->n_bytes >= OUTSIDE_PROOF_MIN_BYTES &&
+           !has_moved_on(unwinder);
+}
+
+static void distrust(struct unwinder *unwinder)
+{
+    unwinder->n_distrusted += VOLATILE_STEP;
+    if (unwinder->n_distrusted >= VOLATILE_FROM) {
+        unwinder->n_distrusted = VOLATILE_SAMPLES;
+    }
+}
+
+/*
+ * What was read behind the end of the copy is the stack of now, not that of the
+ * sample. It was the same then, if it is what the thread's stack was before; or
+ * if the target has not left the many frames in the copy since. Else the stack
+ * ends with the copy.
+ */
+static void trust_outside(struct unwinder *unwinder, struct unwind_walk *walk)
+{
+    int64_t tid = unwinder->event->tid;
+    size_t n_inside = walk->n_places_inside;
+    if (!unwinder->outside.is_asked || recall_of_the_dead(unwinder, walk) ||
+        n_inside >= walk->n_places) {
+        return;
+    }
+    bool is_whole = walk->end == EVENT_STACK_END_COMPLETE;
+    if (is_whole && outer_frames_compare(unwinder->outer, tid, walk->places, walk->n_places,
+                                         n_inside - 1) == OUTER_FRAMES_SAME) {
+        return;
+    }
+    if (stands_still(unwinder)) {
+        return;
+    }
+    if (is_whole) {
+        /* For the next sample it is what was before. */
+        (void)outer_frames_remember(unwinder->outer, tid, unwinder->event->time_ns, walk->places,
+                                    walk->n_places);
+    }
+    walk->n_places = n_inside;
+    walk->end = EVENT_STACK_END_COPY;
+    walk->end_ip = walk->places[n_inside - 1].ip;
+    distrust(unwinder);
 }
 
 /* ---- how much to copy ---- */
@@ -196,22 +303,28 @@ static bool is_short(const struct unwind_walk *walk)
 }
 
 /*
- * Bytes that would have sufficed for this walk: all that it has read, or what
- * it had read when the rest turned out to be known already.
+ * Bytes that would have sufficed for this walk: all that it has read, or, where
+ * outer frames stand for long, what it had read when it reached such.
  */
-static uint64_t need_of(const struct unwind_walk *walk)
+static uint64_t need_of(struct unwinder *unwinder, const struct unwind_walk *walk)
 {
     uint64_t needed = walk->reader.end_needed - walk->reader.start;
+    bool is_volatile = unwinder->n_distrusted >= VOLATILE_FROM || !unwinder->config.read_memory;
+    unwinder->n_distrusted -= unwinder->n_distrusted > 0;
     if (is_short(walk)) {
         return needed > 2 * walk->reader.n_bytes ? needed : 2 * walk->reader.n_bytes;
     }
-    return walk->needed_until_known < needed ? walk->needed_until_known : needed;
+    return !is_volatile && walk->needed_until_known < needed ? walk->needed_until_known : needed;
 }
 
 static void note_need(struct unwinder *unwinder, const struct unwind_walk *walk)
 {
-    if (copy_wish_note(&unwinder->wish, need_of(walk), is_short(walk)) &&
-        unwinder->config.want_stack_bytes) {
+    const struct copy_wish_need need = {
+        .n_bytes = need_of(unwinder, walk),
+        .is_short = is_short(walk),
+        .is_first = !outer_frames_have(unwinder->outer, unwinder->event->tid),
+    };
+    if (copy_wish_note(&unwinder->wish, &need) && unwinder->config.want_stack_bytes) {
         unwinder->config.want_stack_bytes(unwinder->config.userdata, unwinder->wish.latest_bytes);
     }
 }
@@ -256,9 +369,13 @@ static int walk_sample(struct unwinder *unwinder, const struct event *event,
     unwinder->event = event;
     unwinder->outside.n_bytes = 0;
     unwinder->outside.next_bytes = OUTSIDE_MIN_BYTES;
-    unwinder->outside.is_asked = unwinder->outside.is_stale = false;
+    unwinder->outside.is_asked = unwinder->outside.is_gone = false;
     unwinder->walk = ret_walk;
-    return unwind_run(ret_walk);
+    int r = unwind_run(ret_walk);
+    if (r == 0) {
+        trust_outside(unwinder, ret_walk);
+    }
+    return r;
 }
 
 /* Kernel frames (and what the kernel's side has walked already) stay, the walk follows. */
@@ -323,17 +440,13 @@ static void count_walk(struct unwinder *unwinder, const struct event *event,
     }
 }
 
-/*
- * Keeps whole stacks, unless what is kept of the thread has just sufficed and
- * will again: a stack that grows leaves behind what was known of it by sp.
- */
+/* Of what was recalled nothing new is known. */
 static void remember(struct unwinder *unwinder, const struct event *event,
                      const struct unwind_walk *walk)
 {
-    bool has_sufficed =
-        walk->was_recalled && !walk->was_recalled_by_sp && !unwinder->outside.is_asked;
-    if (walk->end == EVENT_STACK_END_COMPLETE && !has_sufficed) {
-        (void)outer_frames_remember(unwinder->outer, event->tid, walk->places, walk->n_places);
+    if (walk->end == EVENT_STACK_END_COMPLETE && !walk->was_recalled) {
+        (void)outer_frames_remember(unwinder->outer, event->tid, event->time_ns, walk->places,
+                                    walk->n_places);
     }
 }
 
@@ -359,11 +472,32 @@ static int unwind_sample(struct unwinder *unwinder, struct event *event)
     return 0;
 }
 
-static void export_code(struct unwinder *unwinder, int64_t pid)
+static void export_code(struct unwinder *unwinder, uint64_t now_ns)
 {
     struct code_map map;
-    if (unwinder->config.set_code && code_lookup_export(unwinder->lookup, pid, &map)) {
+    if (unwinder->walked_pid != 0 && unwinder->config.set_code &&
+        code_lookup_export(unwinder->lookup, unwinder->walked_pid, now_ns, &map)) {
         unwinder->config.set_code(unwinder->config.userdata, &map);
+    }
+}
+
+/* Inside the kernel it was not known yet that other code stands there: what it found from there on
+ * is no caller of anything. */
+static void cut_at_replaced_code(struct unwinder *unwinder, struct event *event)
+{
+    uint32_t n_kernel_ips = event->sample.n_kernel_ips;
+    bool is_whole;
+    unwinder->walked_pid = event->pid;
+    if (event->sample.code_generation == 0) {
+        return;
+    }
+    size_t n_current = code_lookup_n_current(
+        unwinder->lookup, event->sample.code_generation, event->sample.ips + n_kernel_ips,
+        event->sample.n_ips - n_kernel_ips, &is_whole);
+    if (!is_whole) {
+        event->sample.n_ips = n_kernel_ips + (uint32_t)n_current;
+        event->sample.stack_end = EVENT_STACK_END_REMAPPED;
+        event->sample.copy = NULL;
     }
 }
 
@@ -376,8 +510,14 @@ static int apply_event(struct unwinder *unwinder, struct event *event)
         (void)code_lookup_apply(unwinder->lookup, event);
         return 0;
     }
+    if (event->kind == EVENT_THREAD && event->thread.change == EVENT_THREAD_GONE) {
+        outer_frames_forget_thread(unwinder->outer, event->tid);
+    }
     if (event->kind != EVENT_SAMPLE) {
         return 0;
+    }
+    if (event->sample.stack_source == EVENT_STACK_WALKED) {
+        cut_at_replaced_code(unwinder, event);
     }
     if (!event->sample.copy) {
         if (event->sample.stack_source == EVENT_STACK_WALKED) {
@@ -387,9 +527,7 @@ static int apply_event(struct unwinder *unwinder, struct event *event)
         }
         return 0;
     }
-    int r = unwind_sample(unwinder, event);
-    export_code(unwinder, event->pid);
-    return r;
+    return unwind_sample(unwinder, event);
 }
 
 /* Is it worth to wait any longer? Counts the wait when it is over. */
@@ -426,6 +564,7 @@ size_t unwinder_apply(struct unwinder *unwinder, struct event *events, size_t n_
         }
         n_done++;
     }
+    export_code(unwinder, now_ns);
     pthread_mutex_unlock(&unwinder->lock);
     return n_done;
 }

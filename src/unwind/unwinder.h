@@ -51,6 +51,8 @@ struct unwinder_config {
     /* The table of generated code at ip; false where none is known. May be NULL. */
     bool (*find_generated)(void *userdata, int64_t pid, uint64_t ip, uint64_t time_ns,
                            struct generated_code *ret_code);
+    /* Does find_generated() know any table? May be NULL. */
+    bool (*has_generated_tables)(void *userdata);
 };
 
 /* Counters only grow. */
