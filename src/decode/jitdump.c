@@ -110,11 +110,11 @@ int jitdump_parse_record(const void *data, size_t n_bytes, struct jitdump_record
         return -EBADMSG;
     }
     ret_record->n_bytes = n_record_bytes;
+    ret_record->kind = kind < JITDUMP_OTHER ? (enum jitdump_kind)kind : JITDUMP_OTHER;
     if (n_bytes < n_record_bytes) {
         return 0;
     }
     bytes = bytes_of(bytes.at, n_record_bytes - JITDUMP_PREFIX_BYTES);
-    ret_record->kind = kind < JITDUMP_OTHER ? (enum jitdump_kind)kind : JITDUMP_OTHER;
     int r = 1;
     switch (ret_record->kind) {
     case JITDUMP_CODE_LOAD:

@@ -93,7 +93,8 @@ int jitdump_parse_header(const void *data, size_t n_bytes, struct jitdump_header
 /*
  * 1 and the record at the beginning of the bytes, 0 where it is not all there,
  * -EBADMSG where there can be none (a program that was killed while it wrote
- * leaves such an end). ret_record->n_bytes is also set with 0 once it is known.
+ * leaves such an end). ret_record->n_bytes and kind are also set with 0 once n_bytes
+ * (never 0) is known.
  */
 int jitdump_parse_record(const void *data, size_t n_bytes, struct jitdump_record *ret_record);
 

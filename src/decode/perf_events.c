@@ -31,6 +31,11 @@ static int64_t running_tid(const struct perf_translator *translator, uint32_t cp
     return cpu < translator->n_running_tids ? translator->running_tids[cpu] : 0;
 }
 
+static bool is_user_code(uint64_t ip)
+{
+    return ip >= LOWEST_USER_IP && ip < LOWEST_KERNEL_IP;
+}
+
 static struct event event_of(enum event_kind kind, const struct perf_record *record)
 {
     return (struct event){
@@ -68,7 +73,7 @@ static bool take_chain(const struct perf_record *record, struct event_batch *bat
             continue;
         }
         bool is_code =
-            is_user ? ip >= LOWEST_USER_IP && ip < LOWEST_KERNEL_IP : ip >= LOWEST_KERNEL_IP;
+            is_user ? is_user_code(ip) : ip >= LOWEST_KERNEL_IP;
         if (!is_code) {
             sample->is_truncated = true;
             if (is_user) {
@@ -89,7 +94,7 @@ static bool take_chain(const struct perf_record *record, struct event_batch *bat
 static bool take_walk(const struct perf_record *record, struct event_batch *batch,
                       struct event *sample)
 {
-    size_t n_ips = record->sample.n_ips;
+    size_t n_ips = record->sample.n_ips, n_kernel_ips = record->sample.walk.n_kernel_ips;
     if (n_ips > LIMIT_STACK_IPS) {
         n_ips = LIMIT_STACK_IPS;
         sample->is_truncated = true;
@@ -100,13 +105,19 @@ static bool take_walk(const struct perf_record *record, struct event_batch *batc
     }
     for (size_t i = 0; i < n_ips; i++) {
         ips[i] = perf_record_ip(record, i);
+        if (record->sample.walk.is_by_frame_pointers && i >= n_kernel_ips &&
+            !is_user_code(ips[i])) {
+            sample->is_truncated = true;
+            n_ips = i;
+        }
     }
-    size_t n_kernel_ips = record->sample.walk.n_kernel_ips;
     sample->sample.ips = ips;
     sample->sample.n_ips = (uint32_t)n_ips;
     sample->sample.n_kernel_ips = (uint32_t)(n_kernel_ips < n_ips ? n_kernel_ips : n_ips);
-    sample->sample.stack_source = EVENT_STACK_WALKED;
+    sample->sample.stack_source =
+        record->sample.walk.is_by_frame_pointers ? EVENT_STACK_FRAME_POINTERS : EVENT_STACK_WALKED;
     sample->sample.stack_end = (uint8_t)record->sample.walk.end;
+    sample->sample.code_generation = record->sample.walk.generation;
     return true;
 }
 

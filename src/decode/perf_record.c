@@ -131,6 +131,7 @@ static void take_walk(struct bytes *body, struct perf_record *record)
     user.ip = bytes_take_u64(body);
     user.sp = bytes_take_u64(body);
     user.fp = bytes_take_u64(body);
+    record->sample.walk.generation = bytes_take_u64(body);
     if (n_user_ips > bytes_left(body) / sizeof(uint64_t) ||
         n_kernel_ips + n_user_ips > bytes_left(body) / sizeof(uint64_t)) {
         body->failed = true;
@@ -145,10 +146,12 @@ static void take_walk(struct bytes *body, struct perf_record *record)
     }
     user.stack = user.stack_bytes > 0 ? bytes_take(body, user.stack_bytes) : NULL;
     user.is_after_syscall = (flags & WALK_FLAG_AFTER_SYSCALL) != 0;
-    user.is_known = end != WALK_END_COMPLETE;
+    bool is_by_frame_pointers = (flags & WALK_FLAG_FRAME_POINTERS) != 0;
+    user.is_known = end != WALK_END_COMPLETE && !is_by_frame_pointers;
     record->sample.user = user;
     record->sample.walk.n_kernel_ips = n_kernel_ips;
-    record->sample.walk.end = walk_end_of(end);
+    record->sample.walk.end = is_by_frame_pointers ? EVENT_STACK_END_UNKNOWN : walk_end_of(end);
+    record->sample.walk.is_by_frame_pointers = is_by_frame_pointers;
     record->sample.walk.is_caller = (flags & WALK_FLAG_IS_CALLER) != 0;
 }
 

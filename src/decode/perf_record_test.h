@@ -231,6 +231,7 @@ static inline struct raw walk_sample(uint8_t end, uint32_t n_user_ips, uint32_t 
     put_u64(&raw, 0x401234);
     put_u64(&raw, 0x7ffe1000);
     put_u64(&raw, 0x7ffe1040);
+    put_u64(&raw, 7); /* generation */
     put_u64(&raw, 0xffffffff81000010);
     put_u64(&raw, 0xffffffff81000020);
     for (uint64_t i = 0; i < 3; i++) {

@@ -33,6 +33,8 @@ enum walk_end {
 #define WALK_FLAG_IS_CALLER 1u
 /* ip stands behind the instruction that entered the kernel. */
 #define WALK_FLAG_AFTER_SYSCALL 2u
+/* Not walked by tables: 32-bit code, whose frame pointers the kernel has followed. */
+#define WALK_FLAG_FRAME_POINTERS 4u
 
 struct walk_payload {
     uint32_t magic;
@@ -43,4 +45,5 @@ struct walk_payload {
     uint32_t n_stack_bytes;
     uint64_t period_ns;
     uint64_t ip, sp, fp; /* where the walk has to go on; not among the ips yet */
+    uint64_t generation; /* of the code_map that it was walked by; 0: none */
 };

@@ -2,7 +2,6 @@
 #include "disasm/source_files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,10 +61,9 @@ static bool has_prefix(const char *path, const char *prefix)
 
 static bool read_regular(struct source_files *files, const char *path, struct source_file *file)
 {
-    _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    _cleanup_(fd_closep) int fd = fd_open_regular(path);
     struct stat status;
-    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
-        status.st_size > (off_t)SOURCE_FILES_MAX_BYTES ||
+    if (fd < 0 || fstat(fd, &status) < 0 || status.st_size > (off_t)SOURCE_FILES_MAX_BYTES ||
         files->n_bytes + (size_t)status.st_size > MAX_TOTAL_BYTES) {
         return false;
     }
@@ -168,6 +166,25 @@ static bool try_target(struct source_files *files, struct source_file *file)
                     file);
 }
 
+/* The target sees other files than we do: another root, or other mounts below the same one. */
+static bool lives_elsewhere(int64_t pid)
+{
+    char root[48];
+    char mounts[48];
+    snprintf(root, sizeof(root), "/proc/%" PRId64 "/root", pid);
+    snprintf(mounts, sizeof(mounts), "/proc/%" PRId64 "/ns/mnt", pid);
+    struct stat own;
+    struct stat other;
+    if (stat(root, &other) < 0 || stat("/", &own) < 0) {
+        return false; /* gone, or not ours to look into */
+    }
+    if (own.st_dev != other.st_dev || own.st_ino != other.st_ino) {
+        return true;
+    }
+    return stat(mounts, &other) == 0 && stat("/proc/self/ns/mnt", &own) == 0 &&
+           own.st_ino != other.st_ino;
+}
+
 static void index_lines(struct arena *arena, struct source_file *file)
 {
     uint32_t n_lines = 1;
@@ -207,8 +224,10 @@ static struct source_file *find_file(struct source_files *files, const char *pat
         return NULL;
     }
     files->n_files++;
-    if (try_maps(files, file) || try_path(files, file->path, file) || try_rust(files, file) ||
-        try_target(files, file)) {
+    bool is_elsewhere = files->target_pid > 0 && lives_elsewhere(files->target_pid);
+    if (try_maps(files, file) || (is_elsewhere && try_target(files, file)) ||
+        try_path(files, file->path, file) || try_rust(files, file) ||
+        (!is_elsewhere && try_target(files, file))) {
         index_lines(files->arena, file);
     }
     return file;

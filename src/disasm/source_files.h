@@ -8,7 +8,8 @@
  * only regular files are read, not more than SOURCE_FILES_MAX_BYTES of each,
  * and each once. A path is looked for where the caller's map puts it, as it
  * is, where the Rust compiler's own library is installed (for /rustc/HASH/…),
- * and in the target's file system.
+ * and in the target's file system; there at once after the map where the
+ * target's root is another one, since the path is of its files then.
  *
  * Owner:   source_files_init()/_release(); lines live in the arena.
  * Threads: one.

@@ -7,10 +7,14 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -138,6 +142,74 @@ static void test_in_the_file_system_of_the_target(void **state)
     assert_string_equal(source_files_line(&files, path, 1), "target");
 }
 
+/* A container's source is not that of the host which happens to have the same path. */
+static void test_a_target_with_another_root(void **state)
+{
+    (void)state;
+    _cleanup_(arena_releasep) struct arena arena;
+    arena_init(&arena, 0);
+    _cleanup_(source_files_releasep) struct source_files files;
+    source_files_init(&files, &arena);
+    write_file("same.c", "of the host\n");
+    char inside[600];
+    snprintf(inside, sizeof(inside), "mkdir -p %s/root%s", folder, folder);
+    assert_int_equal(system(inside), 0); /* NOLINT(cert-env33-c): our own folder */
+    snprintf(inside, sizeof(inside), "root%s/same.c", folder);
+    write_file(inside, "of the target\n");
+    snprintf(path, sizeof(path), "%s/same.c", folder);
+    char root[300];
+    snprintf(root, sizeof(root), "%s/root", folder);
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool has_moved = (geteuid() == 0 || unshare(CLONE_NEWUSER) == 0) && chroot(root) == 0;
+        (void)!write(ready[1], has_moved ? "y" : "n", 1);
+        pause();
+        _exit(0);
+    }
+    char answer = 'n';
+    assert_int_equal(read(ready[0], &answer, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    files.target_pid = pid;
+    const char *line = source_files_line(&files, path, 1);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    if (answer == 'n') {
+        print_message("no other root may be taken here\n");
+        skip();
+    }
+    assert_string_equal(line, "of the target");
+}
+
+static bool was_opened(int watch_fd)
+{
+    char events[512];
+    return read(watch_fd, events, sizeof(events)) > 0;
+}
+
+/* What lies at a path of somebody else's choice is looked at before it is opened. */
+static void test_nothing_else_is_even_opened(void **state)
+{
+    (void)state;
+    _cleanup_(arena_releasep) struct arena arena;
+    arena_init(&arena, 0);
+    _cleanup_(source_files_releasep) struct source_files files;
+    source_files_init(&files, &arena);
+    char fifo[300];
+    snprintf(fifo, sizeof(fifo), "%s/watched", folder);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    write_file("regular.c", "text\n");
+    _cleanup_(fd_closep) int watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    assert_true(inotify_add_watch(watch_fd, fifo, IN_OPEN) >= 0);
+    assert_null(source_files_line(&files, fifo, 1));
+    assert_false(was_opened(watch_fd));
+    assert_true(inotify_add_watch(watch_fd, path, IN_OPEN) >= 0);
+    assert_string_equal(source_files_line(&files, path, 1), "text");
+    assert_true(was_opened(watch_fd));
+}
+
 static void test_bounds(void **state)
 {
     (void)state;
@@ -174,6 +246,8 @@ int main(void)
         cmocka_unit_test(test_maps),
         cmocka_unit_test(test_the_library_of_rust),
         cmocka_unit_test(test_in_the_file_system_of_the_target),
+        cmocka_unit_test(test_a_target_with_another_root),
+        cmocka_unit_test(test_nothing_else_is_even_opened),
         cmocka_unit_test(test_bounds),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

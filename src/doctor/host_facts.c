@@ -42,9 +42,25 @@ static int64_t read_number(const char *root, const char *path)
     return errno != 0 || end == text ? INT64_MIN : value;
 }
 
+/*
+ * Who is root in a user namespace of its own has all capabilities there and
+ * none for what concerns the whole machine. A kernel without namespaces has no map.
+ */
+static bool is_in_first_user_namespace(const char *root)
+{
+    _cleanup_(freep) char *text = read_text(root, "/proc/self/uid_map");
+    uint64_t first, outside, count;
+    return !text ||
+           (sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64, &first, &outside, &count) == 3 &&
+            first == 0 && outside == 0 && count == UINT32_MAX);
+}
+
 /* The effective capabilities of the process that asks, as proc(5) tells them. */
 static uint64_t read_capabilities(const char *root)
 {
+    if (!is_in_first_user_namespace(root)) {
+        return 0;
+    }
     _cleanup_(freep) char *text = read_text(root, "/proc/self/status");
     const char *line = text ? strstr(text, "\nCapEff:") : NULL;
     return line ? strtoull(line + strlen("\nCapEff:"), NULL, 16) : 0;

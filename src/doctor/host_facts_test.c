@@ -98,11 +98,38 @@ static void the_files_are_read(void **state)
     assert_true(host.can_perf && host.can_bpf && host.can_syslog); /* CAP_SYS_ADMIN */
 }
 
+/* As of rootless containers: all capabilities, but none that counts outside. */
+static void root_of_a_user_namespace_is_not_privileged(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *map;
+        bool is_privileged;
+    } cases[] = {
+        {"         0          0 4294967295\n", true},
+        {"         0       1000          1\n", false},
+        {"         0          0          1\n", false},
+        {"         0       1000          1\n         1     100000      65536\n", false},
+        {"", false}, /* not written yet */
+    };
+    put("/proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        put("/proc/self/uid_map", cases[i].map);
+        struct doctor_host host;
+        doctor_host_read(root, &host);
+        assert_int_equal(host.can_perf, cases[i].is_privileged);
+        assert_int_equal(host.can_bpf, cases[i].is_privileged);
+        assert_int_equal(host.can_syslog, cases[i].is_privileged);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_missing_is_not_known, setup, teardown),
         cmocka_unit_test_setup_teardown(the_files_are_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(root_of_a_user_namespace_is_not_privileged, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,6 +63,9 @@ static const char *fix_of_cut(const char *cause)
         return "LD_BIND_NOW=1 stax record … where that is the dynamic linker; else stax diagnose "
                "--json (and report it)";
     }
+    if (strstr(cause, "had just taken the place")) {
+        return "nothing to type: it was seen 20 ms after it was mapped; later stacks are whole";
+    }
     if (strstr(cause, "deeper than the limit")) {
         return "nothing to type: the outermost callers of so deep a recursion are left out";
     }

@@ -28,7 +28,7 @@ static int open_subject(struct dwarf_file *file, uint32_t unit, struct subject *
         return 0;
     }
     int r = dwarf_split_open(file->sources.sections, skeleton, file->path, dwarf_file_package(file),
-                             file->is_cancelled, &ret_subject->split);
+                             &ret_subject->split);
     if (r == 0) {
         ret_subject->unit = &ret_subject->split.unit;
         ret_subject->units = (struct dwarf_unit_list){

@@ -393,7 +393,7 @@ static void try_way(const struct way *way)
     snprintf(path, sizeof(path), "%s/prog", folder);
     struct dwarf_file *file = NULL;
     assert_int_equal(
-        dwarf_file_open(open_in_folder("prog"), open_in_folder("alt"), path, NULL, &file), 0);
+        dwarf_file_open(open_in_folder("prog"), open_in_folder("alt"), path, NULL, 0, &file), 0);
     struct code_index **indexes = load_all(file);
 
     bool are_right[N_ADDRESSES] = {false};
@@ -441,7 +441,7 @@ static void test_names_without_a_linkers_name(void **state)
                          "int use(int x) { a::b y{x}; return y.twice(x) + plain(x); }\n");
     assert_int_equal(run("rm -f prog; g++ -O2 -g -shared -fPIC n.cc -o prog"), 0);
     struct dwarf_file *file = NULL;
-    assert_int_equal(dwarf_file_open(open_in_folder("prog"), -1, "prog", NULL, &file), 0);
+    assert_int_equal(dwarf_file_open(open_in_folder("prog"), -1, "prog", NULL, 0, &file), 0);
     struct code_index *index = NULL;
     assert_int_equal(code_index_build(file, 0, &index), 0);
     const struct code_function *twice = find_function(index, "a::(anonymous namespace)::b::twice");

@@ -52,21 +52,34 @@ const struct dwarf_unit *dwarf_unit_list_find(const struct dwarf_unit_list *list
 struct spans {
     size_t n_spans, capacity;
     struct dwarf_unit_span *spans;
+    /* Those of the line program that was run last: units can share one. */
+    bool has_lines;
+    uint64_t lines_offset;
+    size_t first_of_lines, n_of_lines;
 };
 
-static int add_spans(struct spans *spans, const struct dwarf_ranges *ranges, uint32_t unit)
+static int make_room(struct spans *spans, size_t n_more)
 {
-    if (spans->n_spans + ranges->n_ranges > DWARF_RANGES_MAX) {
+    if (spans->n_spans + n_more > DWARF_RANGES_MAX) {
         return -E2BIG;
     }
-    if (spans->n_spans + ranges->n_ranges > spans->capacity) {
-        size_t capacity = (spans->n_spans + ranges->n_ranges) * 2;
+    if (spans->n_spans + n_more > spans->capacity) {
+        size_t capacity = (spans->n_spans + n_more) * 2;
         struct dwarf_unit_span *grown = reallocarray(spans->spans, capacity, sizeof(*grown));
         if (!grown) {
             return -ENOMEM;
         }
         spans->spans = grown;
         spans->capacity = capacity;
+    }
+    return 0;
+}
+
+static int add_spans(struct spans *spans, const struct dwarf_ranges *ranges, uint32_t unit)
+{
+    int r = make_room(spans, ranges->n_ranges);
+    if (r < 0) {
+        return r;
     }
     for (size_t i = 0; i < ranges->n_ranges; i++) {
         spans->spans[spans->n_spans++] = (struct dwarf_unit_span){
@@ -78,12 +91,23 @@ static int add_spans(struct spans *spans, const struct dwarf_ranges *ranges, uin
     return 0;
 }
 
+static int repeat_spans(struct spans *spans, uint32_t unit)
+{
+    int r = make_room(spans, spans->n_of_lines);
+    for (size_t i = 0; i < spans->n_of_lines && r == 0; i++) {
+        struct dwarf_unit_span span = spans->spans[spans->first_of_lines + i];
+        span.unit = unit;
+        spans->spans[spans->n_spans++] = span;
+    }
+    return r;
+}
+
 /*
  * Strict DWARF 2 has no ranges for a unit whose code is not in one piece. Its
  * line program has a sequence for each piece.
  */
-static int add_ranges_of_lines(const struct dwarf_file *file, const struct dwarf_unit *unit,
-                               struct spans *spans)
+static int run_lines(const struct dwarf_file *file, const struct dwarf_unit *unit,
+                     struct spans *spans)
 {
     _cleanup_(dwarf_line_program_releasep) struct dwarf_line_program program = {0};
     _cleanup_(dwarf_line_rows_releasep) struct dwarf_line_rows rows = {0};
@@ -108,6 +132,23 @@ static int add_ranges_of_lines(const struct dwarf_file *file, const struct dwarf
             r = add_spans(spans, &one, (uint32_t)file->units.n_units);
         }
     }
+    return r;
+}
+
+static int add_ranges_of_lines(const struct dwarf_file *file, const struct dwarf_unit *unit,
+                               struct spans *spans)
+{
+    if (!unit->has_lines) {
+        return 0;
+    }
+    if (spans->has_lines && spans->lines_offset == unit->stmt_list) {
+        return repeat_spans(spans, (uint32_t)file->units.n_units);
+    }
+    spans->first_of_lines = spans->n_spans;
+    int r = run_lines(file, unit, spans);
+    spans->n_of_lines = spans->n_spans - spans->first_of_lines;
+    spans->lines_offset = unit->stmt_list;
+    spans->has_lines = r == 0;
     return r;
 }
 
@@ -162,6 +203,12 @@ static void sort_spans(struct dwarf_file *file)
 /* Units ------------------------------------------------------------------------------------------
  */
 
+/* Not the deadline: what was read by then is kept. */
+static bool is_told_to_end(const struct dwarf_file *file)
+{
+    return file->is_cancelled && atomic_load_explicit(file->is_cancelled, memory_order_relaxed);
+}
+
 /* What breaks off in the middle is worth what came before. */
 static int scan_units(struct dwarf_file *file, struct dwarf_ranges *ranges, struct spans *spans)
 {
@@ -170,18 +217,21 @@ static int scan_units(struct dwarf_file *file, struct dwarf_ranges *ranges, stru
         struct dwarf_unit unit;
         struct dwarf_die root;
         if (dwarf_sections_is_cancelled(file->sources.sections)) {
-            return -ECANCELED;
+            return is_told_to_end(file) ? -ECANCELED : 0;
         }
         int r = dwarf_unit_read(file->sources.sections, offset, 0, &unit, &root);
+        bool is_end = r == -ENOENT || r == -EBADMSG || r == -EIO;
         if (r < 0) {
-            return r == -ENOENT || r == -EBADMSG || r == -EIO ? 0 : r;
+            return is_end || (r == -ECANCELED && !is_told_to_end(file)) ? 0 : r;
         }
+        size_t n_spans = spans->n_spans;
         r = add_unit_spans(file, &unit, &root, ranges, spans);
         if (r == 0) {
             r = add_unit(&file->units, &unit);
         }
         if (r < 0) {
-            return r == -E2BIG ? 0 : r;
+            spans->n_spans = n_spans; /* they would be of a unit that is not there */
+            return r == -E2BIG || (r == -ECANCELED && !is_told_to_end(file)) ? 0 : r;
         }
         offset = unit.end_offset;
     }
@@ -192,12 +242,15 @@ static int scan_alternate(struct dwarf_file *file)
     uint64_t offset = 0;
     for (;;) {
         struct dwarf_unit unit;
+        if (dwarf_sections_is_cancelled(file->sources.alternate)) {
+            return is_told_to_end(file) ? -ECANCELED : 0;
+        }
         int r = dwarf_unit_read(file->sources.alternate, offset, 0, &unit, NULL);
         if (r == 0) {
             r = add_unit(&file->alternate_units, &unit);
         }
         if (r < 0) {
-            return r == -ENOMEM || r == -ECANCELED ? r : 0;
+            return r == -ENOMEM || is_told_to_end(file) ? r : 0;
         }
         offset = unit.end_offset;
     }
@@ -218,7 +271,8 @@ static int read_units(struct dwarf_file *file)
 }
 
 int dwarf_file_open(int takes_fd, int takes_alternate_fd, const char *path,
-                    const atomic_bool *is_cancelled, struct dwarf_file **ret_file)
+                    const atomic_bool *is_cancelled, uint64_t deadline_ns,
+                    struct dwarf_file **ret_file)
 {
     _cleanup_(fd_closep) int fd = takes_fd;
     _cleanup_(fd_closep) int alternate_fd = takes_alternate_fd;
@@ -236,10 +290,12 @@ int dwarf_file_open(int takes_fd, int takes_alternate_fd, const char *path,
         dwarf_sections_open(alternate_fd, is_cancelled, &file->sources.alternate) == 0) {
         (void)TAKE_FD(alternate_fd);
     }
+    dwarf_file_set_deadline(file, deadline_ns);
     r = read_units(file);
     if (r < 0) {
         return r;
     }
+    dwarf_file_set_deadline(file, 0);
     *ret_file = TAKE_PTR(file);
     return 0;
 }
@@ -287,7 +343,7 @@ struct dwarf_sections *dwarf_file_package(struct dwarf_file *file)
 {
     if (!file->has_looked_for_package) {
         file->has_looked_for_package = true;
-        file->package = dwarf_package_open(file->path, file->is_cancelled);
+        file->package = dwarf_package_open(file->path, file->sources.sections);
     }
     return file->package;
 }

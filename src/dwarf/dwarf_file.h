@@ -51,11 +51,13 @@ struct dwarf_file {
 
 /*
  * `takes_alternate_fd` is what dwz moved out of it, or -1. `path` is where
- * split files are looked for. 0, or as dwarf_sections_open(); the descriptors
- * are closed on failure too.
+ * split files are looked for. At the deadline (0: none) the file has the units
+ * that were found by then. 0, or as dwarf_sections_open(); the descriptors are
+ * closed on failure too.
  */
 int dwarf_file_open(int takes_fd, int takes_alternate_fd, const char *path,
-                    const atomic_bool *is_cancelled, struct dwarf_file **ret_file);
+                    const atomic_bool *is_cancelled, uint64_t deadline_ns,
+                    struct dwarf_file **ret_file);
 struct dwarf_file *dwarf_file_free(struct dwarf_file *file);
 DEFINE_FREEP(dwarf_file);
 

@@ -399,11 +399,18 @@ static void prepare_special(struct machine *machine)
     }
 }
 
-static int run_special(struct machine *machine, uint8_t opcode)
+/* All special opcodes at the cursor: most of a program is runs of them. */
+static int run_specials(struct machine *machine, struct bytes *bytes)
 {
-    machine->address += machine->address_steps[opcode];
-    machine->line += (uint64_t)(int64_t)machine->line_steps[opcode];
-    return emit_row(machine);
+    uint8_t first_special = machine->program->first_special;
+    int r = 0;
+    while (r == 0 && bytes->at < bytes->end && *bytes->at >= first_special) {
+        uint8_t opcode = *bytes->at++;
+        machine->address += machine->address_steps[opcode];
+        machine->line += (uint64_t)(int64_t)machine->line_steps[opcode];
+        r = emit_row(machine);
+    }
+    return r;
 }
 
 /* Sorting ------------------------------------------------------------------------------------ */
@@ -547,10 +554,12 @@ int dwarf_line_program_run(const struct dwarf_line_program *program,
     struct bytes bytes = program->instructions;
     int r = 0;
     while (r == 0 && bytes_left(&bytes) > 0 && !bytes_has_failed(&bytes)) {
+        r = run_specials(&machine, &bytes);
+        if (r < 0 || bytes_left(&bytes) == 0) {
+            break;
+        }
         uint8_t opcode = bytes_take_u8(&bytes);
-        if (opcode >= program->first_special) {
-            r = run_special(&machine, opcode);
-        } else if (opcode == 0) {
+        if (opcode == 0) {
             r = run_extended(&machine, &bytes);
         } else {
             r = run_standard(&machine, &bytes, opcode);

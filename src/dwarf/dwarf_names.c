@@ -12,6 +12,7 @@ void dwarf_names_init(struct dwarf_names *names, const struct dwarf_sources *own
                       struct arena *arena)
 {
     *names = (struct dwarf_names){.arena = arena};
+    arena_init(&names->scratch, arena->max_bytes);
     names->sources[DWARF_SIDE_OWN] = *own_sources;
     names->sources[DWARF_SIDE_ALTERNATE].sections = own_sources->alternate;
     names->units[DWARF_SIDE_OWN] = own;
@@ -35,6 +36,7 @@ void dwarf_names_release(struct dwarf_names *names)
     for (size_t i = 0; i < DWARF_NAMES_OPEN_UNITS; i++) {
         close_unit(&names->open[i]);
     }
+    arena_release(&names->scratch);
 }
 
 bool dwarf_place_of(const struct dwarf_unit *unit, enum dwarf_side side, struct dwarf_value value,
@@ -103,25 +105,24 @@ int dwarf_names_reader(struct dwarf_names *names, const struct dwarf_unit *unit,
 }
 
 /* Of the bytes at hand: asked for one by one, the whole section would be read for them. */
-static const char *string_here(struct dwarf_names *names, const struct dwarf_open_unit *open,
-                               uint64_t info_offset)
+static const char *string_here(const struct dwarf_open_unit *open, uint64_t info_offset,
+                               struct arena *arena)
 {
     struct bytes bytes = dwarf_reader_at(&open->reader, open->unit, info_offset);
     if (bytes_left(&bytes) > DWARF_STRING_MAX_BYTES) {
         bytes.end = bytes.at + DWARF_STRING_MAX_BYTES;
     }
     const char *text = bytes_take_string(&bytes);
-    return text ? arena_strndup(names->arena, text, (size_t)(bytes.at - (const uint8_t *)text))
-                : NULL;
+    return text ? arena_strndup(arena, text, (size_t)(bytes.at - (const uint8_t *)text)) : NULL;
 }
 
-static const char *text_of(struct dwarf_names *names, const struct dwarf_open_unit *open,
-                           struct dwarf_value value)
+static const char *text_of(const struct dwarf_names *names, const struct dwarf_open_unit *open,
+                           struct dwarf_value value, struct arena *arena)
 {
     if (value.kind == DWARF_VALUE_STRING_HERE) {
-        return string_here(names, open, value.number);
+        return string_here(open, value.number, arena);
     }
-    return dwarf_unit_string(&names->sources[open->side], open->unit, value, names->arena);
+    return dwarf_unit_string(&names->sources[open->side], open->unit, value, arena);
 }
 
 static void open_lines(struct dwarf_names *names, struct dwarf_open_unit *open)
@@ -170,14 +171,16 @@ static void collect(struct dwarf_names *names, struct dwarf_open_unit *open,
                     const struct dwarf_die *die, struct dwarf_name *name)
 {
     if (!name->is_mangled && die->linkage_name.kind != DWARF_VALUE_NONE) {
-        const char *text = text_of(names, open, die->linkage_name);
+        const char *text = text_of(names, open, die->linkage_name, names->arena);
         if (text && text[0] != '\0') {
             name->text = text;
             name->is_mangled = true;
+            name->is_scratch = false;
         }
     }
     if (!name->text && die->name.kind != DWARF_VALUE_NONE) {
-        name->text = text_of(names, open, die->name);
+        name->text = text_of(names, open, die->name, &names->scratch);
+        name->is_scratch = true;
     }
     if (name->declared_at == 0 && die->decl_line.kind == DWARF_VALUE_CONSTANT) {
         name->declared_at = (uint32_t)die->decl_line.number;
@@ -258,7 +261,8 @@ static const char *scope_text(struct dwarf_names *names, const struct dwarf_open
 {
     if (!scope->is_known) {
         scope->is_known = true;
-        scope->text = is_scope(scope->tag) ? text_of(names, open, scope->name) : NULL;
+        scope->text =
+            is_scope(scope->tag) ? text_of(names, open, scope->name, &names->scratch) : NULL;
         if (!scope->text && scope->tag == DW_TAG_namespace) {
             scope->text = "(anonymous namespace)";
         }
@@ -289,6 +293,7 @@ static int put_scopes(struct dwarf_names *names, const struct dwarf_open_unit *o
     }
     (void)stpcpy(at, name->text);
     name->text = whole;
+    name->is_scratch = false;
     return 0;
 }
 
@@ -379,6 +384,20 @@ static int qualify_sorted(struct dwarf_names *names, struct dwarf_name **sorted,
     return 0;
 }
 
+static int keep_texts(const struct dwarf_names *names, struct dwarf_name *all, size_t n_names)
+{
+    for (size_t i = 0; i < n_names; i++) {
+        if (all[i].is_scratch && all[i].text) {
+            all[i].text = arena_strdup(names->arena, all[i].text);
+            all[i].is_scratch = false;
+            if (!all[i].text) {
+                return -ENOMEM;
+            }
+        }
+    }
+    return 0;
+}
+
 int dwarf_names_qualify(struct dwarf_names *names, struct dwarf_name *all, size_t n_names)
 {
     size_t n_sorted = 0;
@@ -392,9 +411,12 @@ int dwarf_names_qualify(struct dwarf_names *names, struct dwarf_name *all, size_
             sorted[n_sorted++] = &all[i];
         }
     }
-    if (n_sorted == 0) {
-        return 0;
+    if (n_sorted > 0) {
+        qsort(sorted, n_sorted, sizeof(struct dwarf_name *), compare_declarations);
+        int r = qualify_sorted(names, sorted, n_sorted);
+        if (r < 0) {
+            return r;
+        }
     }
-    qsort(sorted, n_sorted, sizeof(struct dwarf_name *), compare_declarations);
-    return qualify_sorted(names, sorted, n_sorted);
+    return keep_texts(names, all, n_names);
 }

@@ -42,6 +42,7 @@ struct dwarf_place {
 struct dwarf_name {
     const char *text; /* NULL: it has none */
     bool is_mangled;  /* text is what the linker calls it */
+    bool is_scratch;  /* text ends with the finder, unless dwarf_names_qualify() keeps it */
     const char *declared_in;
     uint32_t declared_at; /* line; 0: unknown */
     /* Where text is plain and scopes may stand before it: */
@@ -64,6 +65,7 @@ struct dwarf_names {
     struct dwarf_sources sources[DWARF_SIDE_N];
     const struct dwarf_unit_list *units[DWARF_SIDE_N];
     struct arena *arena;
+    struct arena scratch; /* texts that other texts are made of */
     struct dwarf_open_unit open[DWARF_NAMES_OPEN_UNITS];
     uint64_t clock;
 };
@@ -88,5 +90,5 @@ bool dwarf_place_of(const struct dwarf_unit *unit, enum dwarf_side side, struct 
 int dwarf_names_find(struct dwarf_names *names, struct dwarf_place place,
                      struct dwarf_name *ret_name);
 
-/* Puts scopes before all names that want them. As dwarf_names_find(). */
+/* Puts scopes before all names that want them, and keeps all texts. As dwarf_names_find(). */
 int dwarf_names_qualify(struct dwarf_names *names, struct dwarf_name *all, size_t n_names);

@@ -16,9 +16,11 @@
 
 #define STEP_BYTES (256u * 1024)
 #define GNU_HEADER_BYTES 12u /* "ZLIB" and the size, most significant byte first */
-/* zlib turns one byte into 1032 at most; Zstandard four (a run) into 128 KiB. */
-#define ZLIB_MAX_INFLATION 1040u
-#define ZSTD_MAX_INFLATION (64u * 1024)
+/* zlib turns one byte into 1032 at most. Zstandard could do more, but no debug information does. */
+#define MAX_INFLATION 1040u
+/* So much is allocated at once, as most sections need not more; the rest when it comes. */
+#define LIKELY_INFLATION 8u
+#define FIRST_BYTES (UINT64_C(4) << 20)
 #define KIND_ZLIB 1u
 #define KIND_ZSTD 2u
 
@@ -96,9 +98,7 @@ void dwarf_packed_describe(int fd, uint64_t file_offset, uint64_t n_file_bytes,
     read_header(&bytes, header, ret_packed);
     ret_packed->file_offset = file_offset + header_bytes[header];
     ret_packed->n_file_bytes = n_file_bytes - header_bytes[header];
-    uint64_t max_inflation =
-        ret_packed->packing == DWARF_PACKING_ZSTD ? ZSTD_MAX_INFLATION : ZLIB_MAX_INFLATION;
-    if (ret_packed->n_bytes / max_inflation > ret_packed->n_file_bytes) {
+    if (ret_packed->n_bytes / MAX_INFLATION > ret_packed->n_file_bytes) {
         ret_packed->n_bytes = 0;
     }
 }
@@ -131,9 +131,34 @@ static int read_step(struct source *source, size_t *ret_n_bytes)
     return 0;
 }
 
-/* As much output as there is room for and input gives. 1 when target is full. */
-static int inflate_step(struct source *source, z_stream *stream, const uint8_t *target,
-                        uint64_t n_bytes)
+/* What has come of what is promised. */
+struct target {
+    struct dwarf_budget *budget;
+    uint8_t *data;
+    uint64_t n_bytes, n_done, capacity_bytes;
+};
+
+/* Room for a step of output, never none. */
+static int make_room(struct target *target, uint64_t first_bytes, size_t *ret_n_bytes)
+{
+    if (target->n_done == target->capacity_bytes) {
+        uint64_t wanted_bytes = target->n_done == 0 ? first_bytes : target->n_done * 2;
+        wanted_bytes = wanted_bytes < target->n_bytes ? wanted_bytes : target->n_bytes;
+        int r = dwarf_budget_resize(target->budget, target->capacity_bytes, wanted_bytes,
+                                    &target->data);
+        if (r < 0) {
+            return r;
+        }
+        target->capacity_bytes = wanted_bytes;
+    }
+    uint64_t room = target->capacity_bytes - target->n_done;
+    *ret_n_bytes = room < STEP_BYTES * 4 ? (size_t)room : STEP_BYTES * 4;
+    return 0;
+}
+
+/* As much output as there is room for and input gives. */
+static int inflate_step(struct source *source, z_stream *stream, struct target *target,
+                        size_t room_bytes)
 {
     if (stream->avail_in == 0) {
         size_t n_read;
@@ -144,54 +169,66 @@ static int inflate_step(struct source *source, z_stream *stream, const uint8_t *
         stream->next_in = source->step;
         stream->avail_in = (uInt)n_read;
     }
-    uint64_t room = n_bytes - (uint64_t)(stream->next_out - target);
-    stream->avail_out = room < STEP_BYTES * 4 ? (uInt)room : STEP_BYTES * 4;
+    stream->next_out = target->data + target->n_done;
+    stream->avail_out = (uInt)room_bytes;
     int r = inflate(stream, Z_NO_FLUSH);
-    bool is_full = (uint64_t)(stream->next_out - target) == n_bytes;
-    if (r == Z_STREAM_END || is_full) {
-        return is_full ? 1 : -EIO;
+    target->n_done += room_bytes - stream->avail_out;
+    if (target->n_done == target->n_bytes) {
+        return 0;
     }
     return r == Z_OK || r == Z_BUF_ERROR ? 0 : -EIO;
 }
 
-static int unpack_zlib(struct source *source, uint8_t *target, uint64_t n_bytes)
+static int unpack_zlib(struct source *source, struct target *target, uint64_t first_bytes)
 {
-    z_stream stream = {.next_out = target};
+    z_stream stream = {0};
     if (inflateInit(&stream) != Z_OK) {
         return -ENOMEM;
     }
     int r = 0;
-    while (r == 0) {
+    while (r == 0 && target->n_done < target->n_bytes) {
+        size_t room_bytes;
         r = source->is_cancelled(source->userdata) ? -ECANCELED
-                                                   : inflate_step(source, &stream, target, n_bytes);
+                                                   : make_room(target, first_bytes, &room_bytes);
+        if (r == 0) {
+            r = inflate_step(source, &stream, target, room_bytes);
+        }
     }
     inflateEnd(&stream);
-    return r < 0 ? r : 0;
+    return r;
 }
 
 #ifdef STAX_HAS_ZSTD
-static int unpack_zstd(struct source *source, uint8_t *target, uint64_t n_bytes)
+static int decompress_step(struct source *source, ZSTD_DStream *stream, ZSTD_inBuffer *input,
+                           struct target *target, size_t room_bytes)
+{
+    ZSTD_outBuffer output = {.dst = target->data + target->n_done, .size = room_bytes};
+    size_t from = input->pos;
+    if (ZSTD_isError(ZSTD_decompressStream(stream, &output, input))) {
+        return -EIO;
+    }
+    target->n_done += output.pos;
+    if (output.pos == 0 && input->pos == from) { /* it wants more */
+        input->pos = 0;
+        return read_step(source, &input->size);
+    }
+    return 0;
+}
+
+static int unpack_zstd(struct source *source, struct target *target, uint64_t first_bytes)
 {
     ZSTD_DStream *stream = ZSTD_createDStream();
     if (!stream) {
         return -ENOMEM;
     }
     ZSTD_inBuffer input = {.src = source->step};
-    ZSTD_outBuffer output = {0};
-    output.dst = target;
     int r = 0;
-    while (r == 0 && output.pos < n_bytes) {
-        uint64_t room = n_bytes - output.pos;
-        output.size = output.pos + (room < STEP_BYTES * 4 ? (size_t)room : STEP_BYTES * 4);
-        size_t before = output.pos;
-        size_t from = input.pos;
-        if (ZSTD_isError(ZSTD_decompressStream(stream, &output, &input))) {
-            r = -EIO;
-        } else if (source->is_cancelled(source->userdata)) {
-            r = -ECANCELED;
-        } else if (output.pos == before && input.pos == from) { /* it wants more */
-            input.pos = 0;
-            r = read_step(source, &input.size);
+    while (r == 0 && target->n_done < target->n_bytes) {
+        size_t room_bytes;
+        r = source->is_cancelled(source->userdata) ? -ECANCELED
+                                                   : make_room(target, first_bytes, &room_bytes);
+        if (r == 0) {
+            r = decompress_step(source, stream, &input, target, room_bytes);
         }
     }
     ZSTD_freeDStream(stream);
@@ -199,10 +236,32 @@ static int unpack_zstd(struct source *source, uint8_t *target, uint64_t n_bytes)
 }
 #endif
 
+static int unpack(struct source *source, enum dwarf_packing packing, struct target *target)
+{
+    uint64_t likely_bytes = source->n_left_bytes < UINT64_MAX / LIKELY_INFLATION
+                                ? source->n_left_bytes * LIKELY_INFLATION
+                                : UINT64_MAX;
+    uint64_t first_bytes = likely_bytes > FIRST_BYTES ? likely_bytes : FIRST_BYTES;
+    switch (packing) {
+    case DWARF_PACKING_ZLIB:
+        return unpack_zlib(source, target, first_bytes);
+#ifdef STAX_HAS_ZSTD
+    case DWARF_PACKING_ZSTD:
+        return unpack_zstd(source, target, first_bytes);
+#endif
+    default:
+        return -ENOTSUP;
+    }
+}
+
 int dwarf_packed_unpack(int fd, const struct dwarf_packed *packed,
                         bool (*is_cancelled)(const void *userdata), const void *userdata,
-                        uint8_t *target)
+                        struct dwarf_budget *budget, uint8_t **ret_data)
 {
+    /* What is promised is of no use in parts: what will not fit is not begun. */
+    if (!dwarf_budget_has_room(budget, packed->n_bytes)) {
+        return -EFBIG;
+    }
     _cleanup_(freep) uint8_t *step = malloc(STEP_BYTES);
     if (!step) {
         return -ENOMEM;
@@ -215,14 +274,12 @@ int dwarf_packed_unpack(int fd, const struct dwarf_packed *packed,
         .userdata = userdata,
         .step = step,
     };
-    switch (packed->packing) {
-    case DWARF_PACKING_ZLIB:
-        return unpack_zlib(&source, target, packed->n_bytes);
-#ifdef STAX_HAS_ZSTD
-    case DWARF_PACKING_ZSTD:
-        return unpack_zstd(&source, target, packed->n_bytes);
-#endif
-    default:
-        return -ENOTSUP;
+    struct target target = {.budget = budget, .n_bytes = packed->n_bytes};
+    int r = unpack(&source, packed->packing, &target);
+    if (r < 0) {
+        dwarf_budget_free(budget, target.data, target.capacity_bytes);
+        return r;
     }
+    *ret_data = target.data;
+    return 0;
 }

@@ -73,7 +73,7 @@ static int store(size_t n_bytes)
 static void test_headers(void **state)
 {
     (void)state;
-    static uint8_t unpacked[N_BYTES];
+    struct dwarf_budget budget = {.max_bytes = 2 * N_BYTES};
     for (int header = DWARF_PACKED_HEADER_64; header <= DWARF_PACKED_HEADER_GNU; header++) {
         size_t n_stored = pack((enum dwarf_packed_header)header);
         _cleanup_(fd_closep) int fd = store(n_stored);
@@ -81,26 +81,31 @@ static void test_headers(void **state)
         dwarf_packed_describe(fd, 9, n_stored, (enum dwarf_packed_header)header, &packed);
         assert_int_equal(packed.packing, DWARF_PACKING_ZLIB);
         assert_int_equal(packed.n_bytes, N_BYTES);
-        memset(unpacked, 0, sizeof(unpacked));
         n_asked = 0;
-        assert_int_equal(dwarf_packed_unpack(fd, &packed, never, NULL, unpacked), 0);
+        uint8_t *unpacked = NULL;
+        assert_int_equal(dwarf_packed_unpack(fd, &packed, never, NULL, &budget, &unpacked), 0);
         assert_memory_equal(unpacked, expected, N_BYTES);
+        assert_int_equal(budget.n_bytes, N_BYTES);
+        dwarf_budget_free(&budget, unpacked, N_BYTES);
         assert_true(n_asked > 1);
-        assert_int_equal(dwarf_packed_unpack(fd, &packed, always, NULL, unpacked), -ECANCELED);
+        assert_int_equal(dwarf_packed_unpack(fd, &packed, always, NULL, &budget, &unpacked),
+                         -ECANCELED);
+        assert_int_equal(budget.n_bytes, 0);
     }
 }
 
 static void test_what_breaks_off(void **state)
 {
     (void)state;
-    static uint8_t unpacked[N_BYTES];
+    uint8_t *unpacked = NULL;
+    struct dwarf_budget budget = {.max_bytes = 2 * N_BYTES};
     size_t n_stored = pack(DWARF_PACKED_HEADER_64);
     _cleanup_(fd_closep) int fd = store(n_stored);
     struct dwarf_packed packed;
     dwarf_packed_describe(fd, 9, n_stored - 1000, DWARF_PACKED_HEADER_64, &packed);
-    assert_int_equal(dwarf_packed_unpack(fd, &packed, never, NULL, unpacked), -EIO);
+    assert_int_equal(dwarf_packed_unpack(fd, &packed, never, NULL, &budget, &unpacked), -EIO);
     dwarf_packed_describe(fd, 9, n_stored + 1000, DWARF_PACKED_HEADER_64, &packed);
-    assert_int_equal(dwarf_packed_unpack(fd, &packed, never, NULL, unpacked), -EIO);
+    assert_int_equal(dwarf_packed_unpack(fd, &packed, never, NULL, &budget, &unpacked), -EIO);
     dwarf_packed_describe(fd, 9, sizeof(Elf64_Chdr) - 1, DWARF_PACKED_HEADER_64, &packed);
     assert_int_equal(packed.n_bytes, 0);
     dwarf_packed_describe(fd, n_stored, 1000, DWARF_PACKED_HEADER_64, &packed);
@@ -120,14 +125,43 @@ static void test_sizes_that_cannot_be(void **state)
     /* More than there is, within what could be. */
     header->ch_size = N_BYTES + 1;
     _cleanup_(fd_closep) int fd = store(n_stored);
-    static uint8_t unpacked[N_BYTES + 1];
+    uint8_t *unpacked = NULL;
+    struct dwarf_budget budget = {.max_bytes = 2 * N_BYTES};
     dwarf_packed_describe(fd, 9, n_stored, DWARF_PACKED_HEADER_64, &packed);
-    assert_int_equal(dwarf_packed_unpack(fd, &packed, never, NULL, unpacked), -EIO);
+    assert_int_equal(dwarf_packed_unpack(fd, &packed, never, NULL, &budget, &unpacked), -EIO);
     header->ch_type = 77;
     _cleanup_(fd_closep) int unknown_fd = store(n_stored);
     dwarf_packed_describe(unknown_fd, 9, n_stored, DWARF_PACKED_HEADER_64, &packed);
     assert_int_equal(packed.packing, DWARF_PACKING_UNKNOWN);
-    assert_int_equal(dwarf_packed_unpack(unknown_fd, &packed, never, NULL, unpacked), -ENOTSUP);
+    assert_int_equal(dwarf_packed_unpack(unknown_fd, &packed, never, NULL, &budget, &unpacked),
+                     -ENOTSUP);
+}
+
+/* A few bytes that unfold to very many: nothing but what there is room for is ever allocated. */
+static void test_what_does_not_fit(void **state)
+{
+    (void)state;
+    static uint8_t zeros[32u << 20];
+    *(Elf64_Chdr *)(void *)stored =
+        (Elf64_Chdr){.ch_type = ELFCOMPRESS_ZLIB, .ch_size = sizeof(zeros)};
+    uLongf n_stored = sizeof(stored) - sizeof(Elf64_Chdr);
+    assert_int_equal(compress2(stored + sizeof(Elf64_Chdr), &n_stored, zeros, sizeof(zeros), 9),
+                     Z_OK);
+    _cleanup_(fd_closep) int fd = store(sizeof(Elf64_Chdr) + n_stored);
+    struct dwarf_packed packed;
+    dwarf_packed_describe(fd, 9, sizeof(Elf64_Chdr) + n_stored, DWARF_PACKED_HEADER_64, &packed);
+    struct dwarf_budget budget = {.max_bytes = sizeof(zeros) - 1};
+    uint8_t *unpacked = NULL;
+    n_asked = 0;
+    assert_int_equal(dwarf_packed_unpack(fd, &packed, never, NULL, &budget, &unpacked), -EFBIG);
+    assert_int_equal(n_asked, 0); /* not even begun */
+    assert_int_equal(dwarf_budget_n_refusals(&budget), 1);
+    budget.max_bytes++;
+    assert_int_equal(dwarf_packed_unpack(fd, &packed, never, NULL, &budget, &unpacked), 0);
+    assert_memory_equal(unpacked, zeros, sizeof(zeros)); /* grown several times */
+    assert_int_equal(budget.n_bytes, sizeof(zeros));
+    dwarf_budget_free(&budget, unpacked, sizeof(zeros));
+    assert_int_equal(budget.n_bytes, 0);
 }
 
 int main(void)
@@ -135,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_what_breaks_off),
+        cmocka_unit_test(test_what_does_not_fit),
         cmocka_unit_test(test_sizes_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

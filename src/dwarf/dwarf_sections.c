@@ -11,6 +11,8 @@
 #include "dwarf/dwarf_packed.h"
 #include "images/elf_file.h"
 
+#define PIECE_BYTES (UINT64_C(16) << 20) /* read at once, without a look at the deadline */
+#define COUNTED_WINDOW_BYTES (UINT64_C(1) << 20)
 #define STRINGS_BEFORE_WHOLE 8192u
 #define MAX_WHOLE_STRINGS_BYTES (UINT64_C(512) << 20)
 
@@ -44,6 +46,7 @@ struct dwarf_sections {
     bool is_split;
     const atomic_bool *is_cancelled;
     uint64_t deadline_ns; /* 0: none */
+    struct dwarf_budget *budget;
     struct section sections[DWARF_SECTION_N];
     size_t n_code_ranges;
     struct code_range code_ranges[DWARF_CODE_RANGES_MAX];
@@ -51,7 +54,11 @@ struct dwarf_sections {
 
 void dwarf_window_release(struct dwarf_window *window)
 {
-    free(window->owned);
+    if (window->budget) {
+        dwarf_budget_free(window->budget, window->owned, window->n_bytes);
+    } else {
+        free(window->owned);
+    }
     *window = (struct dwarf_window){0};
 }
 
@@ -167,6 +174,7 @@ int dwarf_sections_open(int takes_fd, const atomic_bool *is_cancelled,
     }
     sections->fd = takes_fd;
     sections->is_cancelled = is_cancelled;
+    sections->budget = dwarf_budget_of_process();
     add_sections(sections, elf, (uint64_t)status.st_size);
     if (sections->sections[DWARF_INFO].n_bytes == 0 &&
         sections->sections[DWARF_LINE].n_bytes == 0) {
@@ -190,6 +198,18 @@ struct dwarf_sections *dwarf_sections_free(struct dwarf_sections *sections)
 bool dwarf_sections_are_split(const struct dwarf_sections *sections)
 {
     return sections->is_split;
+}
+
+void dwarf_sections_set_budget(struct dwarf_sections *sections, struct dwarf_budget *budget)
+{
+    sections->budget = budget;
+}
+
+void dwarf_sections_inherit(struct dwarf_sections *sections, const struct dwarf_sections *of)
+{
+    sections->is_cancelled = of->is_cancelled;
+    sections->deadline_ns = of->deadline_ns;
+    sections->budget = of->budget;
 }
 
 void dwarf_sections_set_deadline(struct dwarf_sections *sections, uint64_t deadline_ns)
@@ -221,6 +241,37 @@ static bool is_packed(const struct section *section)
     return section->packed.packing != DWARF_PACKING_NONE;
 }
 
+static int read_pieces(const struct dwarf_sections *sections, uint64_t file_offset,
+                       uint64_t n_bytes, uint8_t *data)
+{
+    int r = 0;
+    for (uint64_t at = 0; at < n_bytes && r == 0; at += PIECE_BYTES) {
+        uint64_t piece_bytes = n_bytes - at < PIECE_BYTES ? n_bytes - at : PIECE_BYTES;
+        r = n_bytes > PIECE_BYTES && dwarf_sections_is_cancelled(sections)
+                ? -ECANCELED
+                : dwarf_packed_read_at(sections->fd, file_offset + at, data + at, piece_bytes);
+    }
+    return r;
+}
+
+/* Memory for it from the budget, filled from the file. */
+static int read_counted(const struct dwarf_sections *sections, uint64_t file_offset,
+                        uint64_t n_bytes, uint8_t **ret_data)
+{
+    uint8_t *data = NULL;
+    int r = dwarf_budget_resize(sections->budget, 0, n_bytes, &data);
+    if (r < 0) {
+        return r;
+    }
+    r = read_pieces(sections, file_offset, n_bytes, data);
+    if (r < 0) {
+        dwarf_budget_free(sections->budget, data, n_bytes);
+        return r;
+    }
+    *ret_data = data;
+    return 0;
+}
+
 static int load_whole(const struct dwarf_sections *sections, struct section *section)
 {
     if (section->n_bytes == 0) {
@@ -229,21 +280,12 @@ static int load_whole(const struct dwarf_sections *sections, struct section *sec
     if (section->whole) {
         return 0;
     }
-    if (section->n_bytes > DWARF_WHOLE_MAX_BYTES) {
-        return -EFBIG;
-    }
-    section->whole = malloc(section->n_bytes);
-    if (!section->whole) {
-        return -ENOMEM;
-    }
-    int r = is_packed(section) ? dwarf_packed_unpack(sections->fd, &section->packed, is_cancelled,
-                                                     sections, section->whole)
-                               : dwarf_packed_read_at(sections->fd, section->file_offset,
-                                                      section->whole, section->n_bytes);
-    if (r < 0) {
-        free(section->whole);
-        section->whole = NULL;
-        section->n_bytes = r == -EIO ? 0 : section->n_bytes; /* not tried again */
+    int r = is_packed(section)
+                ? dwarf_packed_unpack(sections->fd, &section->packed, is_cancelled, sections,
+                                      sections->budget, &section->whole)
+                : read_counted(sections, section->file_offset, section->n_bytes, &section->whole);
+    if (r == -EIO) {
+        section->n_bytes = 0; /* not tried again */
     }
     return r;
 }
@@ -277,8 +319,14 @@ int dwarf_sections_read(struct dwarf_sections *sections, enum dwarf_section whic
         *ret_window = (struct dwarf_window){.at = section->whole + offset, .n_bytes = n_bytes};
         return 0;
     }
-    if (n_bytes > DWARF_WHOLE_MAX_BYTES) {
-        return -EFBIG;
+    if (n_bytes >= COUNTED_WINDOW_BYTES) {
+        uint8_t *counted = NULL;
+        r = read_counted(sections, section->file_offset + offset, n_bytes, &counted);
+        if (r == 0) {
+            *ret_window = (struct dwarf_window){
+                .at = counted, .n_bytes = n_bytes, .owned = counted, .budget = sections->budget};
+        }
+        return r;
     }
     uint8_t *data = malloc(n_bytes);
     if (!data) {
@@ -305,9 +353,10 @@ void dwarf_sections_count_string(struct dwarf_sections *sections, enum dwarf_sec
 void dwarf_sections_drop(struct dwarf_sections *sections)
 {
     for (int i = 0; i < DWARF_SECTION_N; i++) {
-        free(sections->sections[i].whole);
-        sections->sections[i].whole = NULL;
-        sections->sections[i].n_strings = 0;
+        struct section *section = &sections->sections[i];
+        dwarf_budget_free(sections->budget, section->whole, section->n_bytes);
+        section->whole = NULL;
+        section->n_strings = 0;
     }
 }
 

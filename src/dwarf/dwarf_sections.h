@@ -16,7 +16,8 @@
  *          caller's until dwarf_window_release(); it may borrow from the
  *          sections, so it must not outlive the next dwarf_sections_drop().
  * Threads: one at a time; *is_cancelled may be set by another.
- * Limits:  DWARF_WHOLE_MAX_BYTES of a section that is kept whole.
+ * Limits:  what is kept whole and large windows come from a dwarf_budget, the
+ *          process's own where no other is set.
  * Source:  DWARF 5, 7.3.5 and appendix B.
  * Tests:   dwarf_sections_test.c; tests/fuzz/fuzz_dwarf_lines.c
  */
@@ -28,8 +29,8 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "dwarf/dwarf_budget.h"
 
-#define DWARF_WHOLE_MAX_BYTES (UINT64_C(4) << 30)
 #define DWARF_CODE_RANGES_MAX 64
 
 enum dwarf_section {
@@ -51,7 +52,8 @@ struct dwarf_sections;
 struct dwarf_window {
     const uint8_t *at;
     size_t n_bytes;
-    void *owned; /* NULL where the bytes are borrowed */
+    void *owned;                 /* NULL where the bytes are borrowed */
+    struct dwarf_budget *budget; /* that they are from; NULL: they are too few to count */
 };
 
 void dwarf_window_release(struct dwarf_window *window);
@@ -69,6 +71,12 @@ DEFINE_FREEP(dwarf_sections);
 
 /* Does the file bear names that end in ".dwo"? */
 bool dwarf_sections_are_split(const struct dwarf_sections *sections);
+
+/* Between opening and reading only. Split files and packages get that of their skeleton's. */
+void dwarf_sections_set_budget(struct dwarf_sections *sections, struct dwarf_budget *budget);
+
+/* Budget, deadline and cancellation as those of `of`. */
+void dwarf_sections_inherit(struct dwarf_sections *sections, const struct dwarf_sections *of);
 
 /* Reading gives up at this time (CLOCK_MONOTONIC; 0: never), however much there is to read. */
 void dwarf_sections_set_deadline(struct dwarf_sections *sections, uint64_t deadline_ns);

@@ -2,9 +2,7 @@
 #include "dwarf/dwarf_split.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "dwarf/dwarf_abi.h"
@@ -18,31 +16,30 @@ struct contributions {
     uint64_t info, abbrev, str_offsets, rnglists;
 };
 
-/* Regular files only: a path from a debug file could lead to anything. */
-static struct dwarf_sections *open_sections(const char *path, const atomic_bool *is_cancelled)
+/* A path from a debug file could lead to anything, also to a device that minds being opened. */
+static struct dwarf_sections *open_sections(const char *path, const struct dwarf_sections *beside)
 {
-    _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct stat status;
+    _cleanup_(fd_closep) int fd = fd_open_regular(path);
     struct dwarf_sections *sections = NULL;
-    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
-        dwarf_sections_open(fd, is_cancelled, &sections) < 0) {
+    if (fd < 0 || dwarf_sections_open(fd, NULL, &sections) < 0) {
         return NULL;
     }
     (void)TAKE_FD(fd);
+    dwarf_sections_inherit(sections, beside);
     if (!dwarf_sections_are_split(sections)) {
         return dwarf_sections_free(sections);
     }
     return sections;
 }
 
-struct dwarf_sections *dwarf_package_open(const char *path, const atomic_bool *is_cancelled)
+struct dwarf_sections *dwarf_package_open(const char *path, const struct dwarf_sections *beside)
 {
     _cleanup_(freep) char *package_path = NULL;
     if (asprintf(&package_path, "%s.dwp", path) < 0) {
         package_path = NULL;
         return NULL;
     }
-    return open_sections(package_path, is_cancelled);
+    return open_sections(package_path, beside);
 }
 
 void dwarf_split_release(struct dwarf_split *split)
@@ -182,9 +179,9 @@ static bool find_in_package(struct dwarf_sections *package, const struct dwarf_u
  * --------------------------------------------------------------------------------------- */
 
 static bool find_in_dwo(const char *path, const struct dwarf_unit *skeleton,
-                        const atomic_bool *is_cancelled, struct dwarf_split *ret_split)
+                        const struct dwarf_sections *beside, struct dwarf_split *ret_split)
 {
-    _cleanup_(dwarf_sections_freep) struct dwarf_sections *dwo = open_sections(path, is_cancelled);
+    _cleanup_(dwarf_sections_freep) struct dwarf_sections *dwo = open_sections(path, beside);
     uint64_t offset = 0;
     for (unsigned i = 0; dwo && i < DWARF_SPLIT_UNITS_MAX; i++) {
         if (dwarf_unit_read(dwo, offset, 0, &ret_split->unit, NULL) < 0) {
@@ -208,8 +205,7 @@ static const char *directory_of(const char *path, struct arena *arena)
 }
 
 static bool find_in_files(struct dwarf_sections *sections, const struct dwarf_unit *skeleton,
-                          const char *path, const atomic_bool *is_cancelled,
-                          struct dwarf_split *ret_split, struct arena *arena)
+                          const char *path, struct dwarf_split *ret_split, struct arena *arena)
 {
     struct dwarf_sources sources = {.sections = sections};
     const char *name = dwarf_unit_string(&sources, skeleton, skeleton->dwo_name, arena);
@@ -217,18 +213,18 @@ static bool find_in_files(struct dwarf_sections *sections, const struct dwarf_un
         return false;
     }
     if (name[0] == '/') {
-        return find_in_dwo(name, skeleton, is_cancelled, ret_split);
+        return find_in_dwo(name, skeleton, sections, ret_split);
     }
     const char *comp_dir = dwarf_unit_string(&sources, skeleton, skeleton->comp_dir, arena);
     const char *written = comp_dir ? arena_printf(arena, "%s/%s", comp_dir, name) : NULL;
     const char *beside = arena_printf(arena, "%s/%s", directory_of(path, arena), name);
-    return (written && find_in_dwo(written, skeleton, is_cancelled, ret_split)) ||
-           (beside && find_in_dwo(beside, skeleton, is_cancelled, ret_split));
+    return (written && find_in_dwo(written, skeleton, sections, ret_split)) ||
+           (beside && find_in_dwo(beside, skeleton, sections, ret_split));
 }
 
 int dwarf_split_open(struct dwarf_sections *sections, const struct dwarf_unit *skeleton,
                      const char *path, struct dwarf_sections *package,
-                     const atomic_bool *is_cancelled, struct dwarf_split *ret_split)
+                     struct dwarf_split *ret_split)
 {
     *ret_split = (struct dwarf_split){0};
     if (!skeleton->has_dwo_id) {
@@ -237,6 +233,6 @@ int dwarf_split_open(struct dwarf_sections *sections, const struct dwarf_unit *s
     _cleanup_(arena_releasep) struct arena arena;
     arena_init(&arena, 4u * DWARF_STRING_MAX_BYTES);
     bool is_found = find_in_package(package, skeleton, ret_split) ||
-                    find_in_files(sections, skeleton, path, is_cancelled, ret_split, &arena);
+                    find_in_files(sections, skeleton, path, ret_split, &arena);
     return is_found ? 0 : -ENOENT;
 }

@@ -12,12 +12,11 @@
  * Owner:   dwarf_split_release(). Sections of a package are borrowed from the
  *          caller, who opens it once with dwarf_package_open().
  * Threads: one at a time.
- * Limits:  DWARF_SPLIT_UNITS_MAX units are looked at in one .dwo file.
+ * Limits:  DWARF_SPLIT_UNITS_MAX units are looked at in one .dwo file; deadline
+ *          and budget of the skeleton's sections are those of what is found.
  * Source:  DWARF 5, 7.3.2 and 7.3.5; DebugFission (DWARF 4, package version 2).
- * Tests:   code_index_test.c; tests/fuzz/fuzz_dwarf_lines.c
+ * Tests:   dwarf_split_test.c, code_index_test.c; tests/fuzz/fuzz_dwarf_lines.c
  */
-
-#include <stdatomic.h>
 
 #include "base/cleanup.h"
 #include "dwarf/dwarf_unit.h"
@@ -30,8 +29,8 @@ struct dwarf_split {
     struct dwarf_unit unit;
 };
 
-/* NULL where there is no package beside `path`. */
-struct dwarf_sections *dwarf_package_open(const char *path, const atomic_bool *is_cancelled);
+/* NULL where there is no package beside `path`; read as patiently as `beside`. */
+struct dwarf_sections *dwarf_package_open(const char *path, const struct dwarf_sections *beside);
 
 /*
  * `sections` are the skeleton's, `path` is that of their file, `package` may
@@ -39,6 +38,6 @@ struct dwarf_sections *dwarf_package_open(const char *path, const atomic_bool *i
  */
 int dwarf_split_open(struct dwarf_sections *sections, const struct dwarf_unit *skeleton,
                      const char *path, struct dwarf_sections *package,
-                     const atomic_bool *is_cancelled, struct dwarf_split *ret_split);
+                     struct dwarf_split *ret_split);
 void dwarf_split_release(struct dwarf_split *split);
 DEFINE_RELEASEP(dwarf_split);

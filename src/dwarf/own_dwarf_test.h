@@ -39,7 +39,7 @@ static inline struct dwarf_file *own_dwarf(void)
     struct dwarf_file *file = NULL;
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
-    int r = dwarf_file_open(fd, -1, "/proc/self/exe", NULL, &file);
+    int r = dwarf_file_open(fd, -1, "/proc/self/exe", NULL, 0, &file);
     if (r < 0) {
         print_message("this program was built without debug information\n");
         skip();

@@ -19,6 +19,8 @@ struct elf_file {
     size_t n_sections;
     size_t section_names; /* number of the section that holds them */
     struct elf_layout layout;
+    bool has_names;    /* of sections */
+    bool is_too_large; /* what was asked for */
 };
 
 static void announce_version(void)
@@ -67,6 +69,21 @@ static void read_layout(struct elf_file *file)
     }
 }
 
+/* Asked before libelf is: it allocates what the file claims. */
+static bool can_be_held(struct elf_file *file, uint64_t n_bytes)
+{
+    file->is_too_large |= n_bytes > ELF_SECTION_MAX_BYTES;
+    return n_bytes <= ELF_SECTION_MAX_BYTES;
+}
+
+/* Without names where there would be too many of them. */
+static bool has_section_names(struct elf_file *file)
+{
+    GElf_Shdr header;
+    Elf_Scn *section = elf_getscn(file->elf, file->section_names);
+    return section && gelf_getshdr(section, &header) && can_be_held(file, header.sh_size);
+}
+
 /* takes_elf may be NULL: libelf then has the reason. */
 static int open_elf(Elf *takes_elf, uint64_t n_bytes, struct elf_file **ret_file,
                     struct error *reterr_error)
@@ -91,6 +108,7 @@ static int open_elf(Elf *takes_elf, uint64_t n_bytes, struct elf_file **ret_file
         elf_getshdrstrndx(file->elf, &file->section_names) != 0) {
         file->n_sections = 0;
     }
+    file->has_names = has_section_names(file);
     read_layout(file);
     *ret_file = TAKE_PTR(file);
     return 0;
@@ -267,6 +285,11 @@ size_t elf_file_n_sections(const struct elf_file *file)
     return file->n_sections;
 }
 
+bool elf_file_is_too_large(const struct elf_file *file)
+{
+    return file->is_too_large;
+}
+
 bool elf_file_section(struct elf_file *file, size_t index, struct elf_section *ret_section)
 {
     GElf_Shdr header;
@@ -274,7 +297,8 @@ bool elf_file_section(struct elf_file *file, size_t index, struct elf_section *r
     if (!section || !gelf_getshdr(section, &header)) {
         return false;
     }
-    const char *name = elf_strptr(file->elf, file->section_names, header.sh_name);
+    const char *name =
+        file->has_names ? elf_strptr(file->elf, file->section_names, header.sh_name) : NULL;
     *ret_section = (struct elf_section){
         .index = index,
         .name = name ? name : "",
@@ -307,7 +331,7 @@ bool elf_file_section_bytes(struct elf_file *file, size_t index, struct bytes *r
 {
     struct elf_section section;
     if (!elf_file_section(file, index, &section) || section.type == SHT_NOBITS ||
-        (section.flags & SHF_COMPRESSED) != 0) {
+        (section.flags & SHF_COMPRESSED) != 0 || !can_be_held(file, section.n_bytes)) {
         return false;
     }
     const Elf_Data *data = elf_rawdata(elf_getscn(file->elf, index), NULL);
@@ -328,8 +352,8 @@ bool elf_file_section_inflated(struct elf_file *file, size_t index, size_t max_b
     if ((section.flags & SHF_COMPRESSED) != 0) {
         Elf_Scn *handle = elf_getscn(file->elf, index);
         GElf_Chdr compression;
-        if (!gelf_getchdr(handle, &compression) || compression.ch_size > max_bytes ||
-            elf_compress(handle, 0, 0) < 0) {
+        if (!can_be_held(file, section.n_bytes) || !gelf_getchdr(handle, &compression) ||
+            compression.ch_size > max_bytes || elf_compress(handle, 0, 0) < 0) {
             return false;
         }
         /* Now the section is what libelf made of it, not what the file holds. */
@@ -375,6 +399,9 @@ bool elf_file_loaded_bytes(struct elf_file *file, uint64_t image_addr, struct by
         if (n_bytes > file->n_bytes - file_offset) {
             n_bytes = file->n_bytes - file_offset;
         }
+        if (n_bytes > ELF_SECTION_MAX_BYTES) {
+            n_bytes = ELF_SECTION_MAX_BYTES;
+        }
         Elf_Data *data = elf_getdata_rawchunk(file->elf, (int64_t)file_offset, n_bytes, ELF_T_BYTE);
         if (!data || !data->d_buf) {
             return false;
@@ -391,7 +418,7 @@ static Elf_Data *find_wide_indexes(struct elf_file *file, size_t symbols_index)
     for (size_t i = 1; i < file->n_sections; i++) {
         struct elf_section section;
         if (elf_file_section(file, i, &section) && section.type == SHT_SYMTAB_SHNDX &&
-            section.link == symbols_index) {
+            section.link == symbols_index && can_be_held(file, section.n_bytes)) {
             return elf_getdata(elf_getscn(file->elf, i), NULL);
         }
     }
@@ -402,7 +429,8 @@ bool elf_file_symbols(struct elf_file *file, size_t index, struct elf_symbol_cur
 {
     struct elf_section section;
     if (!elf_file_section(file, index, &section) ||
-        (section.type != SHT_SYMTAB && section.type != SHT_DYNSYM)) {
+        (section.type != SHT_SYMTAB && section.type != SHT_DYNSYM) ||
+        !can_be_held(file, section.n_bytes)) {
         return false;
     }
     Elf_Data *data = elf_getdata(elf_getscn(file->elf, index), NULL);

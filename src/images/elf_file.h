@@ -13,7 +13,9 @@
  *          behind it is borrowed until then; so is all that it hands out.
  * Threads: one per elf_file; two of them may live on two threads.
  * Limits:  ELF_LAYOUT_MAX_SEGMENTS loadable segments (executable ones first);
- *          what comes after them is not translated.
+ *          what comes after them is not translated. A section or piece of a
+ *          segment past ELF_SECTION_MAX_BYTES is not read: libelf allocates as
+ *          much as the file claims, and a hole of any size costs the file nothing.
  * Source:  System V ABI, chapters 4 and 5; elf(5).
  * Tests:   elf_file_test.c; tests/fuzz/fuzz_elf_symbols.c
  */
@@ -28,6 +30,7 @@
 #include "model/limits.h"
 
 #define ELF_LAYOUT_MAX_SEGMENTS 64
+#define ELF_SECTION_MAX_BYTES (UINT64_C(1) << 30)
 
 /* Where the loader puts the bytes of the file: enough to translate offsets, by value. */
 struct elf_layout {
@@ -69,6 +72,9 @@ struct elf_symbol_cursor {
 
 struct elf_file;
 
+/* Was something asked for that is past ELF_SECTION_MAX_BYTES? */
+bool elf_file_is_too_large(const struct elf_file *file);
+
 /* 0, or a negative errno with the reason: -ENOEXEC for what is no ELF file. */
 int elf_file_open_descriptor(int fd, struct elf_file **ret_file, struct error *reterr_error);
 int elf_file_open_memory(const void *data, size_t n_bytes, struct elf_file **ret_file,
@@ -95,7 +101,10 @@ bool elf_file_section(struct elf_file *file, size_t index, struct elf_section *r
 bool elf_file_section_named(struct elf_file *file, const char *name,
                             struct elf_section *ret_section);
 
-/* The section as it is in the file. false: nothing there, compressed, or outside the file. */
+/*
+ * The section as it is in the file. false: nothing there, compressed, outside
+ * the file, or past ELF_SECTION_MAX_BYTES.
+ */
 bool elf_file_section_bytes(struct elf_file *file, size_t index, struct bytes *ret_bytes);
 
 /*

@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -70,6 +73,77 @@ static void test_own_program_through_a_descriptor(void **state)
     struct elf_section bss;
     assert_true(elf_file_section_named(file, ".bss", &bss));
     assert_false(elf_file_section_bytes(file, bss.index, &code));
+}
+
+#define HOLE_BYTES (ELF_SECTION_MAX_BYTES + 1)
+
+/* Tables of symbols and names, and a segment, that are holes; which of them are that large. */
+static int make_hollow_file(bool has_names, bool has_symbols, bool has_section_names)
+{
+    static const char names[] = "\0.strtab\0.symtab\0.shstrtab";
+    Elf64_Shdr headers[4] = {
+        [1] = {.sh_name = 1, .sh_type = SHT_STRTAB, .sh_offset = 4096, .sh_size = 4096},
+        [2] = {.sh_name = 9,
+               .sh_type = SHT_SYMTAB,
+               .sh_offset = 4096,
+               .sh_size = 4800,
+               .sh_link = 1,
+               .sh_entsize = sizeof(Elf64_Sym)},
+        [3] = {.sh_name = 17, .sh_type = SHT_STRTAB, .sh_offset = 512, .sh_size = sizeof(names)},
+    };
+    headers[1].sh_size = has_names ? HOLE_BYTES : headers[1].sh_size;
+    headers[2].sh_size = has_symbols ? HOLE_BYTES / 24 * 24 + 24 : headers[2].sh_size;
+    headers[3].sh_size = has_section_names ? HOLE_BYTES : headers[3].sh_size;
+    Elf64_Phdr segment = {.p_type = PT_LOAD,
+                          .p_offset = 4096,
+                          .p_filesz = UINT64_C(3) << 30,
+                          .p_vaddr = 0x400000,
+                          .p_flags = PF_R};
+    Elf64_Ehdr header = {.e_ident = ELFMAG, .e_type = ET_EXEC, .e_machine = EM_X86_64};
+    header.e_ident[EI_CLASS] = ELFCLASS64;
+    header.e_ident[EI_DATA] = ELFDATA2LSB;
+    header.e_ident[EI_VERSION] = EV_CURRENT;
+    header.e_version = EV_CURRENT;
+    header.e_ehsize = sizeof(header);
+    header.e_phoff = 2048;
+    header.e_phentsize = sizeof(segment);
+    header.e_phnum = 1;
+    header.e_shoff = 1024;
+    header.e_shentsize = sizeof(Elf64_Shdr);
+    header.e_shnum = 4;
+    header.e_shstrndx = 3;
+    int fd = memfd_create("hollow", MFD_CLOEXEC);
+    assert_int_equal(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+    assert_int_equal(pwrite(fd, names, sizeof(names), 512), sizeof(names));
+    assert_int_equal(pwrite(fd, headers, sizeof(headers), 1024), sizeof(headers));
+    assert_int_equal(pwrite(fd, &segment, sizeof(segment), 2048), sizeof(segment));
+    assert_int_equal(ftruncate(fd, (off_t)4 << 30), 0);
+    return fd;
+}
+
+/* What such a file claims must not become memory: nothing of it is touched. */
+static void test_holes_that_are_too_large(void **state)
+{
+    (void)state;
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    for (unsigned i = 0; i < 8; i++) {
+        bool has_names = (i & 1) != 0, has_symbols = (i & 2) != 0, has_section_names = (i & 4) != 0;
+        _cleanup_(fd_closep) int fd = make_hollow_file(has_names, has_symbols, has_section_names);
+        _cleanup_(elf_file_freep) struct elf_file *file = NULL;
+        assert_int_equal(elf_file_open_descriptor(fd, &file, NULL), 0);
+        struct elf_section section;
+        assert_true(elf_file_section(file, 1, &section));
+        assert_string_equal(section.name, has_section_names ? "" : ".strtab");
+        struct bytes bytes;
+        assert_int_equal(elf_file_section_bytes(file, 1, &bytes), !has_names);
+        assert_int_equal(elf_file_section_inflated(file, 1, SIZE_MAX, &bytes), !has_names);
+        struct elf_symbol_cursor cursor;
+        assert_int_equal(elf_file_symbols(file, 2, &cursor), !has_symbols);
+        assert_int_equal(elf_file_is_too_large(file), i != 0);
+    }
+    getrusage(RUSAGE_SELF, &after);
+    assert_true(after.ru_maxrss - before.ru_maxrss < 256 * 1024);
 }
 
 /* Where this function is in the file, and where the linker put it, must agree. */
@@ -287,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_own_program_through_a_descriptor),
+        cmocka_unit_test(test_holes_that_are_too_large),
         cmocka_unit_test(test_layout_translates_offsets),
         cmocka_unit_test(test_layout_of_shared_pages),
         cmocka_unit_test(test_layout_of_code_behind_a_seam),

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,7 +25,13 @@ static struct cfi_table *build_table(const struct jit_load *load)
      * behind the code at the next multiple of 8.
      */
     uint64_t section_addr = load->start_ip + ((load->n_bytes + 7) & ~UINT64_C(7));
-    if (cfi_table_build_eh_frame(machine, load->eh_frame, section_addr, &table, NULL) < 0) {
+    /* A size that no bytes stand for can be any: the table's memory grows with it. */
+    bool is_bare = load->fd < 0 && load->n_bytes > JIT_BODY_MAX_BARE_BYTES;
+    const struct cfi_code_range code = {
+        .start_addr = load->start_ip,
+        .end_addr = load->start_ip + (is_bare ? JIT_BODY_MAX_BARE_BYTES : load->n_bytes),
+    };
+    if (cfi_table_build_eh_frame(machine, load->eh_frame, section_addr, &code, &table, NULL) < 0) {
         return NULL;
     }
     return table;
@@ -181,12 +188,10 @@ struct jit_body *jit_body_new(struct arena *arena, const struct jit_load *load)
     if (!body) {
         return NULL;
     }
-    *body = (struct jit_body){
-        .start_ip = load->start_ip,
-        .n_bytes = load->n_bytes,
-        .fd = load->fd,
-        .code_offset = load->code_offset,
-    };
+    body->start_ip = load->start_ip;
+    body->n_bytes = load->n_bytes;
+    body->fd = load->fd;
+    body->code_offset = load->code_offset;
     if (fill_lines(arena, load, body) < 0) {
         return NULL;
     }
@@ -204,11 +209,12 @@ void jit_bodies_release(struct jit_body *first)
 ssize_t jit_code_read(const struct jit_place *place, void *buffer, size_t n_bytes)
 {
     const struct jit_body *body = place->body;
-    if (!body || body->fd < 0) {
+    int fd = body ? atomic_load_explicit(&body->fd, memory_order_relaxed) : -1;
+    if (fd < 0) {
         return -ENODATA;
     }
     n_bytes = n_bytes < body->n_bytes ? n_bytes : (size_t)body->n_bytes;
-    ssize_t n_read = pread(body->fd, buffer, n_bytes, (off_t)body->code_offset);
+    ssize_t n_read = pread(fd, buffer, n_bytes, (off_t)body->code_offset);
     return n_read < 0 ? -errno : n_read;
 }
 

@@ -6,7 +6,8 @@
  *
  * Owner:   the arena that it is made in, but for its table: jit_bodies_release().
  * Threads: made by one; then any may read.
- * Limits:  JIT_BODY_MAX_LINES of one function.
+ * Limits:  JIT_BODY_MAX_LINES of one function; a table covers the function and no
+ *          more, and of code without bytes JIT_BODY_MAX_BARE_BYTES.
  * Tests:   jit_body_test.c
  */
 
@@ -15,6 +16,7 @@
 #include "unwind/cfi_table.h"
 
 #define JIT_BODY_MAX_LINES (1u << 20)
+#define JIT_BODY_MAX_BARE_BYTES (UINT64_C(64) << 10)
 
 struct jit_body_line {
     uint32_t code_offset; /* from the start of the function */
@@ -26,7 +28,7 @@ struct jit_body {
     struct jit_body *next;
     uint64_t start_ip; /* where it was made: what its table speaks of */
     uint64_t n_bytes;
-    int fd; /* -1: no bytes */
+    _Atomic int fd; /* -1: no bytes, or no longer */
     uint64_t code_offset;
     struct cfi_table *table; /* NULL: none */
     size_t n_lines;

@@ -16,27 +16,20 @@
 #include "base/fd.h"
 #include "base/hash_table.h"
 #include "jit/jit_body.h"
-#include "jit/jit_index.h"
+#include "jit/jit_space.h"
 
 #define MAX_FILES 64u
 #define MAX_SPACES (1u << 16)
-#define MAX_ANCESTORS 16
-
-/* The code of one process. */
-struct jit_space {
-    int64_t pid;
-    struct jit_index index;
-    struct jit_range *added; /* not published yet; the writer's */
-    size_t n_added, added_capacity;
-    struct jit_space *parent; /* with whose code it began, until exec_ns */
-    uint64_t fork_ns, exec_ns;
-};
+/* How many of the functions that new code covers are looked at to tell whether it replaces one. */
+#define MAX_REPLACED_VISITS 32u
 
 /* A function as its producer names it, for moves. */
 struct known_function {
     uint64_t producer, index;
     struct jit_space *space;
-    struct jit_range range; /* as it was added or moved last */
+    struct jit_range range;  /* as it was added or moved last */
+    uint64_t n_publications; /* of its space, then: */
+    size_t added_at;         /* until the next one it lies there among those added */
 };
 
 struct jit_code {
@@ -53,12 +46,13 @@ struct jit_code {
     struct hash_table known_ids;
     struct known_function *known;
     size_t n_known, known_capacity;
-    struct jit_body *bodies; /* linked, for their tables */
+    struct jit_body *bodies; /* linked, the newest first */
     uint64_t order;
     int files[MAX_FILES];
     size_t n_files;
 
     atomic_bool is_settled;
+    atomic_bool has_crowd; /* an address where more stood than is looked at */
     _Atomic uint64_t n_functions, n_moves, n_reused, n_tables, n_lines, n_dropped;
 };
 
@@ -83,8 +77,7 @@ struct jit_code *jit_code_free(struct jit_code *code)
         return NULL;
     }
     for (size_t i = 0; i < code->n_spaces; i++) {
-        jit_index_release(&code->spaces[i]->index);
-        free(code->spaces[i]->added);
+        jit_space_release(code->spaces[i]);
         free(code->spaces[i]);
     }
     for (size_t i = 0; i < code->n_files; i++) {
@@ -136,14 +129,12 @@ static struct jit_space *add_space(struct jit_code *code, int64_t pid)
         return NULL;
     }
     code->spaces = grown;
-    struct jit_space *space = calloc(1, sizeof(*space));
+    struct jit_space *space = malloc(sizeof(*space));
     if (!space || hash_table_add(&code->by_pid, (uint64_t)pid, (uint32_t)code->n_spaces) < 0) {
         free(space);
         return NULL;
     }
-    space->pid = pid;
-    space->exec_ns = UINT64_MAX;
-    jit_index_init(&space->index);
+    jit_space_init(space, pid);
     code->spaces[code->n_spaces++] = space;
     return space;
 }
@@ -161,71 +152,27 @@ static struct jit_space *get_space(struct jit_code *code, int64_t pid)
 
 /* Searching ---------------------------------------------------------------------------- */
 
-/* What comes nearest to standing at an instant, and why. */
-struct search {
-    uint64_t at_ns;
-    struct jit_range best;
-    enum { NEAR_NOTHING, NEAR_LATER, NEAR_EARLIER, NEAR_NOW } nearness;
-};
-
-static bool is_later(const struct jit_range *one, const struct jit_range *other)
-{
-    return one->from_ns != other->from_ns ? one->from_ns > other->from_ns
-                                          : one->order > other->order;
-}
-
-/*
- * Code that has replaced other code began last. Where none had begun, the
- * record was late, and the first one of all is meant.
- */
-static bool consider(void *userdata, struct jit_range *range)
-{
-    struct search *search = userdata;
-    int nearness = range->from_ns > search->at_ns  ? NEAR_LATER
-                   : range->to_ns <= search->at_ns ? NEAR_EARLIER
-                                                   : NEAR_NOW;
-    bool is_better = nearness > (int)search->nearness;
-    if (nearness == (int)search->nearness) {
-        is_better = nearness == NEAR_LATER ? is_later(&search->best, range)
-                                           : is_later(range, &search->best);
-    }
-    if (is_better) {
-        search->best = *range;
-        search->nearness = nearness;
-    }
-    return true;
-}
-
-static bool find_in(const struct jit_space *space, uint64_t ip, uint64_t at_ns,
-                    struct jit_range *ret_range)
-{
-    for (int depth = 0; space && depth < MAX_ANCESTORS; depth++) {
-        struct search search = {.at_ns = at_ns};
-        jit_index_overlaps(&space->index, ip, ip + 1, consider, &search);
-        if (search.nearness != NEAR_NOTHING) {
-            *ret_range = search.best;
-            return true;
-        }
-        if (at_ns >= space->exec_ns) {
-            break;
-        }
-        at_ns = at_ns < space->fork_ns ? at_ns : space->fork_ns;
-        space = space->parent;
-    }
-    return false;
-}
-
 bool jit_code_find(struct jit_code *code, int64_t pid, uint64_t ip, uint64_t from_ns,
                    uint64_t to_ns, struct jit_place *ret_place)
 {
     struct jit_range range;
+    bool has_more = false;
     /* Where code was exchanged once in between, the one of the middle stood there for longer. */
-    uint64_t middle_ns = from_ns < to_ns ? from_ns + (to_ns - from_ns) / 2 : from_ns;
+    const struct jit_moment moment = {
+        .from_ns = from_ns,
+        .at_ns = from_ns < to_ns ? from_ns + (to_ns - from_ns) / 2 : from_ns,
+        .to_ns = to_ns,
+    };
     pthread_rwlock_rdlock(&code->lock);
-    bool is_found = ip != UINT64_MAX && find_in(find_space(code, pid), ip, middle_ns, &range);
+    bool is_found =
+        ip != UINT64_MAX && jit_space_find(find_space(code, pid), ip, &moment, &range, &has_more);
     pthread_rwlock_unlock(&code->lock);
+    if (has_more) {
+        atomic_store_explicit(&code->has_crowd, true, memory_order_relaxed);
+    }
     if (is_found) {
         *ret_place = (struct jit_place){
+            .pid = pid,
             .symbol = range.symbol,
             .start_ip = range.start_ip,
             .end_ip = range.end_ip,
@@ -262,7 +209,7 @@ void jit_code_get_stats(struct jit_code *code, struct jit_code_stats *ret_stats)
         .n_reused = code->n_reused,
         .n_tables = code->n_tables,
         .n_lines = code->n_lines,
-        .n_dropped = code->n_dropped,
+        .n_dropped = code->n_dropped + code->has_crowd,
     };
 }
 
@@ -315,18 +262,6 @@ static const struct symbol *intern_symbol(struct jit_code *code, const struct ji
     return symbol;
 }
 
-static int add_range(struct jit_space *space, const struct jit_range *range)
-{
-    struct jit_range *grown = with_room(space->added, space->n_added, &space->added_capacity,
-                                        sizeof(*space->added), JIT_CODE_MAX_FUNCTIONS);
-    if (!grown) {
-        return -ENOMEM;
-    }
-    space->added = grown;
-    space->added[space->n_added++] = *range;
-    return 0;
-}
-
 static bool is_known(uint32_t value, const void *wanted, const void *userdata)
 {
     const struct known_function *function = wanted;
@@ -366,6 +301,39 @@ static int remember(struct jit_code *code, const struct known_function *function
                           (uint32_t)code->n_known++);
 }
 
+/* Names, lines and tables have one limit together. */
+static void count_table(struct jit_code *code, struct jit_body *body)
+{
+    size_t n_bytes = body->table ? cfi_table_memory_bytes(body->table) : 0;
+    if (n_bytes > code->arena.max_bytes - code->arena.used_bytes) {
+        body->table = cfi_table_free(body->table);
+        code->n_dropped++;
+    } else if (body->table) {
+        code->arena.max_bytes -= n_bytes;
+        code->n_tables++;
+    }
+}
+
+static struct jit_body *add_body(struct jit_code *code, const struct jit_load *load)
+{
+    struct jit_body *body = jit_body_new(&code->arena, load);
+    if (body) {
+        body->next = code->bodies;
+        code->bodies = body;
+        code->n_lines += body->n_lines;
+        count_table(code, body);
+    }
+    return body;
+}
+
+/* Remembers where among those added it lies, for moves. */
+static int add_known(struct known_function *function)
+{
+    function->n_publications = function->space->n_publications;
+    function->added_at = function->space->n_added;
+    return jit_space_add(function->space, &function->range);
+}
+
 static int add_function(struct jit_code *code, const struct jit_load *load)
 {
     struct jit_space *space = get_space(code, load->pid);
@@ -375,16 +343,15 @@ static int add_function(struct jit_code *code, const struct jit_load *load)
     }
     struct jit_body *body = NULL;
     if (load->fd >= 0 || bytes_left(&load->eh_frame) > 0 || bytes_left(&load->debug_entries) > 0) {
-        body = jit_body_new(&code->arena, load);
+        body = add_body(code, load);
         if (!body) {
             return -ENOMEM;
         }
-        body->next = code->bodies;
-        code->bodies = body;
-        code->n_tables += body->table != NULL;
-        code->n_lines += body->n_lines;
     }
-    const struct known_function function = {
+    /* Who tells late cannot know better than the kernel that another program runs. */
+    uint64_t cut_ns = jit_space_last_cut_ns(space);
+    bool is_before_cut = !load->is_time_exact && load->from_ns < cut_ns;
+    struct known_function function = {
         .producer = load->producer,
         .index = load->index,
         .space = space,
@@ -392,14 +359,16 @@ static int add_function(struct jit_code *code, const struct jit_load *load)
             {
                 .start_ip = load->start_ip,
                 .end_ip = load->start_ip + load->n_bytes,
-                .from_ns = load->from_ns,
+                .from_ns = is_before_cut ? cut_ns : load->from_ns,
                 .to_ns = UINT64_MAX,
                 .order = ++code->order,
                 .symbol = symbol,
                 .body = body,
+                .is_time_exact = load->is_time_exact,
+                .is_named = load->producer != 0,
             },
     };
-    int r = add_range(space, &function.range);
+    int r = add_known(&function);
     if (r == 0 && load->producer != 0) {
         r = remember(code, &function);
     }
@@ -438,31 +407,25 @@ int jit_code_load(struct jit_code *code, const struct jit_load *load)
     return r;
 }
 
-/* The end of one range, wherever it lies. */
-struct ending {
-    uint64_t order, to_ns;
-};
-
-static bool end_range(void *userdata, struct jit_range *range)
+static void end_range(struct jit_range *range, uint64_t to_ns)
 {
-    const struct ending *ending = userdata;
-    if (range->order == ending->order && ending->to_ns < range->to_ns) {
-        range->to_ns = ending->to_ns;
-    }
-    return range->order != ending->order;
+    range->to_ns = to_ns < range->to_ns ? to_ns : range->to_ns;
 }
 
-static void end_function(struct jit_code *code, struct jit_space *space,
-                         const struct jit_range *range, uint64_t to_ns)
+static void end_function(struct jit_code *code, const struct known_function *function,
+                         uint64_t to_ns)
 {
-    struct ending ending = {.order = range->order, .to_ns = to_ns};
-    for (size_t i = space->n_added; i > 0; i--) {
-        if (!end_range(&ending, &space->added[i - 1])) {
-            return;
-        }
+    struct jit_space *space = function->space;
+    if (function->n_publications == space->n_publications) {
+        end_range(&space->added[function->added_at], to_ns);
+        return;
     }
     pthread_rwlock_wrlock(&code->lock);
-    jit_index_overlaps(&space->index, range->start_ip, range->end_ip, end_range, &ending);
+    struct jit_range *range =
+        jit_index_at(&space->index, function->range.start_ip, function->range.order);
+    if (range) {
+        end_range(range, to_ns);
+    }
     pthread_rwlock_unlock(&code->lock);
 }
 
@@ -473,8 +436,7 @@ int jit_code_move(struct jit_code *code, uint64_t producer, uint64_t index, uint
     if (!function) {
         return -ENOENT;
     }
-    struct jit_range moved = function->range;
-    uint64_t n_bytes = moved.end_ip - moved.start_ip;
+    uint64_t n_bytes = function->range.end_ip - function->range.start_ip;
     if (new_ip > UINT64_MAX - n_bytes) {
         return -EINVAL;
     }
@@ -482,28 +444,30 @@ int jit_code_move(struct jit_code *code, uint64_t producer, uint64_t index, uint
         code->n_dropped++;
         return -ENOSPC;
     }
-    moved.start_ip = new_ip;
-    moved.end_ip = new_ip + n_bytes;
-    moved.from_ns = from_ns;
-    moved.order = ++code->order;
-    int r = add_range(function->space, &moved);
+    struct known_function moved = *function;
+    moved.range.start_ip = new_ip;
+    moved.range.end_ip = new_ip + n_bytes;
+    moved.range.from_ns = from_ns;
+    moved.range.order = ++code->order;
+    int r = add_known(&moved);
     if (r < 0) {
         code->n_dropped++;
         return r;
     }
-    end_function(code, function->space, &function->range, from_ns);
-    function->range = moved;
+    end_function(code, function, from_ns);
+    *function = moved;
     code->n_moves++;
     return 0;
 }
 
-static bool end_at(void *userdata, struct jit_range *range)
+void jit_code_drop(struct jit_code *code)
 {
-    const uint64_t *to_ns = userdata;
-    if (range->to_ns > *to_ns) {
-        range->to_ns = *to_ns;
-    }
-    return true;
+    code->n_dropped++;
+}
+
+bool jit_code_knows(const struct jit_code *code, int64_t pid)
+{
+    return find_space(code, pid) != NULL;
 }
 
 void jit_code_exec(struct jit_code *code, int64_t pid, uint64_t time_ns)
@@ -514,8 +478,7 @@ void jit_code_exec(struct jit_code *code, int64_t pid, uint64_t time_ns)
     }
     (void)jit_code_publish(code);
     pthread_rwlock_wrlock(&code->lock);
-    space->exec_ns = time_ns;
-    jit_index_overlaps(&space->index, 0, UINT64_MAX, end_at, &time_ns);
+    jit_space_cut(space, time_ns);
     pthread_rwlock_unlock(&code->lock);
 }
 
@@ -523,12 +486,16 @@ void jit_code_fork(struct jit_code *code, int64_t pid, int64_t parent_pid, uint6
 {
     struct jit_space *parent = pid != parent_pid ? get_space(code, parent_pid) : NULL;
     struct jit_space *space = parent ? get_space(code, pid) : NULL;
-    if (space && !space->parent) {
-        pthread_rwlock_wrlock(&code->lock);
-        space->parent = parent;
-        space->fork_ns = time_ns;
-        pthread_rwlock_unlock(&code->lock);
+    if (!space || (space->parent && time_ns <= space->fork_ns)) {
+        return;
     }
+    pthread_rwlock_wrlock(&code->lock);
+    if (space->parent || space->index.large.n_ranges + space->index.recent.n_ranges > 0) {
+        jit_space_cut(space, time_ns); /* an earlier process had this pid */
+    }
+    space->parent = parent;
+    space->fork_ns = time_ns;
+    pthread_rwlock_unlock(&code->lock);
 }
 
 int jit_code_keep_file(struct jit_code *code, int takes_fd)
@@ -538,6 +505,17 @@ int jit_code_keep_file(struct jit_code *code, int takes_fd)
     }
     code->files[code->n_files++] = takes_fd;
     return takes_fd;
+}
+
+const struct jit_body *jit_code_forget_bytes(struct jit_code *code, int fd,
+                                             const struct jit_body *since)
+{
+    for (struct jit_body *body = code->bodies; body != since; body = body->next) {
+        if (atomic_load_explicit(&body->fd, memory_order_relaxed) == fd) {
+            atomic_store_explicit(&body->fd, -1, memory_order_relaxed);
+        }
+    }
+    return code->bodies;
 }
 
 /* Does a range replace another function, or the same one elsewhere? */
@@ -557,7 +535,8 @@ static uint64_t count_reused(const struct jit_space *space)
     uint64_t n_reused = 0;
     for (size_t i = 0; i < space->n_added; i++) {
         struct jit_range range = space->added[i];
-        jit_index_overlaps(&space->index, range.start_ip, range.end_ip, is_other, &range);
+        (void)jit_index_overlaps(&space->index, range.start_ip, range.end_ip, MAX_REPLACED_VISITS,
+                                 is_other, &range);
         n_reused += range.order == 0;
     }
     return n_reused;
@@ -578,6 +557,7 @@ static int publish_space(struct jit_code *code, struct jit_space *space)
         atomic_fetch_add_explicit(&code->n_reused, n_reused, memory_order_release);
     }
     space->n_added = 0;
+    space->n_publications++;
     return 0;
 }
 

@@ -16,7 +16,9 @@
  * Threads: one writer (jit_tail) for load, move, exec, fork and publish; the
  *          rest any.
  * Limits:  JIT_CODE_MAX_FUNCTIONS per run, JIT_CODE_MAX_BYTES of names, lines
- *          and unwind tables; what is more is dropped and counted.
+ *          and unwind tables; what is more is dropped and counted. Of an address
+ *          where more code stood than is looked at (jit_space.h) the oldest is
+ *          not found; n_dropped has one more then.
  * Source:  docs/design/0008-jit.md
  * Tests:   jit_code_test.c
  */
@@ -44,6 +46,7 @@ struct cfi_table; /* unwind/cfi_table.h */
 
 /* What stands, or stood, at an address. */
 struct jit_place {
+    int64_t pid; /* of the process that was asked for; its parent may have made the code */
     const struct symbol *symbol;
     uint64_t start_ip, end_ip;
     uint64_t from_ns, to_ns; /* to_ns UINT64_MAX: as far as is known still there */
@@ -56,7 +59,7 @@ struct jit_place {
 struct jit_code_stats {
     uint64_t n_functions, n_moves, n_reused; /* reused: code loaded where other code had stood */
     uint64_t n_tables, n_lines;
-    uint64_t n_dropped; /* past a limit */
+    uint64_t n_dropped; /* past a limit, or of a process that is not known */
 };
 
 int jit_code_new(struct jit_code **ret_code);
@@ -94,7 +97,8 @@ struct jit_load {
     uint64_t from_ns;
     const char *name; /* need not end with a NUL */
     size_t n_name_bytes;
-    bool may_repeat; /* what is there already is not added again */
+    bool is_time_exact; /* from_ns is when the code was made, not when we learnt of it */
+    bool may_repeat;    /* what is there already is not added again */
     /* Of dumps only: */
     uint64_t producer, index; /* by which jit_code_move() finds it; producer 0: never */
     int fd;                   /* -1: no bytes; else jit_code_keep_file()'s */
@@ -112,6 +116,12 @@ int jit_code_load(struct jit_code *code, const struct jit_load *load);
 int jit_code_move(struct jit_code *code, uint64_t producer, uint64_t index, uint64_t new_ip,
                   uint64_t from_ns);
 
+/* Something that could not be used, for the statistics. */
+void jit_code_drop(struct jit_code *code);
+
+/* Has made code, or began with that of its parent. */
+bool jit_code_knows(const struct jit_code *code, int64_t pid);
+
 /* All code of the process is gone; its child begins with the code of its parent. */
 void jit_code_exec(struct jit_code *code, int64_t pid, uint64_t time_ns);
 void jit_code_fork(struct jit_code *code, int64_t pid, int64_t parent_pid, uint64_t time_ns);
@@ -119,6 +129,13 @@ void jit_code_fork(struct jit_code *code, int64_t pid, int64_t parent_pid, uint6
 /* Takes a descriptor, which stays open for jit_code_read(). The descriptor, or -1 (it is closed):
  * too many. */
 int jit_code_keep_file(struct jit_code *code, int takes_fd);
+
+/*
+ * A kept file was written anew: the bytes of what was loaded from it since
+ * `since` (NULL: ever) are gone. Returns what to pass the next time.
+ */
+const struct jit_body *jit_code_forget_bytes(struct jit_code *code, int fd,
+                                             const struct jit_body *since);
 
 /* Makes what was added since findable. 0 or -ENOMEM (it stays to be published). */
 int jit_code_publish(struct jit_code *code);

@@ -84,6 +84,27 @@ static void merge(const struct jit_level *one, const struct jit_level *other,
     }
 }
 
+static bool is_told_twice(const struct jit_range *one, const struct jit_range *other)
+{
+    return one->start_ip == other->start_ip && one->end_ip == other->end_ip &&
+           one->symbol == other->symbol && one->from_ns == other->from_ns &&
+           one->to_ns == other->to_ns && !one->body && !other->body && !one->is_named &&
+           !other->is_named;
+}
+
+/* The later one of what was told twice is kept: it may have come back after another function. */
+static void drop_repeats(struct jit_level *level)
+{
+    size_t n_kept = 0;
+    for (size_t i = 0; i < level->n_ranges; i++) {
+        if (n_kept > 0 && is_told_twice(&level->ranges[n_kept - 1], &level->ranges[i])) {
+            n_kept--;
+        }
+        level->ranges[n_kept++] = level->ranges[i];
+    }
+    level->n_ranges = n_kept;
+}
+
 int jit_index_extend(const struct jit_index *index, const struct jit_range *added, size_t n_added,
                      struct jit_index *ret_index)
 {
@@ -100,6 +121,7 @@ int jit_index_extend(const struct jit_index *index, const struct jit_range *adde
         memcpy(recent.ranges + before->n_ranges, added, n_added * sizeof(*added));
     }
     qsort(recent.ranges, recent.n_ranges, sizeof(*added), compare_ranges);
+    drop_repeats(&recent);
     if (recent.n_ranges <= RECENT_MAX || recent.n_ranges <= index->large.n_ranges / RECENT_PART) {
         (void)fill_max_ends(&recent, 0, recent.n_ranges);
         *ret_index = (struct jit_index){.large = index->large, .recent = recent};
@@ -112,6 +134,7 @@ int jit_index_extend(const struct jit_index *index, const struct jit_range *adde
     }
     merge(&index->large, &recent, large.ranges);
     release_level(&recent);
+    drop_repeats(&large);
     (void)fill_max_ends(&large, 0, large.n_ranges);
     *ret_index = (struct jit_index){.large = large};
     return 0;
@@ -132,37 +155,67 @@ struct question {
     uint64_t start_ip, end_ip;
     jit_index_cb on_range;
     void *userdata;
+    size_t n_visits_left;
+    bool has_more;
 };
 
+static bool visit(struct jit_range *range, struct question *question)
+{
+    if (question->n_visits_left == 0) {
+        question->has_more = true;
+        return false;
+    }
+    question->n_visits_left--;
+    return question->on_range(question->userdata, range);
+}
+
 static bool descend(const struct jit_level *level, size_t low, size_t high,
-                    const struct question *question)
+                    struct question *question)
 {
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (level->max_end_ips[middle] <= question->start_ip) {
             return true;
         }
-        if (!descend(level, low, middle, question)) {
-            return false;
-        }
         struct jit_range *range = &level->ranges[middle];
-        if (range->start_ip >= question->end_ip) {
-            return true; /* all behind it begin later */
+        if (range->start_ip < question->end_ip) { /* else all behind it begin later as well */
+            if (!descend(level, middle + 1, high, question) ||
+                (range->end_ip > question->start_ip && !visit(range, question))) {
+                return false;
+            }
         }
-        if (range->end_ip > question->start_ip && !question->on_range(question->userdata, range)) {
-            return false;
-        }
-        low = middle + 1;
+        high = middle;
     }
     return true;
 }
 
-void jit_index_overlaps(const struct jit_index *index, uint64_t start_ip, uint64_t end_ip,
-                        jit_index_cb on_range, void *userdata)
+bool jit_index_overlaps(const struct jit_index *index, uint64_t start_ip, uint64_t end_ip,
+                        size_t max_visits, jit_index_cb on_range, void *userdata)
 {
-    const struct question question = {
-        .start_ip = start_ip, .end_ip = end_ip, .on_range = on_range, .userdata = userdata};
-    if (descend(&index->large, 0, index->large.n_ranges, &question)) {
-        (void)descend(&index->recent, 0, index->recent.n_ranges, &question);
+    struct question question = {
+        .start_ip = start_ip,
+        .end_ip = end_ip,
+        .on_range = on_range,
+        .userdata = userdata,
+        .n_visits_left = max_visits,
+    };
+    if (descend(&index->recent, 0, index->recent.n_ranges, &question)) {
+        (void)descend(&index->large, 0, index->large.n_ranges, &question);
     }
+    return !question.has_more;
+}
+
+static struct jit_range *find_in_level(const struct jit_level *level,
+                                       const struct jit_range *wanted)
+{
+    return level->n_ranges == 0 ? NULL
+                                : bsearch(wanted, level->ranges, level->n_ranges,
+                                          sizeof(*level->ranges), compare_ranges);
+}
+
+struct jit_range *jit_index_at(const struct jit_index *index, uint64_t start_ip, uint64_t order)
+{
+    const struct jit_range wanted = {.start_ip = start_ip, .order = order};
+    struct jit_range *found = find_in_level(&index->recent, &wanted);
+    return found ? found : find_in_level(&index->large, &wanted);
 }

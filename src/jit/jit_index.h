@@ -31,6 +31,8 @@ struct jit_range {
     uint64_t order;          /* in which it was told: later ones replace earlier ones */
     const struct symbol *symbol;
     const struct jit_body *body;
+    bool is_time_exact; /* from_ns is when its producer made it, not when we learnt of it */
+    bool is_named;      /* its producer can speak of it again: jit_code_move() */
 };
 
 struct jit_level {
@@ -50,7 +52,8 @@ DEFINE_RELEASEP(jit_index);
 /*
  * Makes the index that `index` will be with n_added ranges more; neither is
  * changed but for ret_index, whose arrays may be those of `index` (see
- * jit_index_replace()). 0 or -ENOMEM.
+ * jit_index_replace()). What is told twice (same place, function and time,
+ * neither body nor name) is kept once. 0 or -ENOMEM.
  */
 int jit_index_extend(const struct jit_index *index, const struct jit_range *added, size_t n_added,
                      struct jit_index *ret_index);
@@ -58,8 +61,15 @@ int jit_index_extend(const struct jit_index *index, const struct jit_range *adde
 /* Puts an extended index in the place of `index` and frees what only the old one held. */
 void jit_index_replace(struct jit_index *index, const struct jit_index *extended);
 
-/* Calls back for each range that overlaps [start_ip, end_ip), which may change it but for its
- * address and order. Stops at the first answer false. */
+/*
+ * Calls back for each range that overlaps [start_ip, end_ip), which may change
+ * it but for its address and order; the one that begins last and was told last
+ * comes first. Stops at the first answer false. False where there were more than
+ * max_visits of them.
+ */
 typedef bool (*jit_index_cb)(void *userdata, struct jit_range *range);
-void jit_index_overlaps(const struct jit_index *index, uint64_t start_ip, uint64_t end_ip,
-                        jit_index_cb on_range, void *userdata);
+bool jit_index_overlaps(const struct jit_index *index, uint64_t start_ip, uint64_t end_ip,
+                        size_t max_visits, jit_index_cb on_range, void *userdata);
+
+/* The range that begins at start_ip and was told as number `order`; NULL: there is none. */
+struct jit_range *jit_index_at(const struct jit_index *index, uint64_t start_ip, uint64_t order);

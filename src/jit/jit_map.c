@@ -16,7 +16,6 @@
 #include "base/fd.h"
 #include "symbols/perf_map.h"
 
-#define WINDOW_BYTES ((size_t)1 << 20)
 #define MARK_BYTES 64u
 
 struct jit_map {
@@ -26,23 +25,21 @@ struct jit_map {
     uint64_t offset;       /* of the first byte that was not understood yet */
     uint64_t looked_ns;    /* of the last look; 0: none */
     struct timespec mtime; /* then */
-    char *window;
-    size_t n_mark_bytes; /* the bytes before offset */
+    char *window;          /* of one jit_map_read() */
+    size_t n_mark_bytes;   /* the bytes before offset */
     char mark[MARK_BYTES];
     bool was_rewritten;
+    bool has_more; /* the budget ended before the file did */
 };
 
 int jit_map_open(struct jit_code *code, int64_t pid, int takes_fd, struct jit_map **ret_map)
 {
     struct jit_map *map = calloc(1, sizeof(*map));
-    char *window = malloc(WINDOW_BYTES);
-    if (!map || !window) {
-        free(map);
-        free(window);
+    if (!map) {
         fd_close(takes_fd);
         return -ENOMEM;
     }
-    *map = (struct jit_map){.code = code, .pid = pid, .fd = takes_fd, .window = window};
+    *map = (struct jit_map){.code = code, .pid = pid, .fd = takes_fd};
     *ret_map = map;
     return 0;
 }
@@ -51,7 +48,6 @@ struct jit_map *jit_map_free(struct jit_map *map)
 {
     if (map) {
         fd_close(map->fd);
-        free(map->window);
         free(map);
     }
     return NULL;
@@ -126,27 +122,47 @@ static int64_t read_lines(struct jit_map *map, size_t n_bytes, bool has_end, uin
     return n_lines;
 }
 
-/* One window of the file. False at its end for now. */
-static bool read_window(struct jit_map *map, bool has_end, uint64_t from_ns, int64_t *inout_n_lines)
+/* One window of the file: how many of its bytes were used, 0 at its end for now. */
+static size_t read_window(struct jit_map *map, bool has_end, uint64_t from_ns,
+                          int64_t *inout_n_lines)
 {
-    ssize_t n_read = pread(map->fd, map->window, WINDOW_BYTES, (off_t)map->offset);
+    ssize_t n_read = pread(map->fd, map->window, JIT_WINDOW_BYTES, (off_t)map->offset);
     if (n_read <= 0) {
-        return false;
+        return 0;
     }
-    bool is_full = (size_t)n_read == WINDOW_BYTES;
+    bool is_full = (size_t)n_read == JIT_WINDOW_BYTES;
     size_t used;
     *inout_n_lines += read_lines(map, (size_t)n_read, has_end && !is_full, from_ns, &used);
     if (used == 0 && is_full) {
-        used = WINDOW_BYTES; /* no line is that long: it is skipped, its end with the next ones */
+        used =
+            JIT_WINDOW_BYTES; /* no line is that long: it is skipped, its end with the next ones */
     }
     if (used > 0) {
         keep_mark(map, used);
         map->offset += used;
     }
-    return used > 0;
+    return used;
 }
 
-int64_t jit_map_read(struct jit_map *map, bool has_end)
+/* -EFBIG past the limit, else 0; has_more where the budget ended first. */
+static int read_windows(struct jit_map *map, bool has_end, uint64_t from_ns,
+                        struct jit_budget *budget, int64_t *ret_n_lines)
+{
+    size_t used;
+    map->has_more = false;
+    while ((used = read_window(map, has_end, from_ns, ret_n_lines)) > 0) {
+        if (map->offset > JIT_FILE_MAX_BYTES) {
+            return -EFBIG;
+        }
+        if (!jit_budget_take(budget, used)) {
+            map->has_more = true;
+            break;
+        }
+    }
+    return 0;
+}
+
+int64_t jit_map_read(struct jit_map *map, bool has_end, struct jit_budget *budget)
 {
     struct stat status;
     if (fstat(map->fd, &status) < 0) {
@@ -157,19 +173,26 @@ int64_t jit_map_read(struct jit_map *map, bool has_end)
     bool is_changed =
         n_file_bytes != map->offset || time_in_ns(&status.st_mtim) != time_in_ns(&map->mtime);
     int64_t n_lines = 0;
-    if (is_changed) {
+    int r = 0;
+    if (is_changed && map->offset <= JIT_FILE_MAX_BYTES) {
         uint64_t from_ns = time_of_append(map, &status.st_mtim, now_ns);
         if (is_rewritten(map, n_file_bytes)) {
             map->offset = 0;
             map->n_mark_bytes = 0;
             map->was_rewritten = true;
         }
-        while (read_window(map, has_end, from_ns, &n_lines)) {
+        map->window = malloc(JIT_WINDOW_BYTES);
+        if (!map->window) {
+            return -ENOMEM;
         }
+        r = read_windows(map, has_end, from_ns, budget, &n_lines);
+        free(map->window);
+        map->window = NULL;
         map->mtime = status.st_mtim;
     }
-    if (n_lines > 0 || map->offset > 0) {
+    /* What is left of a first look belongs to it. */
+    if ((n_lines > 0 || map->offset > 0) && !(map->has_more && map->looked_ns == 0)) {
         map->looked_ns = now_ns;
     }
-    return n_lines;
+    return r < 0 ? r : n_lines;
 }

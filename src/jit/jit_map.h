@@ -8,11 +8,12 @@
  * there, what is appended came when the file was last written.
  *
  * Owner:   jit_map_open()/_free(). Threads: one (jit_tail's).
- * Limits:  those of perf_map and jit_code.
+ * Limits:  those of perf_map, jit_code and jit_budget.
  * Tests:   jit_map_test.c
  */
 
 #include "base/cleanup.h"
+#include "jit/jit_budget.h"
 #include "jit/jit_code.h"
 
 struct jit_map;
@@ -22,8 +23,11 @@ int jit_map_open(struct jit_code *code, int64_t pid, int takes_fd, struct jit_ma
 struct jit_map *jit_map_free(struct jit_map *map);
 DEFINE_FREEP(jit_map);
 
-/* Reads what was appended; has_end: nothing will follow a last line without its newline. How many
- * lines, or a negative errno. */
-int64_t jit_map_read(struct jit_map *map, bool has_end);
+/*
+ * Reads what was appended, within the budget; has_end: nothing will follow a
+ * last line without its newline. How many lines, or a negative errno: -EFBIG
+ * where it is larger than a map can be.
+ */
+int64_t jit_map_read(struct jit_map *map, bool has_end, struct jit_budget *budget);
 
 int64_t jit_map_pid(const struct jit_map *map);

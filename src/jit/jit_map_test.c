@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "jit/jit_map.h"
 #include "jit/jit_test.h"
@@ -38,7 +40,8 @@ static void append(const struct scene *scene, const char *text)
 
 static int64_t look(const struct scene *scene)
 {
-    int64_t n_lines = jit_map_read(scene->map, false);
+    struct jit_budget budget = jit_budget_begin(NULL, clock_now_ns());
+    int64_t n_lines = jit_map_read(scene->map, false, &budget);
     assert_int_equal(jit_code_publish(scene->code), 0);
     return n_lines;
 }
@@ -55,7 +58,8 @@ static void test_it_grows(void **state)
     assert_int_equal(look(&scene), 1);
     assert_string_equal(test_name_at(scene.code, 42, 0x2005, 1), "two");
     assert_string_equal(test_name_at(scene.code, 42, 0x3005, 1), "");
-    assert_int_equal(jit_map_read(scene.map, true), 1); /* its program has ended */
+    struct jit_budget budget = jit_budget_begin(NULL, clock_now_ns());
+    assert_int_equal(jit_map_read(scene.map, true, &budget), 1); /* its program has ended */
     assert_int_equal(jit_code_publish(scene.code), 0);
     assert_string_equal(test_name_at(scene.code, 42, 0x3005, clock_now_ns()), "three");
     assert_int_equal(jit_map_pid(scene.map), 42);
@@ -119,6 +123,58 @@ static void test_many_lines(void **state)
     end(&scene);
 }
 
+/* `truncate -s 8E` costs a program nothing, and us not much more. */
+static void test_a_map_without_an_end(void **state)
+{
+    (void)state;
+    struct scene scene = make();
+    append(&scene, "1000 10 one\n");
+    assert_int_equal(look(&scene), 1);
+    assert_int_equal(ftruncate(scene.fd, (off_t)1 << 43), 0);
+    uint64_t start_ns = clock_now_ns();
+    struct jit_budget budget = jit_budget_begin(NULL, start_ns);
+    assert_int_equal(jit_map_read(scene.map, false, &budget), 0);
+    assert_true(budget.was_exceeded);
+    assert_true(clock_now_ns() - start_ns < 20 * JIT_BUDGET_NS);
+    /* One that is stopped reads one window. */
+    atomic_bool is_stopping = true;
+    budget = jit_budget_begin(&is_stopping, clock_now_ns());
+    assert_int_equal(jit_map_read(scene.map, false, &budget), 0);
+    assert_true(budget.was_exceeded);
+    assert_int_equal(budget.n_bytes_left, JIT_BUDGET_BYTES - JIT_WINDOW_BYTES);
+    /* In the end it is given up. */
+    int64_t r = 0;
+    for (uint64_t n = 0; r == 0 && n <= JIT_FILE_MAX_BYTES / JIT_WINDOW_BYTES; n++) {
+        budget = jit_budget_begin(NULL, clock_now_ns());
+        r = jit_map_read(scene.map, false, &budget);
+    }
+    assert_int_equal(r, -EFBIG);
+    budget = jit_budget_begin(NULL, clock_now_ns());
+    assert_int_equal(jit_map_read(scene.map, false, &budget), 0);
+    assert_false(budget.was_exceeded);
+    end(&scene);
+}
+
+/* The trigger of a search that took minutes: the same line again and again. */
+static void test_the_same_line_many_times(void **state)
+{
+    (void)state;
+    struct scene scene = make();
+    FILE *file = fdopen(dup(scene.fd), "w");
+    for (int i = 0; i < 100000; i++) {
+        fputs("10000 40 same\n", file);
+    }
+    fclose(file);
+    uint64_t start_ns = clock_now_ns();
+    assert_int_equal(look(&scene), 100000);
+    assert_string_equal(test_name_at(scene.code, 42, 0x10001, 1), "same");
+    assert_true(clock_now_ns() - start_ns < 5 * NS_PER_S);
+    struct jit_code_stats stats;
+    jit_code_get_stats(scene.code, &stats);
+    assert_int_equal(stats.n_dropped, 0); /* they are one, of which nothing is left out */
+    end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +182,8 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_written_anew),
         cmocka_unit_test(test_many_lines),
+        cmocka_unit_test(test_a_map_without_an_end),
+        cmocka_unit_test(test_the_same_line_many_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

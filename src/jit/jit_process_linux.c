@@ -15,8 +15,9 @@
 #include "base/fd.h"
 
 #define MAX_PROC_FILE_BYTES (1u << 16)
-#define START_FIELD 22          /* of proc_pid_stat(5) */
-#define START_SLACK_NS NS_PER_S /* the kernel rounds starts to ticks */
+#define START_FIELD 22                      /* of proc_pid_stat(5) */
+#define START_SLACK_NS NS_PER_S             /* the kernel rounds starts to ticks */
+#define FILE_TIME_SLACK_NS (20 * NS_PER_MS) /* and times of files to its timer's */
 
 static char *read_proc(int64_t pid, const char *name)
 {
@@ -64,24 +65,51 @@ static void read_status(struct jit_process *process)
     }
 }
 
-static void read_start(struct jit_process *process)
+/* 0: unknown, or there is no such process. */
+static uint64_t read_start_ticks(int64_t pid)
 {
-    _cleanup_(freep) char *stat = read_proc(process->pid, "stat");
+    _cleanup_(freep) char *stat = read_proc(pid, "stat");
     const char *at = stat ? strrchr(stat, ')') : NULL; /* the name before it may hold anything */
-    long ticks_per_s = sysconf(_SC_CLK_TCK);
-    if (!at || ticks_per_s <= 0) {
-        return;
+    if (!at) {
+        return 0;
     }
     /* Behind the name comes field 3. */
     at++;
     for (int field = 3; field < START_FIELD && at; field++) {
         at = strchr(at + 1, ' ');
     }
-    if (at) {
-        uint64_t since_boot_ns = strtoull(at, NULL, 10) * (NS_PER_S / (uint64_t)ticks_per_s);
+    return at ? strtoull(at, NULL, 10) : 0;
+}
+
+static void read_start(struct jit_process *process)
+{
+    long ticks_per_s = sysconf(_SC_CLK_TCK);
+    process->start_ticks = read_start_ticks(process->pid);
+    if (process->start_ticks > 0 && ticks_per_s > 0) {
+        uint64_t since_boot_ns = process->start_ticks * (NS_PER_S / (uint64_t)ticks_per_s);
         uint64_t boot_ns = clock_now_unix_ns() - clock_read_ns(CLOCK_BOOTTIME);
         process->start_unix_ns = boot_ns + since_boot_ns;
     }
+}
+
+bool jit_process_is_replaced(const struct jit_process *process)
+{
+    uint64_t now_ticks = read_start_ticks(process->pid);
+    return now_ticks != 0 && now_ticks != process->start_ticks;
+}
+
+void jit_process_exec(struct jit_process *process, uint64_t time_ns)
+{
+    uint64_t now_ns = clock_now_ns();
+    uint64_t ago_ns = time_ns < now_ns ? now_ns - time_ns : 0;
+    process->start_unix_ns = clock_now_unix_ns() - ago_ns + START_SLACK_NS - FILE_TIME_SLACK_NS;
+}
+
+int64_t jit_process_parent_of(int64_t pid)
+{
+    _cleanup_(freep) char *status = read_proc(pid, "status");
+    uint64_t number;
+    return status && status_number(status, "\nPPid:", 1, &number) ? (int64_t)number : -1;
 }
 
 int jit_process_open(int64_t pid, struct jit_process *ret_process)

@@ -10,25 +10,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "images/image_file.h"
-#include "jit/jit_dump.h"
-#include "jit/jit_map.h"
-#include "jit/jit_process.h"
+#include "jit/jit_follow.h"
 
-/* How often files are looked at: while they grow, while they do not, and after the run. */
-#define GROWING_MS 40
-#define QUIET_MS 200
+/*
+ * How often files are looked at. What a program tells of code that replaces other
+ * code must be known before the samples in it are counted, which is one round of
+ * the drain later: a look at a file costs two system calls.
+ */
+#define LOOK_MS 20
+#define LOOK_MS_PER_PROCESS 2
 #define STOPPED_MS 1000
-#define GROWING_FOR_NS (2 * NS_PER_S)
-/* How often files that are not there yet are looked for. */
-#define PROBE_OFTEN_NS (100 * NS_PER_MS)
-#define PROBE_OFTEN_FOR_NS (3 * NS_PER_S)
-#define PROBE_SELDOM_NS NS_PER_S
 
 enum notice_kind { NOTICE_PROCESS, NOTICE_DUMP, NOTICE_EXEC, NOTICE_FORK };
 
@@ -41,33 +36,24 @@ struct notice {
     char path[];
 };
 
-struct tailed_process {
-    struct jit_process process;
-    struct jit_map *map;
-    bool has_dump, has_ended;
-    uint64_t began_ns, probe_at_ns;
-};
-
 struct jit_tail {
     struct jit_code *code;
     int wake_fd, wakes_fd; /* a pipe: read by the thread, written to wake it */
     pthread_t thread;
-    atomic_bool has_thread;
-    int64_t last_pid, last_fork_pid; /* the aggregator's: the usual repeats */
+    atomic_bool has_thread, is_stopping;
+    int64_t last_pid; /* the aggregator's: the usual repeats */
     pthread_mutex_t lock;
     pthread_cond_t has_passed;
     /* Under the lock: */
     struct notice *first_notice, *last_notice;
     size_t n_notices;
     uint64_t n_passes_wanted, n_passes;
-    bool is_ending, is_stopping, has_finished;
+    uint64_t end_ns; /* of the run; UINT64_MAX: it goes on */
+    bool has_finished, has_lost_notices;
     char trouble[160];
     /* The thread's: */
-    struct tailed_process *processes;
-    size_t n_processes;
-    struct jit_dump *dumps[JIT_TAIL_MAX_DUMPS];
-    size_t n_dumps;
-    uint64_t grew_ns, publish_at_ns;
+    struct jit_follow *follow;
+    uint64_t publish_at_ns;
     bool has_unpublished;
 };
 
@@ -79,11 +65,12 @@ int jit_tail_new(struct jit_code *code, struct jit_tail **ret_tail)
     }
     tail->code = code;
     tail->last_pid = -1;
+    tail->end_ns = UINT64_MAX;
     tail->wake_fd = tail->wakes_fd = -1;
-    tail->processes = calloc(JIT_TAIL_MAX_PROCESSES, sizeof(*tail->processes));
-    if (!tail->processes) {
+    int r = jit_follow_new(code, &tail->is_stopping, &tail->follow);
+    if (r < 0) {
         free(tail);
-        return -ENOMEM;
+        return r;
     }
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -118,8 +105,8 @@ struct jit_tail *jit_tail_free(struct jit_tail *tail)
         return NULL;
     }
     if (tail->has_thread) {
+        atomic_store(&tail->is_stopping, true); /* which ends what it reads just now as well */
         pthread_mutex_lock(&tail->lock);
-        tail->is_stopping = true;
         wake(tail);
         pthread_mutex_unlock(&tail->lock);
         pthread_join(tail->thread, NULL);
@@ -129,164 +116,26 @@ struct jit_tail *jit_tail_free(struct jit_tail *tail)
         tail->first_notice = notice->next;
         free(notice);
     }
-    for (size_t i = 0; i < tail->n_processes; i++) {
-        jit_map_free(tail->processes[i].map);
-        jit_process_release(&tail->processes[i].process);
-    }
-    for (size_t i = 0; i < tail->n_dumps; i++) {
-        jit_dump_free(tail->dumps[i]);
-    }
+    jit_follow_free(tail->follow);
     close_pipe(tail);
     pthread_cond_destroy(&tail->has_passed);
     pthread_mutex_destroy(&tail->lock);
-    free(tail->processes);
     free(tail);
     return NULL;
-}
-
-static void set_trouble(struct jit_tail *tail, const char *text)
-{
-    pthread_mutex_lock(&tail->lock);
-    snprintf(tail->trouble, sizeof(tail->trouble), "%s", text);
-    pthread_mutex_unlock(&tail->lock);
 }
 
 void jit_tail_describe(struct jit_tail *tail, char *ret_text, size_t n_bytes)
 {
     pthread_mutex_lock(&tail->lock);
-    snprintf(ret_text, n_bytes, "%s", tail->trouble);
+    const char *text = tail->trouble;
+    if (text[0] == '\0' && tail->has_lost_notices) {
+        text = "programs made code faster than could be followed: names may be missing";
+    }
+    snprintf(ret_text, n_bytes, "%s", text);
     pthread_mutex_unlock(&tail->lock);
 }
 
 /* The thread --------------------------------------------------------------------------- */
-
-static struct tailed_process *find_process(struct jit_tail *tail, int64_t pid)
-{
-    for (size_t i = 0; i < tail->n_processes; i++) {
-        if (tail->processes[i].process.pid == pid) {
-            return &tail->processes[i];
-        }
-    }
-    return NULL;
-}
-
-/* A pid that was taken again is another process: with what is left of the old one we are done. */
-static struct tailed_process *get_process(struct jit_tail *tail, int64_t pid)
-{
-    struct tailed_process *process = find_process(tail, pid);
-    if (process && !process->has_ended) {
-        return process;
-    }
-    if (process) {
-        process->map = jit_map_free(process->map);
-    } else if (tail->n_processes == JIT_TAIL_MAX_PROCESSES) {
-        set_trouble(tail, "more processes make code than can be followed: names are missing");
-        return NULL;
-    } else {
-        process = &tail->processes[tail->n_processes++];
-    }
-    *process = (struct tailed_process){.began_ns = clock_now_ns()};
-    (void)jit_process_open(pid, &process->process); /* its files may have outlived it */
-    return process;
-}
-
-static void follow_dump(struct jit_tail *tail, struct tailed_process *process, int takes_fd)
-{
-    _cleanup_(fd_closep) int fd = takes_fd;
-    struct stat status;
-    if (fstat(fd, &status) < 0 || jit_process_check_file(&process->process, fd) == -EPERM) {
-        set_trouble(tail, "a jitdump belongs to another user: it is not read");
-        return;
-    }
-    for (size_t i = 0; i < tail->n_dumps; i++) {
-        if (jit_dump_is_file(tail->dumps[i], status.st_dev, status.st_ino)) {
-            return;
-        }
-    }
-    struct jit_dump *dump;
-    if (tail->n_dumps == JIT_TAIL_MAX_DUMPS ||
-        jit_dump_open(tail->code, process->process.pid, TAKE_FD(fd), &dump) < 0) {
-        set_trouble(tail, "more jitdumps than can be followed: names are missing");
-        return;
-    }
-    tail->dumps[tail->n_dumps++] = dump;
-    process->has_dump = true;
-}
-
-static void take_dump(struct jit_tail *tail, struct tailed_process *process,
-                      const struct image *image)
-{
-    _cleanup_(image_file_freep) struct image_file *file = NULL;
-    struct error error = {0};
-    if (image_file_open(image, &file, &error) < 0) {
-        char text[160];
-        snprintf(text, sizeof(text), "jitdump %.60s: %.80s", image->name, error.message);
-        set_trouble(tail, text);
-        return;
-    }
-    /* A descriptor of its own: the image file closes the other. */
-    int fd = fcntl(image_file_descriptor(file), F_DUPFD_CLOEXEC, 0);
-    if (fd >= 0) {
-        follow_dump(tail, process, fd);
-    }
-}
-
-/* Looks for the files that a process may have begun meanwhile. */
-static void probe(struct jit_tail *tail, struct tailed_process *process, uint64_t now_ns)
-{
-    if (process->map && process->has_dump) {
-        return;
-    }
-    if (!process->map) {
-        int fd = jit_process_open_file(&process->process, "perf-", ".map");
-        if (fd >= 0 && jit_map_open(tail->code, process->process.pid, fd, &process->map) < 0) {
-            process->map = NULL;
-        } else if (fd == -EPERM || fd == -EACCES) {
-            set_trouble(tail, "the map in /tmp belongs to another user: it is not read");
-        }
-    }
-    if (!process->has_dump) {
-        int fd = jit_process_open_file(&process->process, "jit-", ".dump");
-        if (fd >= 0) {
-            follow_dump(tail, process, fd);
-        }
-    }
-    bool is_young = now_ns - process->began_ns < PROBE_OFTEN_FOR_NS;
-    process->probe_at_ns = now_ns + (is_young ? PROBE_OFTEN_NS : PROBE_SELDOM_NS);
-}
-
-/* Everything that is there now. */
-static void read_all(struct jit_tail *tail, uint64_t now_ns, bool is_last)
-{
-    int64_t n_added = 0;
-    for (size_t i = 0; i < tail->n_processes; i++) {
-        struct tailed_process *process = &tail->processes[i];
-        bool has_ended = is_last || jit_process_has_ended(&process->process);
-        if (!process->has_ended && (has_ended || now_ns >= process->probe_at_ns)) {
-            probe(tail, process, now_ns);
-        }
-        if (process->map && !process->has_ended) {
-            int64_t n_lines = jit_map_read(process->map, has_ended);
-            n_added += n_lines > 0 ? n_lines : 0;
-        }
-        process->has_ended = process->has_ended || has_ended;
-    }
-    /* After the ends of processes were seen: what they wrote before is there. */
-    for (size_t i = 0; i < tail->n_dumps; i++) {
-        int64_t n_records = jit_dump_read(tail->dumps[i]);
-        n_added += n_records > 0 ? n_records : 0;
-        if (jit_dump_has_foreign_clock(tail->dumps[i])) {
-            set_trouble(tail, "a jitdump has processor ticks for times: code memory that it uses "
-                              "again is told apart by when it was read");
-        } else if (n_records == -ENOTSUP || n_records == -EBADMSG) {
-            set_trouble(tail, "a jitdump makes no sense from some place on: names are missing");
-        }
-    }
-    if (n_added > 0) {
-        tail->grew_ns = now_ns;
-        tail->has_unpublished = true;
-    }
-}
 
 /* Publishing costs more the more there is: never more than a tenth of the time. */
 static void publish(struct jit_tail *tail, bool is_now)
@@ -301,96 +150,92 @@ static void publish(struct jit_tail *tail, bool is_now)
 
 static void obey(struct jit_tail *tail, const struct notice *notice)
 {
-    struct tailed_process *process;
     switch (notice->kind) {
     case NOTICE_PROCESS:
-        (void)get_process(tail, notice->pid);
+        jit_follow_process(tail->follow, notice->pid, notice->time_ns);
         break;
     case NOTICE_DUMP:
-        process = get_process(tail, notice->pid);
-        if (process) {
-            take_dump(tail, process, &notice->image);
-        }
+        jit_follow_dump(tail->follow, &notice->image, notice->time_ns);
         break;
     case NOTICE_EXEC:
-        if (find_process(tail, notice->pid)) {
-            read_all(tail, clock_now_ns(), false);
-            jit_code_exec(tail->code, notice->pid, notice->time_ns);
-        }
+        jit_follow_exec(tail->follow, notice->pid, notice->time_ns);
         break;
     case NOTICE_FORK:
-        if (find_process(tail, notice->parent_pid)) {
-            jit_code_fork(tail->code, notice->pid, notice->parent_pid, notice->time_ns);
-        }
+        jit_follow_fork(tail->follow, notice->pid, notice->parent_pid, notice->time_ns);
         break;
     }
 }
 
-static bool has_running(const struct jit_tail *tail)
+static void obey_all(struct jit_tail *tail, struct notice *notices)
 {
-    for (size_t i = 0; i < tail->n_processes; i++) {
-        if (!tail->processes[i].has_ended) {
-            return true;
+    while (notices) {
+        struct notice *notice = notices;
+        notices = notice->next;
+        if (!atomic_load(&tail->is_stopping)) {
+            obey(tail, notice);
         }
+        free(notice);
     }
-    return false;
 }
 
 static void sleep_until_due(struct jit_tail *tail, bool is_ending)
 {
-    struct pollfd waits[JIT_TAIL_MAX_PROCESSES + 1];
-    nfds_t n_waits = 0;
-    waits[n_waits++] = (struct pollfd){.fd = tail->wake_fd, .events = POLLIN};
-    for (size_t i = 0; i < tail->n_processes; i++) {
-        if (!tail->processes[i].has_ended && tail->processes[i].process.pidfd >= 0) {
-            waits[n_waits++] =
-                (struct pollfd){.fd = tail->processes[i].process.pidfd, .events = POLLIN};
-        }
-    }
-    bool is_growing = clock_now_ns() - tail->grew_ns < GROWING_FOR_NS || tail->has_unpublished;
-    int wait_ms = is_ending ? STOPPED_MS : is_growing ? GROWING_MS : QUIET_MS;
+    struct pollfd waits[JIT_FOLLOW_MAX_PROCESSES + 1];
+    waits[0] = (struct pollfd){.fd = tail->wake_fd, .events = POLLIN};
+    nfds_t n_waits = 1 + jit_follow_waits(tail->follow, waits + 1);
+    int look_ms = LOOK_MS + LOOK_MS_PER_PROCESS * (int)n_waits;
+    int wait_ms = is_ending && !tail->has_unpublished ? STOPPED_MS : look_ms;
     if (poll(waits, n_waits, wait_ms) > 0 && waits[0].revents) {
         char wakes[64];
         (void)!read(tail->wake_fd, wakes, sizeof(wakes));
     }
 }
 
+/* One look at everything. True when nothing more will come. */
+static bool pass_once(struct jit_tail *tail, uint64_t end_ns, bool is_awaited, bool *ret_is_all)
+{
+    tail->has_unpublished |= jit_follow_read(tail->follow, ret_is_all) > 0;
+    bool is_over =
+        end_ns != UINT64_MAX && *ret_is_all && jit_follow_is_done(tail->follow, clock_now_ns());
+    publish(tail, is_over || is_awaited);
+    if (is_over) {
+        jit_code_settle(tail->code);
+    }
+    return is_over;
+}
+
 static void *run_tail(void *userdata)
 {
     struct jit_tail *tail = userdata;
+    bool is_over = false;
     pthread_mutex_lock(&tail->lock);
-    while (!tail->is_stopping) {
+    while (!is_over && !atomic_load(&tail->is_stopping)) {
         struct notice *notices = tail->first_notice;
         tail->first_notice = tail->last_notice = NULL;
         tail->n_notices = 0;
-        uint64_t pass = tail->n_passes_wanted;
-        bool is_ending = tail->is_ending;
+        uint64_t pass = tail->n_passes_wanted, end_ns = tail->end_ns;
+        bool is_awaited = pass > tail->n_passes, is_all;
         pthread_mutex_unlock(&tail->lock);
-        while (notices) {
-            struct notice *notice = notices;
-            notices = notice->next;
-            obey(tail, notice);
-            free(notice);
+        obey_all(tail, notices);
+        if (end_ns != UINT64_MAX) {
+            jit_follow_end(tail->follow, end_ns);
         }
-        read_all(tail, clock_now_ns(), false);
-        bool is_over = is_ending && !has_running(tail);
-        publish(tail, is_over || pass > tail->n_passes);
-        if (is_over) {
-            jit_code_settle(tail->code);
-        }
+        is_over = pass_once(tail, end_ns, is_awaited, &is_all);
         pthread_mutex_lock(&tail->lock);
-        tail->n_passes = pass;
+        snprintf(tail->trouble, sizeof(tail->trouble), "%s", jit_follow_trouble(tail->follow));
+        tail->n_passes = is_all ? pass : tail->n_passes;
         tail->has_finished = is_over;
         pthread_cond_broadcast(&tail->has_passed);
-        if (is_over) {
-            close_pipe(tail);
-            break;
-        }
-        if (!tail->is_stopping && !tail->first_notice && tail->n_passes_wanted == pass) {
+        bool is_idle = is_all && !tail->first_notice && tail->n_passes_wanted == pass;
+        if (!is_over && is_idle && !atomic_load(&tail->is_stopping)) {
             pthread_mutex_unlock(&tail->lock);
-            sleep_until_due(tail, is_ending);
+            sleep_until_due(tail, end_ns != UINT64_MAX);
             pthread_mutex_lock(&tail->lock);
         }
+    }
+    if (is_over) {
+        close_pipe(tail);
+        tail->follow = jit_follow_free(tail->follow);
     }
     pthread_mutex_unlock(&tail->lock);
     return NULL;
@@ -422,13 +267,14 @@ static void start(struct jit_tail *tail)
     }
 }
 
-static void notify(struct jit_tail *tail, enum notice_kind kind, const struct event *event)
+/* False where it cannot be taken now. */
+static bool notify(struct jit_tail *tail, enum notice_kind kind, const struct event *event)
 {
     const char *path = kind == NOTICE_DUMP ? event->image->path : "";
     size_t n_path_bytes = strnlen(path, LIMIT_PATH_BYTES - 1) + 1;
     struct notice *notice = calloc(1, sizeof(*notice) + n_path_bytes);
     if (!notice) {
-        return;
+        return false;
     }
     memcpy(notice->path, path, n_path_bytes - 1);
     const char *slash = strrchr(notice->path, '/');
@@ -457,11 +303,13 @@ static void notify(struct jit_tail *tail, enum notice_kind kind, const struct ev
         }
         tail->last_notice = notice;
         tail->n_notices++;
+    } else if (!tail->has_finished) {
+        tail->has_lost_notices = true;
     }
     pthread_mutex_unlock(&tail->lock);
     if (!is_taken) {
         free(notice);
-        return;
+        return false;
     }
     if (!tail->has_thread) {
         start(tail);
@@ -469,6 +317,7 @@ static void notify(struct jit_tail *tail, enum notice_kind kind, const struct ev
     pthread_mutex_lock(&tail->lock);
     wake(tail);
     pthread_mutex_unlock(&tail->lock);
+    return true;
 }
 
 bool jit_tail_is_dump(const char *path)
@@ -501,11 +350,10 @@ void jit_tail_on_image(struct jit_tail *tail, const struct event *event)
     case EVENT_IMAGE_MAPPED: {
         const char *path = event->image->path ? event->image->path : "";
         if (path[0] == '/' && jit_tail_is_dump(path)) {
-            notify(tail, NOTICE_DUMP, event);
+            (void)notify(tail, NOTICE_DUMP, event);
         } else if (event->pid != tail->last_pid && is_without_file(path)) {
             /* Made code is mapped piece by piece, mostly by the process of the last time. */
-            tail->last_pid = event->pid;
-            notify(tail, NOTICE_PROCESS, event);
+            tail->last_pid = notify(tail, NOTICE_PROCESS, event) ? event->pid : -1;
         }
         break;
     }
@@ -514,12 +362,15 @@ void jit_tail_on_image(struct jit_tail *tail, const struct event *event)
             tail->last_pid = -1;
         }
         if (tail->has_thread) {
-            notify(tail, NOTICE_EXEC, event);
+            (void)notify(tail, NOTICE_EXEC, event);
         }
         break;
     case EVENT_IMAGE_FORKED:
-        if (tail->has_thread) {
-            notify(tail, NOTICE_FORK, event);
+        if (event->pid == tail->last_pid) {
+            tail->last_pid = -1; /* it is another one */
+        }
+        if (tail->has_thread && event->pid != event->image->parent_pid) {
+            (void)notify(tail, NOTICE_FORK, event);
         }
         break;
     case EVENT_IMAGE_UNMAPPED:
@@ -530,7 +381,7 @@ void jit_tail_on_image(struct jit_tail *tail, const struct event *event)
 void jit_tail_end(struct jit_tail *tail)
 {
     pthread_mutex_lock(&tail->lock);
-    tail->is_ending = true;
+    tail->end_ns = clock_now_ns();
     wake(tail);
     pthread_mutex_unlock(&tail->lock);
     if (!tail->has_thread) {

@@ -7,13 +7,13 @@
  * A thread of its own, started when the first process maps code that has no
  * file or maps a jitdump (as its writers do, so that profilers find it). It
  * looks for the process' files, follows their growth, and reads them a last
- * time when the process has ended - also when the run was stopped before that,
- * since what is buffered is written at the end.
+ * time when the process has ended - for a while (jit_follow.h) also when the run
+ * was stopped before that, since what is buffered is written later.
  *
  * Owner:   jit_tail_new()/_free(), one per run.
  * Threads: jit_tail_on_image(), jit_tail_end(): one (the aggregator). wait:
  *          any. new, free: one, before and after all others.
- * Limits:  JIT_TAIL_MAX_PROCESSES, JIT_TAIL_MAX_DUMPS, JIT_TAIL_MAX_NOTICES under way.
+ * Limits:  those of jit_follow, JIT_TAIL_MAX_NOTICES under way.
  * Tests:   jit_tail_test.c, tests/e2e/test_jit.py
  */
 
@@ -23,8 +23,6 @@
 #include "jit/jit_code.h"
 #include "model/event.h"
 
-#define JIT_TAIL_MAX_PROCESSES 256u
-#define JIT_TAIL_MAX_DUMPS 64u
 #define JIT_TAIL_MAX_NOTICES 4096u
 
 struct jit_tail;
@@ -37,7 +35,7 @@ DEFINE_FREEP(jit_tail);
 /* For each EVENT_IMAGE of the run; cheap for what concerns no made code, and never blocks. */
 void jit_tail_on_image(struct jit_tail *tail, const struct event *event);
 
-/* The run is over: when the processes have ended too, the last word is read. */
+/* The run is over; what is told late of it is read still. */
 void jit_tail_end(struct jit_tail *tail);
 
 /* Waits, not longer than timeout_ms, until what the files hold now has been read. */

@@ -70,6 +70,7 @@ enum event_stack_end {
     EVENT_STACK_END_NO_TABLE,    /* code without unwind information or frame pointers */
     EVENT_STACK_END_UNSUPPORTED, /* unwind information that the tables cannot express */
     EVENT_STACK_END_MEMORY,      /* memory that could not be read, or had changed since */
+    EVENT_STACK_END_REMAPPED,    /* code that had just taken the place of other code */
     EVENT_STACK_END_N
 };
 
@@ -110,6 +111,7 @@ struct event {
             uint32_t n_kernel_ips;
             uint32_t period_ns; /* CPU time between samples as the timer was set; 0 unknown */
             uint8_t stack_source, stack_end; /* enum event_stack_source, event_stack_end */
+            uint64_t code_generation; /* of the code_map that WALKED was done by; 0: unknown */
             /* Where the walk has to go on; NULL: there is nothing to add. */
             const struct event_stack_copy *copy;
         } sample;

@@ -13,6 +13,7 @@
 
 struct event_batch {
     struct event_batch_limits limits;
+    uint8_t *memory; /* of all that follow */
     struct event *events;
     uint64_t *ips;
     struct event_image *images;
@@ -39,15 +40,25 @@ int event_batch_new(const struct event_batch_limits *limits, struct event_batch 
         .text_bytes = or_default(limits->text_bytes, 256 * 1024),
         .stack_bytes = or_default(limits->stack_bytes, 1024 * 1024),
     };
-    /* Not zeroed: what is never used is never touched. */
-    batch->events = malloc(batch->limits.n_events * sizeof(*batch->events));
-    batch->ips = malloc(batch->limits.n_ips * sizeof(*batch->ips));
-    batch->images = malloc(batch->limits.n_images * sizeof(*batch->images));
-    batch->text = malloc(batch->limits.text_bytes);
-    batch->stacks = malloc(batch->limits.stack_bytes);
-    if (!batch->events || !batch->ips || !batch->images || !batch->text || !batch->stacks) {
+    size_t events_bytes = batch->limits.n_events * sizeof(*batch->events);
+    size_t ips_bytes = batch->limits.n_ips * sizeof(*batch->ips);
+    size_t images_bytes = batch->limits.n_images * sizeof(*batch->images);
+    size_t stacks_bytes = (batch->limits.stack_bytes + 7) & ~(size_t)7;
+    /*
+     * Not zeroed: what is never used is never touched. One block: a run has a
+     * hundred batches, whose pieces would fragment the heap of a server that
+     * keeps something of every run.
+     */
+    batch->memory =
+        malloc(events_bytes + ips_bytes + images_bytes + stacks_bytes + batch->limits.text_bytes);
+    if (!batch->memory) {
         return -ENOMEM;
     }
+    batch->events = (struct event *)(void *)batch->memory;
+    batch->ips = (uint64_t *)(void *)(batch->memory + events_bytes);
+    batch->images = (struct event_image *)(void *)(batch->memory + events_bytes + ips_bytes);
+    batch->stacks = batch->memory + events_bytes + ips_bytes + images_bytes;
+    batch->text = (char *)batch->stacks + stacks_bytes;
     *ret_batch = TAKE_PTR(batch);
     return 0;
 }
@@ -55,11 +66,7 @@ int event_batch_new(const struct event_batch_limits *limits, struct event_batch 
 struct event_batch *event_batch_free(struct event_batch *batch)
 {
     if (batch) {
-        free(batch->events);
-        free(batch->ips);
-        free(batch->images);
-        free(batch->text);
-        free(batch->stacks);
+        free(batch->memory);
         free(batch);
     }
     return NULL;

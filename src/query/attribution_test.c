@@ -296,6 +296,8 @@ static void assert_halves(struct scene *scene, struct random_life *life)
     assert_exact(scene, &whole);
     assert_int_equal(whole.totals.samples, 0);
     assert_int_equal(whole.totals.cpu_ns, 0);
+    scene->view.n_exclude = scene->view.n_focus = 0;
+    scene->view.exclude = scene->view.focus = NULL;
 }
 
 static void choose_range(struct scene *scene, struct random_life *life)
@@ -326,6 +328,8 @@ static void try_views(struct scene *scene, struct random_life *life)
         }
         assert_halves(scene, life);
     }
+    scene->view.tids = NULL;
+    scene->view.n_tids = 0;
 }
 
 static void all_sums_are_exact(void **state)

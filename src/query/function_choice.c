@@ -37,6 +37,16 @@ static bool holds(const struct function_candidate *candidate, uint64_t address)
            address - symbol->start_address < size_bytes;
 }
 
+/* A part that ends within a number is another number: the place 0x12f4 is not in "x+0x12f40". */
+static bool is_part(const char *wanted, const char *name)
+{
+    const char *at = wanted[0] != '\0' ? strcasestr(name, wanted) : NULL;
+    const char *number = at ? strrchr(wanted, '+') : NULL;
+    uint64_t address;
+    return at && !(number && function_choice_is_address(number + 1, &address) &&
+                   isxdigit((unsigned char)at[strlen(wanted)]));
+}
+
 static enum fit fit_of(const char *wanted, const char *name)
 {
     size_t n_wanted = strlen(wanted);
@@ -51,7 +61,7 @@ static enum fit fit_of(const char *wanted, const char *name)
         (name[n_wanted] == '(' || name[n_wanted] == '<')) {
         return FIT_WITHOUT_PARAMETERS;
     }
-    return n_wanted > 0 && strcasestr(name, wanted) ? FIT_PART : FIT_NONE;
+    return is_part(wanted, name) ? FIT_PART : FIT_NONE;
 }
 
 static bool is_heavier(const struct function_candidate *a, const struct function_candidate *b)

@@ -72,6 +72,21 @@ static void an_exact_name_is_taken_without_a_word(void **state)
     assert_null(asked->choice.note);
 }
 
+/* The place lib.so+0x7 is another than lib.so+0x77. */
+static void a_number_is_not_cut(void **state)
+{
+    assert_int_equal(ask(state, "lib.so+0x7")->code, -ENOENT);
+    assert_int_equal(ask(state, "so+0x7")->code, -ENOENT);
+    assert_int_equal(function_choice_fit("lib.so+0x7", &candidates[6]), 0);
+    const struct asked *asked = ask(state, "lib.so+0x77");
+    assert_int_equal(asked->code, 0);
+    assert_int_equal(asked->choice.index, 6);
+    asked = ask(state, "SO+0x77");
+    assert_int_equal(asked->code, 0);
+    assert_int_equal(asked->choice.index, 6);
+    assert_int_equal(ask(state, "lib.so+0x")->code, 0); /* any of them */
+}
+
 static void case_and_parameters_may_be_left_out(void **state)
 {
     const struct asked *asked = ask(state, "PARSE");
@@ -170,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_exact_name_is_taken_without_a_word, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_number_is_not_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(case_and_parameters_may_be_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(part_of_a_name_means_the_hottest, setup, teardown),
         cmocka_unit_test_setup_teardown(functions_of_one_name_are_told_apart_by_address, setup,

@@ -221,6 +221,13 @@ static void test_places_without_a_name(void **state)
     assert_null(result.choice);
     assert_true(result.self_samples >= 40);
     assert_sums(&result);
+    /* The place whose number is the beginning of that one's is another. */
+    char text[256];
+    int n_bytes = snprintf(text, sizeof(text), "%s", top.rows[0].name);
+    assert_true(n_bytes > 1 && (size_t)n_bytes < sizeof(text));
+    text[n_bytes - 1] = '\0';
+    int r = ask(&scene, text, &result);
+    assert_true(r == -ENOENT || (r == 0 && strcmp(result.name, text) == 0));
     scene_end(&scene);
 }
 

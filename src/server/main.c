@@ -41,7 +41,7 @@ static const char help[] =
     "  stax-server --socket /tmp/mine.sock &\n"
     "  stax --server /tmp/mine.sock record -- ./program\n";
 
-#define MAPPED_BLOCK_BYTES (256 * 1024)
+#define MAPPED_BLOCK_BYTES (128 * 1024)
 
 struct options {
     const char *socket_path, *log_path;

@@ -239,6 +239,7 @@ int run_new(const struct run_config *config, struct run **ret_run)
     arena_init(&run->arena, 0);
     snapshot_desk_init(&run->desk);
     pthread_mutex_init(&run->lock, NULL);
+    pthread_mutex_init(&run->unwind_lock, NULL);
     int r = make_parts(run, config);
     if (r < 0) {
         return r;
@@ -272,6 +273,7 @@ struct run *run_unref(struct run *run)
     run_ingest_free(run->ingest);
     arena_release(&run->arena);
     pthread_mutex_destroy(&run->lock);
+    pthread_mutex_destroy(&run->unwind_lock);
     free(run);
     return NULL;
 }

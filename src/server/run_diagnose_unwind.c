@@ -17,6 +17,7 @@ static const char *const end_texts[EVENT_STACK_END_N] = {
     [EVENT_STACK_END_NO_TABLE] = "code without unwind information or frame pointers",
     [EVENT_STACK_END_UNSUPPORTED] = "unwind information of a form that is not followed",
     [EVENT_STACK_END_MEMORY] = "stack memory that could not be read or had changed",
+    [EVENT_STACK_END_REMAPPED] = "code that had just taken the place of other code",
 };
 
 static int by_stacks(const void *left, const void *right)

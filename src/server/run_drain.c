@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "server/run_internal.h"
+#include "server/run_unwind.h"
 
 #define DRAIN_TIMEOUT_MS 20
 
@@ -122,6 +123,7 @@ static int begin(struct run *run)
     snprintf(run->backend, sizeof(run->backend), "%s", run->ops->describe(capture));
     ask_capture(run);
     pthread_mutex_unlock(&run->lock);
+    run_unwind_set_capture(run, capture);
     return 0;
 }
 
@@ -177,6 +179,7 @@ static void finish(struct run *run)
     if (r < 0) {
         log_warn("run %u: stopping the capture: %s", run->id, strerror(-r));
     }
+    run_unwind_set_capture(run, NULL);
     pthread_mutex_lock(&run->lock);
     ask_capture(run);
     run->capture = run->ops->free(run->capture);

@@ -64,6 +64,12 @@ struct run {
     char notes[RUN_MAX_NOTES][RUN_NOTE_BYTES];
     struct error end_error;
 
+    /* What the unwinder tells and asks the capture can take long (a target's memory may be a file
+     * on another machine): it holds a lock of its own meanwhile, for which only the run's end
+     * waits. NULL: before and after the capture. */
+    pthread_mutex_t unwind_lock;
+    struct capture *unwind_capture;
+
     pthread_t drain_thread, aggregator_thread;
     bool has_drain_thread, has_aggregator_thread; /* the main loop's */
 };

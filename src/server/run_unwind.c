@@ -9,25 +9,31 @@
 /* Tables take milliseconds; a question should not wait for one. */
 #define TABLE_POLL_NS 300000
 
+void run_unwind_set_capture(struct run *run, struct capture *capture)
+{
+    pthread_mutex_lock(&run->unwind_lock);
+    run->unwind_capture = capture;
+    pthread_mutex_unlock(&run->unwind_lock);
+}
+
 static void want_stack_bytes(void *userdata, uint32_t n_bytes)
 {
     struct run *run = userdata;
-    pthread_mutex_lock(&run->lock);
-    if (run->capture && run->ops->want_stack_bytes) {
-        run->ops->want_stack_bytes(run->capture, n_bytes);
+    pthread_mutex_lock(&run->unwind_lock);
+    if (run->unwind_capture && run->ops->want_stack_bytes) {
+        run->ops->want_stack_bytes(run->unwind_capture, n_bytes);
     }
-    pthread_mutex_unlock(&run->lock);
+    pthread_mutex_unlock(&run->unwind_lock);
 }
 
 static void set_code(void *userdata, const struct code_map *map)
 {
     struct run *run = userdata;
-    pthread_mutex_lock(&run->lock);
-    if (run->capture && run->ops->set_code) {
-        run->ops->set_code(run->capture, map);
+    pthread_mutex_lock(&run->unwind_lock);
+    if (run->unwind_capture && run->ops->set_code) {
+        run->ops->set_code(run->unwind_capture, map);
     }
-
-    pthread_mutex_unlock(&run->lock);
+    pthread_mutex_unlock(&run->unwind_lock);
 }
 
 static ssize_t read_memory(void *userdata, int64_t pid, uint64_t address, void *buffer,
@@ -35,11 +41,11 @@ static ssize_t read_memory(void *userdata, int64_t pid, uint64_t address, void *
 {
     struct run *run = userdata;
     ssize_t n_read = -ESRCH;
-    pthread_mutex_lock(&run->lock);
-    if (run->capture && run->ops->read_memory) {
-        n_read = run->ops->read_memory(run->capture, pid, address, buffer, n_bytes);
+    pthread_mutex_lock(&run->unwind_lock);
+    if (run->unwind_capture && run->ops->read_memory) {
+        n_read = run->ops->read_memory(run->unwind_capture, pid, address, buffer, n_bytes);
     }
-    pthread_mutex_unlock(&run->lock);
+    pthread_mutex_unlock(&run->unwind_lock);
     return n_read;
 }
 
@@ -55,6 +61,14 @@ static bool find_generated(void *userdata, int64_t pid, uint64_t ip, uint64_t ti
     return true;
 }
 
+static bool has_generated_tables(void *userdata)
+{
+    const struct run *run = userdata;
+    struct jit_code_stats stats;
+    jit_code_get_stats(run->jit, &stats);
+    return stats.n_tables > 0;
+}
+
 int run_unwind_begin(struct run *run, struct cfi_store *store)
 {
     if (run->request.no_dwarf_unwind || !store) {
@@ -67,6 +81,7 @@ int run_unwind_begin(struct run *run, struct cfi_store *store)
         .set_code = run->ops->set_code ? set_code : NULL,
         .read_memory = read_memory,
         .find_generated = find_generated,
+        .has_generated_tables = has_generated_tables,
     };
     return unwinder_new(&config, &run->unwinder);
 }

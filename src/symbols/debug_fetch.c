@@ -58,10 +58,13 @@ static void apply(const char *path, const char *failure, void *userdata)
 {
     struct question *question = userdata;
     if (path) {
-        image_symbols_extend(question->symbols, question->image, question->image_fd, path,
-                             question->fetch->directories);
-        /* A wrong file would be believed for weeks; without it the next run asks again. */
-        if (!atomic_load(&question->symbols->debug_file)) {
+        int r = image_symbols_extend(question->symbols, question->image, question->image_fd, path,
+                                     question->fetch->directories);
+        /*
+         * A wrong file would be believed for weeks; without it the next run asks again. The
+         * folder is shared with other debuggers: what merely could not be read now is theirs too.
+         */
+        if (r == -ESTALE) {
             (void)unlink(path);
         }
     } else {

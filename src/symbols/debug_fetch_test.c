@@ -100,7 +100,7 @@ static void test_names_come_later(void **state)
     start(&scene);
     await(&scene);
     assert_string_equal(scene.symbols->origin, ".dynsym + debuginfod");
-    assert_string_equal(scene.symbols->await_note, "");
+    assert_string_equal(image_symbols_note(scene.symbols), "");
     const struct symbol *hidden = find(&scene, scene.hidden_offset);
     assert_non_null(hidden);
     assert_string_equal(hidden->name, "hidden");
@@ -126,12 +126,61 @@ static void test_lying_server_is_refused(void **state)
     start(&scene);
     await(&scene);
     assert_string_equal(scene.symbols->origin, ".dynsym");
-    assert_non_null(strstr(scene.symbols->await_note, "another build-id"));
+    assert_non_null(strstr(image_symbols_note(scene.symbols), "another build-id"));
     assert_null(atomic_load(&scene.symbols->debug_file));
     const struct symbol *hidden = find(&scene, scene.hidden_offset);
     assert_true(!hidden || strcmp(hidden->name, "hidden") != 0);
     /* It is not believed the next time either. */
     assert_int_not_equal(built_run(built, "find cache -name debuginfo | grep ."), 0);
+    end(&scene);
+    http_server_stop(server);
+}
+
+/* What is of no use to us may be of use to another debugger: the cache is not ours alone. */
+static void test_what_is_of_no_use_stays_in_the_cache(void **state)
+{
+    const struct built *built = *state;
+    if (is_impossible(built)) {
+        skip();
+    }
+    char path[64];
+    snprintf(path, sizeof(path), "%s/bare", built->folder);
+    struct http_server *server = http_server_start(HTTP_SERVER_SENDS_FILE, path);
+    struct scene scene = set_scene(built, server->port);
+    start(&scene);
+    await(&scene);
+    assert_non_null(strstr(image_symbols_note(scene.symbols), "debuginfod: "));
+    assert_null(atomic_load(&scene.symbols->debug_file));
+    assert_int_equal(built_run(built, "find cache -name debuginfo | grep ."), 0);
+    end(&scene);
+    http_server_stop(server);
+}
+
+/* A question that was answered with nothing can be asked again. */
+static void test_asking_again(void **state)
+{
+    const struct built *built = *state;
+    if (is_impossible(built)) {
+        skip();
+    }
+    char path[64];
+    snprintf(path, sizeof(path), "%s/lie.debug", built->folder);
+    struct http_server *server = http_server_start(HTTP_SERVER_SENDS_FILE, path);
+    struct scene scene = set_scene(built, server->port);
+    start(&scene);
+    await(&scene);
+    assert_null(atomic_load(&scene.symbols->debug_file));
+    assert_int_equal(built_run(built, "cp prog.debug lie.debug"), 0);
+    assert_int_equal(image_symbols_search_again(scene.symbols, &scene.program.image,
+                                                scene.program.fd, &scene.directories, 0),
+                     -ENOENT);
+    debug_fetch_ask(scene.fetch, &scene.program.image, scene.program.fd, scene.symbols);
+    assert_string_equal(image_symbols_note(scene.symbols),
+                        "a debuginfod server is asked for the rest");
+    await(&scene);
+    assert_non_null(atomic_load(&scene.symbols->debug_file));
+    assert_string_equal(find(&scene, scene.hidden_offset)->name, "hidden");
+    assert_string_equal(image_symbols_note(scene.symbols), "");
     end(&scene);
     http_server_stop(server);
 }
@@ -178,6 +227,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_names_come_later),
         CASE(test_lying_server_is_refused),
+        CASE(test_what_is_of_no_use_stays_in_the_cache),
+        CASE(test_asking_again),
         CASE(test_end_while_a_server_is_silent),
         CASE(test_nobody_is_asked),
     };

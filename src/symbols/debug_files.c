@@ -5,6 +5,7 @@
  */
 #include "symbols/debug_files.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -38,6 +39,7 @@ struct search {
     size_t build_id_bytes;
     char folder[LIMIT_PATH_BYTES]; /* of the image, without a '/' at its end */
     struct debug_link link;
+    struct debug_checksum_effort effort;
     struct error *reterr_refusal;
     int refusal; /* -ESTALE once a file was refused */
 };
@@ -160,13 +162,21 @@ struct debug_file *debug_file_free(struct debug_file *file)
 }
 
 /* The first refusal is the one that is told: it was of the likeliest place. */
-static int refuse(struct search *search, const char *path, const char *why)
+static int refuse(struct search *search, const char *path, const char *why, int r)
 {
     if (search->refusal == 0) {
         search->refusal = -ESTALE;
         error_set(search->reterr_refusal, "debug_file_refused", "%s: %s", path, why);
     }
-    return -ESTALE;
+    return r;
+}
+
+/* Surely no ELF file, and not one that could not be read for want of memory. */
+static bool has_other_magic(int fd)
+{
+    char magic[SELFMAG];
+    ssize_t n_bytes = pread(fd, magic, sizeof(magic), 0);
+    return n_bytes >= 0 && (n_bytes < SELFMAG || memcmp(magic, ELFMAG, SELFMAG) != 0);
 }
 
 static bool has_section(struct elf_file *elf, const char *name, uint32_t unwanted_type)
@@ -189,10 +199,23 @@ static bool has_symbols(struct elf_file *elf)
     return has_section(elf, ".symtab", SECTION_WITHOUT_BYTES);
 }
 
-/* Why it is not the image's, or NULL. Without a build-id only a link's checksum can tell. */
-static const char *find_fault(const struct search *search, int fd, struct elf_file *debug,
-                              enum debug_file_origin origin)
+/* A debug file keeps the header of what was stripped from it. */
+static bool has_other_code(struct elf_file *image, struct elf_file *debug)
 {
+    struct elf_section ours;
+    struct elf_section theirs;
+    return elf_file_section_named(image, ".text", &ours) &&
+           elf_file_section_named(debug, ".text", &theirs) && ours.n_bytes != theirs.n_bytes;
+}
+
+/*
+ * Why it is not the image's, or NULL. Without a build-id only a link's checksum
+ * can tell. *ret_reason is -ESTALE only for what is surely another build's.
+ */
+static const char *find_fault(struct search *search, int fd, struct elf_file *debug,
+                              enum debug_file_origin origin, int *ret_reason)
+{
+    *ret_reason = -EBADMSG;
     if (elf_file_machine(debug) != elf_file_machine(search->elf)) {
         return "the debug file is for another kind of processor";
     }
@@ -201,13 +224,18 @@ static const char *find_fault(const struct search *search, int fd, struct elf_fi
     if (search->build_id_bytes > 0) {
         bool is_same = build_id_bytes == search->build_id_bytes &&
                        memcmp(build_id, search->build_id, build_id_bytes) == 0;
+        *ret_reason = build_id_bytes > 0 ? -ESTALE : -EBADMSG;
         return is_same ? NULL : "the debug file has another build-id";
     }
     uint32_t checksum;
     if (origin != DEBUG_FILE_ORIGIN_DEBUGLINK) {
         return "the image has no build-id to compare";
     }
-    int r = debug_link_checksum(fd, DEBUG_FILES_MAX_CHECKSUM_BYTES, &checksum);
+    /* Cheap, and so before the whole file is read. */
+    if (has_other_code(search->elf, debug)) {
+        return "the debug file is of other code";
+    }
+    int r = debug_link_checksum(fd, &search->effort, &checksum);
     bool is_same = r == 0 && checksum == search->link.checksum;
     return is_same ? NULL : "the debug file has another checksum";
 }
@@ -327,13 +355,17 @@ static int try_path(struct search *search, const char *path, enum debug_file_ori
     _cleanup_(elf_file_freep) struct elf_file *debug = NULL;
     int r = elf_file_open_descriptor(fd, &debug, NULL);
     if (r < 0) {
-        return r == -ENOMEM ? r : refuse(search, path, "the debug file is no ELF file");
+        return r == -ENOMEM ? r
+                            : refuse(search, path, "the debug file is no ELF file",
+                                     has_other_magic(fd) ? -ESTALE : -EBADMSG);
     }
     if (!has_dwarf(debug) && !has_symbols(debug)) {
         return -ENOENT;
     }
-    const char *fault = find_fault(search, fd, debug, origin);
-    return fault ? refuse(search, path, fault) : make(search, debug, path, fd, origin, ret_file);
+    int reason;
+    const char *fault = find_fault(search, fd, debug, origin, &reason);
+    return fault ? refuse(search, path, fault, reason)
+                 : make(search, debug, path, fd, origin, ret_file);
 }
 
 static int find_by_build_id(struct search *search, struct debug_file **ret_file)
@@ -422,6 +454,8 @@ static void search_init(struct search *search, const struct image *image, int im
         .directories = directories,
         .elf = elf,
         .image_fd = image_fd,
+        .effort = {.n_left_bytes = DEBUG_FILES_MAX_CHECKSUM_BYTES,
+                   .is_cancelled = directories->is_cancelled},
     };
     search->build_id_bytes = elf_file_build_id(elf, search->build_id);
     snprintf(search->target_root, sizeof(search->target_root), "/proc/%" PRId64 "/root",
@@ -471,7 +505,7 @@ int debug_files_find(const struct image *image, int fd, struct elf_file *elf,
     if (r == 0 && reterr_error) {
         *reterr_error = (struct error){.code = ""};
     }
-    return r == -ENOENT && search.refusal < 0 ? search.refusal : r;
+    return r < 0 && r != -ENOMEM && search.refusal < 0 ? search.refusal : r;
 }
 
 int debug_files_accept(const char *path, enum debug_file_origin origin, const struct image *image,

@@ -20,12 +20,13 @@
  * Threads: finding on one; then any.
  * Limits:  DEBUG_FILES_MAX_HELD descriptors are held by all of them together;
  *          files past it are opened again by path when they are needed.
- *          DEBUG_FILES_MAX_CHECKSUM_BYTES of a file are read for a checksum.
+ *          DEBUG_FILES_MAX_CHECKSUM_BYTES are read for the checksums of one image.
  * Source:  GDB manual, "Debugging Information in Separate Files"; DWARF 5,
  *          7.3.6 (supplementary files).
  * Tests:   debug_files_test.c; tests/fuzz/fuzz_debug_links.c
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -73,6 +74,7 @@ struct debug_file {
 struct debug_directories {
     size_t n_directories;
     char *directories[DEBUG_DIRECTORIES_MAX];
+    const atomic_bool *is_cancelled; /* calls a search off; NULL: nothing does */
 };
 
 /* From a list with ':' between (STAX_DEBUG_DIRS); NULL or "": the default. 0 or -ENOMEM. */
@@ -90,7 +92,11 @@ int debug_files_find(const struct image *image, int fd, struct elf_file *elf,
                      const struct debug_directories *directories, struct debug_file **ret_file,
                      struct error *reterr_error);
 
-/* The same for a file that somebody else found: accepted only with the build-id of `elf`. */
+/*
+ * The same for a file that somebody else found: accepted only with the build-id
+ * of `elf`. -ESTALE only where it is surely another build's or no ELF file;
+ * -EBADMSG where it is refused but could not be looked at well enough.
+ */
 int debug_files_accept(const char *path, enum debug_file_origin origin, const struct image *image,
                        struct elf_file *elf, const struct debug_directories *directories,
                        struct debug_file **ret_file, struct error *reterr_error);

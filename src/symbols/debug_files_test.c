@@ -172,6 +172,13 @@ static void test_checksum_where_there_is_no_build_id(void **state)
     assert_found(built, "stripped", NULL, DEBUG_FILE_ORIGIN_DEBUGLINK, "prog.debug");
     assert_int_equal(built_run(built, "printf x >> prog.debug"), 0);
     assert_refused(built, "stripped", "another checksum");
+    /* What differs at a glance is not read to its end. */
+    assert_int_equal(built_run(built,
+                               "echo 'int more(int n) { return n / 3 * 7 + n * 5; }' | "
+                               "cat prog.c - > other.c && gcc -g -Wl,--build-id=none -o "
+                               "other other.c && objcopy --only-keep-debug other prog.debug"),
+                     0);
+    assert_refused(built, "stripped", "other code");
     assert_int_equal(built_run(built, "rm prog.debug && mkfifo prog.debug"), 0);
     struct debug_file *file = NULL;
     assert_int_equal(find_as(built, "stripped", NULL, &file, NULL), -ENOENT);

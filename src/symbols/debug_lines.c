@@ -4,61 +4,20 @@
  * thread for the moment in which it publishes what it has read. The files are
  * the thread's alone; of an open one, others read only the spans of its units.
  */
-#include "symbols/debug_lines.h"
+#include "symbols/debug_lines_internal.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 
 #include "base/log.h"
-#include "dwarf/code_index.h"
-#include "dwarf/dwarf_file.h"
-#include "symbols/inline_names.h"
 
 #define IDLE_BEFORE_DROP_NS (2 * NS_PER_S)
-
-enum file_state { FILE_UNASKED, FILE_QUEUED, FILE_OPEN, FILE_FAILED };
-enum unit_state { UNIT_ABSENT, UNIT_QUEUED, UNIT_LOADED, UNIT_FAILED };
-
-struct unit_slot {
-    enum unit_state state;
-    struct code_index *index;                /* when LOADED */
-    struct unit_slot *more_used, *less_used; /* among those that are LOADED */
-};
 
 struct job {
     struct debug_lines *lines;
     uint32_t unit; /* DWARF_UNIT_NONE: open the file */
     struct job *next;
-};
-
-struct debug_lines {
-    struct debug_lines_desk *desk;
-    const struct debug_file *debug_file;
-    /* Under the desk's lock: */
-    struct debug_lines *older; /* in the desk's list of those that are open */
-    enum file_state state;
-    struct dwarf_file *file; /* when OPEN; its bytes are the thread's alone */
-    struct unit_slot *slots; /* by unit */
-    size_t n_pending;
-    uint64_t *pending; /* addresses asked for before the file was open */
-    struct inline_names names;
-};
-
-struct debug_lines_desk {
-    pthread_t reader;
-    pthread_mutex_t lock;
-    pthread_cond_t has_work, has_changed;
-    atomic_bool is_stopping;
-    size_t max_bytes;
-    /* Under the lock: */
-    struct job *first_job, *last_job;
-    bool is_reading;
-    struct debug_lines *newest;
-    struct unit_slot *most_used, *least_used;
-    struct debug_lines_stats stats;
-    bool holds_sections; /* since the last drop */
 };
 
 /* Jobs --------------------------------------------------------------------------------------- */
@@ -153,6 +112,15 @@ static void evict(struct debug_lines_desk *desk)
 
 /* The thread --------------------------------------------------------------------------------- */
 
+/* Under the lock; only this thread ever touches what it gives back. */
+static void drop_sections(struct debug_lines_desk *desk)
+{
+    for (struct debug_lines *lines = desk->newest; lines; lines = lines->older) {
+        dwarf_file_drop(lines->file);
+    }
+    desk->holds_sections = false;
+}
+
 static int open_file(const struct debug_lines *lines, struct dwarf_file **ret_file)
 {
     const struct debug_file *debug_file = lines->debug_file;
@@ -162,7 +130,8 @@ static int open_file(const struct debug_lines *lines, struct dwarf_file **ret_fi
     }
     int alternate_fd = debug_file->alternate.path ? debug_file_open(&debug_file->alternate) : -1;
     return dwarf_file_open(fd, alternate_fd, debug_file->file.path ? debug_file->file.path : "",
-                           &lines->desk->is_stopping, ret_file);
+                           &lines->desk->is_stopping, clock_now_ns() + DEBUG_LINES_OPEN_MAX_NS,
+                           ret_file);
 }
 
 /* Under the lock. The units of the addresses that were asked for while the file was not open. */
@@ -176,8 +145,14 @@ static void want_pending(struct debug_lines *lines)
     }
 }
 
+/* No descriptor or memory is left, or another file is in its place for the moment. */
+static bool may_pass(int why)
+{
+    return why == -EMFILE || why == -ENFILE || why == -ENOMEM || why == -ESTALE;
+}
+
 /* Under the lock. */
-static void publish_file(struct debug_lines *lines, struct dwarf_file *takes_file)
+static void publish_file(struct debug_lines *lines, struct dwarf_file *takes_file, int why)
 {
     struct debug_lines_desk *desk = lines->desk;
     lines->slots = takes_file ? calloc(takes_file->units.n_units + 1, sizeof(*lines->slots)) : NULL;
@@ -191,6 +166,7 @@ static void publish_file(struct debug_lines *lines, struct dwarf_file *takes_fil
     } else {
         dwarf_file_free(takes_file);
         lines->state = FILE_FAILED;
+        lines->failed_ns = may_pass(why) ? clock_now_ns() : 0;
         desk->stats.n_failures++;
     }
     free(lines->pending);
@@ -217,50 +193,66 @@ static void publish_unit(struct debug_lines *lines, uint32_t unit, struct code_i
     evict(desk);
 }
 
+/* What a job has read: a file or an index of one of its units. */
+struct harvest {
+    struct dwarf_file *file;
+    struct code_index *index;
+};
+
+static int read_job(const struct job *job, struct harvest *harvest)
+{
+    const struct debug_lines *lines = job->lines;
+    if (job->unit == DWARF_UNIT_NONE) {
+        return open_file(lines, &harvest->file);
+    }
+    dwarf_file_set_deadline(lines->file, clock_now_ns() + DEBUG_LINES_UNIT_MAX_NS);
+    return code_index_build(lines->file, job->unit, &harvest->index);
+}
+
+/* What other files keep in memory may be all that is in the way. */
+static int read_within_budget(struct debug_lines_desk *desk, const struct job *job,
+                              struct harvest *harvest)
+{
+    const struct dwarf_budget *budget = dwarf_budget_of_process();
+    uint64_t n_refusals = dwarf_budget_n_refusals(budget);
+    int r = read_job(job, harvest);
+    if (dwarf_budget_n_refusals(budget) == n_refusals) {
+        return r;
+    }
+    dwarf_file_free(harvest->file);
+    code_index_free(harvest->index);
+    *harvest = (struct harvest){0};
+    pthread_mutex_lock(&desk->lock);
+    drop_sections(desk);
+    pthread_mutex_unlock(&desk->lock);
+    n_refusals = dwarf_budget_n_refusals(budget);
+    r = read_job(job, harvest);
+    if (dwarf_budget_n_refusals(budget) != n_refusals) {
+        atomic_store(&job->lines->note, "debug information is too large to be read");
+    }
+    return r;
+}
+
 /* Without the lock but at its end. */
 static void do_job(struct debug_lines_desk *desk, const struct job *job)
 {
     struct debug_lines *lines = job->lines;
     uint64_t start_ns = clock_now_ns();
-    struct dwarf_file *file = NULL;
-    struct code_index *index = NULL;
-    int r;
-    if (job->unit == DWARF_UNIT_NONE) {
-        r = open_file(lines, &file);
-    } else {
-        dwarf_file_set_deadline(lines->file, start_ns + DEBUG_LINES_UNIT_MAX_NS);
-        r = code_index_build(lines->file, job->unit, &index);
-    }
+    struct harvest harvest = {0};
+    int r = read_within_budget(desk, job, &harvest);
     uint64_t reading_ns = clock_now_ns() - start_ns;
     if (r < 0) {
         log_debug("lines of %s: %s", lines->names.image_name, strerror(-r));
     }
     pthread_mutex_lock(&desk->lock);
     if (job->unit == DWARF_UNIT_NONE) {
-        publish_file(lines, file);
+        publish_file(lines, harvest.file, r);
     } else {
-        publish_unit(lines, job->unit, index);
+        publish_unit(lines, job->unit, harvest.index);
     }
     desk->stats.reading_ns += reading_ns;
     desk->holds_sections = true;
     pthread_mutex_unlock(&desk->lock);
-}
-
-/* Under the lock; only this thread ever touches what it gives back. */
-static void drop_sections(struct debug_lines_desk *desk)
-{
-    for (struct debug_lines *lines = desk->newest; lines; lines = lines->older) {
-        dwarf_file_drop(lines->file);
-    }
-    desk->holds_sections = false;
-}
-
-static struct timespec time_of(uint64_t time_ns)
-{
-    return (struct timespec){
-        .tv_sec = (time_t)(time_ns / NS_PER_S),
-        .tv_nsec = (long)(time_ns % NS_PER_S),
-    };
 }
 
 /* Under the lock. */
@@ -270,7 +262,7 @@ static void wait_for_work(struct debug_lines_desk *desk)
         pthread_cond_wait(&desk->has_work, &desk->lock);
         return;
     }
-    struct timespec until = time_of(clock_now_ns() + IDLE_BEFORE_DROP_NS);
+    struct timespec until = debug_lines_time_of(clock_now_ns() + IDLE_BEFORE_DROP_NS);
     if (pthread_cond_timedwait(&desk->has_work, &desk->lock, &until) == ETIMEDOUT &&
         !desk->first_job) {
         drop_sections(desk);
@@ -320,6 +312,7 @@ int debug_lines_desk_new(size_t max_bytes, struct debug_lines_desk **ret_desk)
         return -ENOMEM;
     }
     desk->max_bytes = max_bytes > 0 ? max_bytes : DEBUG_LINES_MAX_BYTES;
+    desk->retry_ns = DEBUG_LINES_RETRY_NS;
     atomic_init(&desk->is_stopping, false);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -357,6 +350,13 @@ struct debug_lines_desk *debug_lines_desk_free(struct debug_lines_desk *desk)
     return NULL;
 }
 
+void debug_lines_desk_retry_after(struct debug_lines_desk *desk, uint64_t retry_ns)
+{
+    pthread_mutex_lock(&desk->lock);
+    desk->retry_ns = retry_ns;
+    pthread_mutex_unlock(&desk->lock);
+}
+
 void debug_lines_desk_describe(struct debug_lines_desk *desk, struct debug_lines_stats *ret_stats)
 {
     pthread_mutex_lock(&desk->lock);
@@ -366,8 +366,8 @@ void debug_lines_desk_describe(struct debug_lines_desk *desk, struct debug_lines
 
 bool debug_lines_desk_wait(struct debug_lines_desk *desk, int timeout_ms)
 {
-    struct timespec until =
-        time_of(clock_now_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * NS_PER_MS);
+    struct timespec until = debug_lines_time_of(
+        clock_now_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * NS_PER_MS);
     pthread_mutex_lock(&desk->lock);
     int r = 0;
     while ((desk->first_job || desk->is_reading) && r == 0) {
@@ -407,6 +407,11 @@ struct debug_lines *debug_lines_free(struct debug_lines *lines)
     return NULL;
 }
 
+const char *debug_lines_note(const struct debug_lines *lines)
+{
+    return atomic_load(&lines->note);
+}
+
 /* Questions ---------------------------------------------------------------------------------- */
 
 /* Under the lock. The slot of the unit at the address, or NULL. */
@@ -417,9 +422,12 @@ static struct unit_slot *slot_at(const struct debug_lines *lines, uint64_t debug
     return *ret_unit == DWARF_UNIT_NONE ? NULL : &lines->slots[*ret_unit];
 }
 
-/* Under the lock. Queues what is not there. NULL: nothing is known (yet). */
-static struct code_index *index_at(struct debug_lines *lines, uint64_t debug_addr)
+struct code_index *debug_lines_index_at(struct debug_lines *lines, uint64_t debug_addr)
 {
+    if (lines->state == FILE_FAILED && lines->failed_ns != 0 &&
+        clock_now_ns() - lines->failed_ns >= lines->desk->retry_ns) {
+        lines->state = FILE_UNASKED;
+    }
     if (lines->state == FILE_UNASKED || lines->state == FILE_QUEUED) {
         want_file(lines, debug_addr);
         return NULL;
@@ -438,8 +446,7 @@ static struct code_index *index_at(struct debug_lines *lines, uint64_t debug_add
     return slot->index;
 }
 
-/* Under the lock. */
-static bool is_settled_at(const struct debug_lines *lines, uint64_t debug_addr)
+bool debug_lines_is_settled_at(const struct debug_lines *lines, uint64_t debug_addr)
 {
     if (lines->state != FILE_OPEN) {
         return lines->state == FILE_FAILED;
@@ -453,146 +460,7 @@ bool debug_lines_is_settled(struct debug_lines *lines, uint64_t image_addr)
 {
     uint64_t debug_addr = address_shift_to_debug(&lines->debug_file->shift, image_addr);
     pthread_mutex_lock(&lines->desk->lock);
-    bool is_settled = is_settled_at(lines, debug_addr);
+    bool is_settled = debug_lines_is_settled_at(lines, debug_addr);
     pthread_mutex_unlock(&lines->desk->lock);
     return is_settled;
-}
-
-static const char *path_of(struct debug_lines *lines, struct code_index *index, uint32_t file)
-{
-    if (file == CODE_INDEX_NONE) {
-        return NULL;
-    }
-    struct code_file *entry = &index->files[file];
-    if (!entry->known) {
-        entry->known = inline_names_path(&lines->names, entry->path);
-    }
-    return entry->known;
-}
-
-static const struct symbol *symbol_of(struct debug_lines *lines, struct code_index *index,
-                                      uint32_t function)
-{
-    struct code_function *entry = &index->functions[function];
-    if (!entry->known) {
-        entry->known = inline_names_symbol(&lines->names, entry);
-    }
-    return entry->known;
-}
-
-/* Under the lock. A function without a name is left out; the place of its call stays. */
-static size_t fill_chain(struct debug_lines *lines, struct code_index *index, uint64_t debug_addr,
-                         const struct symbol *outermost, struct symbol_chain_entry *ret_chain,
-                         size_t max_entries)
-{
-    const struct code_line *row = code_index_find_line(index, debug_addr);
-    const char *file = row ? path_of(lines, index, row->file) : NULL;
-    uint32_t line = row ? row->line : 0;
-    uint32_t call = code_index_find_call(index, debug_addr);
-    size_t n = 0;
-    while (call != CODE_INDEX_NONE && n + 1 < max_entries) {
-        const struct code_call *made = &index->calls[call];
-        const struct symbol *symbol = symbol_of(lines, index, made->function);
-        if (symbol) {
-            ret_chain[n++] = (struct symbol_chain_entry){
-                .symbol = symbol, .is_inlined = true, .file = file, .line = line};
-        }
-        file = path_of(lines, index, made->call_file);
-        line = made->call_line;
-        call = made->parent;
-    }
-    /* Of a chain that was cut, nobody knows where the outermost calls. */
-    bool is_cut = call != CODE_INDEX_NONE;
-    ret_chain[n++] = (struct symbol_chain_entry){
-        .symbol = outermost, .file = is_cut ? NULL : file, .line = is_cut ? 0 : line};
-    return n;
-}
-
-size_t debug_lines_chain(struct debug_lines *lines, uint64_t image_addr,
-                         const struct symbol *outermost, struct symbol_chain_entry *ret_chain,
-                         size_t max_entries)
-{
-    if (max_entries == 0) {
-        return 0;
-    }
-    uint64_t debug_addr = address_shift_to_debug(&lines->debug_file->shift, image_addr);
-    size_t n = 1;
-    pthread_mutex_lock(&lines->desk->lock);
-    struct code_index *index = index_at(lines, debug_addr);
-    if (index) {
-        n = fill_chain(lines, index, debug_addr, outermost, ret_chain, max_entries);
-    } else {
-        ret_chain[0] = (struct symbol_chain_entry){.symbol = outermost};
-    }
-    pthread_mutex_unlock(&lines->desk->lock);
-    return n;
-}
-
-/* Rows --------------------------------------------------------------------------------------- */
-
-/* Under the lock. The unit's rows from `at` on, up to its end or the range's. */
-static size_t fill_rows(struct debug_lines *lines, struct code_index *index, uint64_t start_addr,
-                        uint64_t end_addr, struct source_line_row *rows, size_t max_rows)
-{
-    size_t n = 0;
-    const struct code_line *first = code_index_find_line(index, start_addr);
-    for (const struct code_line *row = first;
-         row && row < index->lines + index->n_lines && n < max_rows; row++) {
-        uint64_t row_addr = index->base_addr + row->start_offset;
-        if (row_addr >= end_addr) {
-            break;
-        }
-        uint64_t from = row_addr > start_addr ? row_addr : start_addr;
-        rows[n++] = (struct source_line_row){
-            .start_addr = address_shift_to_image(&lines->debug_file->shift, from),
-            .file = path_of(lines, index, row->file),
-            .line = row->file == CODE_INDEX_NONE ? 0 : row->line,
-        };
-    }
-    return n;
-}
-
-/* Under the lock. Until the unit at the address has been read, or the time is up. */
-static void wait_settled(struct debug_lines *lines, uint64_t debug_addr,
-                         const struct timespec *until)
-{
-    int r = 0;
-    (void)index_at(lines, debug_addr);
-    while (!is_settled_at(lines, debug_addr) && r == 0) {
-        r = pthread_cond_timedwait(&lines->desk->has_changed, &lines->desk->lock, until);
-        (void)index_at(lines, debug_addr);
-    }
-}
-
-int debug_lines_rows(struct debug_lines *lines, uint64_t start_addr, uint64_t end_addr,
-                     int timeout_ms, struct arena *arena, struct source_lines *ret_lines)
-{
-    *ret_lines = (struct source_lines){.state = SOURCE_LINES_LOADING};
-    if (start_addr >= end_addr) {
-        ret_lines->state = SOURCE_LINES_NONE;
-        return 0;
-    }
-    struct timespec until =
-        time_of(clock_now_ns() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * NS_PER_MS);
-    uint64_t start = address_shift_to_debug(&lines->debug_file->shift, start_addr);
-    uint64_t end = start + (end_addr - start_addr);
-    int result = 0;
-    pthread_mutex_lock(&lines->desk->lock);
-    wait_settled(lines, start, &until);
-    if (is_settled_at(lines, start)) {
-        struct code_index *index = index_at(lines, start);
-        size_t max_rows = index ? index->n_lines + 1 : 0;
-        max_rows = max_rows < SOURCE_LINES_MAX ? max_rows : SOURCE_LINES_MAX;
-        uint64_t most = end - start + 1; /* not more than one for each byte */
-        max_rows = most < max_rows ? (size_t)most : max_rows;
-        ret_lines->rows =
-            index ? arena_alloc_array(arena, max_rows, sizeof(*ret_lines->rows)) : NULL;
-        if (index && ret_lines->rows) {
-            ret_lines->n_rows = fill_rows(lines, index, start, end, ret_lines->rows, max_rows);
-        }
-        result = index && !ret_lines->rows ? -ENOMEM : 0;
-        ret_lines->state = ret_lines->n_rows > 0 ? SOURCE_LINES_LOADED : SOURCE_LINES_NONE;
-    }
-    pthread_mutex_unlock(&lines->desk->lock);
-    return result;
 }

@@ -17,7 +17,10 @@
  * Threads: any for questions; files are read by the desk's own.
  * Limits:  DEBUG_LINES_MAX_BYTES of indexes in one desk;
  *          DEBUG_LINES_MAX_PENDING addresses wait for a file to be opened;
- *          DEBUG_LINES_UNIT_MAX_NS to read one unit, then it has no lines.
+ *          DEBUG_LINES_UNIT_MAX_NS to read one unit, then it has no lines;
+ *          DEBUG_LINES_OPEN_MAX_NS to find the units of a file, then the rest
+ *          of them has none. A file that could not be opened for a reason that
+ *          may pass is tried again after DEBUG_LINES_RETRY_NS.
  * Tests:   debug_lines_test.c, symbol_chain_test.c
  */
 
@@ -35,6 +38,8 @@
 #define DEBUG_LINES_MAX_BYTES (256u * 1024 * 1024)
 #define DEBUG_LINES_MAX_PENDING 4096u
 #define DEBUG_LINES_UNIT_MAX_NS (20 * NS_PER_S)
+#define DEBUG_LINES_OPEN_MAX_NS (20 * NS_PER_S)
+#define DEBUG_LINES_RETRY_NS (30 * NS_PER_S)
 
 struct debug_lines_desk;
 struct debug_lines;
@@ -54,6 +59,9 @@ int debug_lines_desk_new(size_t max_bytes, struct debug_lines_desk **ret_desk);
 struct debug_lines_desk *debug_lines_desk_free(struct debug_lines_desk *desk);
 DEFINE_FREEP(debug_lines_desk);
 
+/* Instead of DEBUG_LINES_RETRY_NS. */
+void debug_lines_desk_retry_after(struct debug_lines_desk *desk, uint64_t retry_ns);
+
 void debug_lines_desk_describe(struct debug_lines_desk *desk, struct debug_lines_stats *ret_stats);
 
 /* Waits until everything asked for has been read or the time is up. */
@@ -64,6 +72,9 @@ int debug_lines_new(struct debug_lines_desk *desk, const char *image_name, enum 
                     const struct debug_file *file, struct debug_lines **ret_lines);
 struct debug_lines *debug_lines_free(struct debug_lines *lines);
 DEFINE_FREEP(debug_lines);
+
+/* What a person should know of the file, or NULL. The text is static. */
+const char *debug_lines_note(const struct debug_lines *lines);
 
 /* As symbol_source_find_chain(); `outermost` is the last entry. At least 1 where max_entries is. */
 size_t debug_lines_chain(struct debug_lines *lines, uint64_t image_addr,

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <lzma.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHECKSUM_PIECE_BYTES (256u * 1024)
@@ -101,32 +104,97 @@ bool debug_alternate_link_read(struct elf_file *elf, struct debug_alternate_link
     return get_section(elf, ".debug_sup", &bytes) && read_supplementary(&bytes, ret_link);
 }
 
-int debug_link_checksum(int fd, uint64_t max_bytes, uint32_t *ret_checksum)
+/* Remembered checksums ----------------------------------------------------------------------- */
+
+#define MAX_REMEMBERED 16u
+
+struct remembered {
+    struct stat status; /* of the file when it was read; no size: nothing is remembered */
+    uint32_t checksum;
+};
+
+static pthread_mutex_t remembered_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct remembered remembered[MAX_REMEMBERED]; /* under the lock */
+static size_t next_remembered;                       /* under the lock */
+
+static bool is_same_file(const struct stat *one, const struct stat *other)
 {
-    uint8_t *piece = malloc(CHECKSUM_PIECE_BYTES);
-    if (!piece) {
-        return -ENOMEM;
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino &&
+           one->st_size == other->st_size && one->st_mtim.tv_sec == other->st_mtim.tv_sec &&
+           one->st_mtim.tv_nsec == other->st_mtim.tv_nsec &&
+           one->st_ctim.tv_sec == other->st_ctim.tv_sec &&
+           one->st_ctim.tv_nsec == other->st_ctim.tv_nsec;
+}
+
+static bool recall(const struct stat *status, uint32_t *ret_checksum)
+{
+    bool is_known = false;
+    pthread_mutex_lock(&remembered_lock);
+    for (size_t i = 0; i < MAX_REMEMBERED && !is_known; i++) {
+        if (remembered[i].status.st_size > 0 && is_same_file(&remembered[i].status, status)) {
+            *ret_checksum = remembered[i].checksum;
+            is_known = true;
+        }
     }
+    pthread_mutex_unlock(&remembered_lock);
+    return is_known;
+}
+
+static void remember(const struct stat *status, uint32_t checksum)
+{
+    pthread_mutex_lock(&remembered_lock);
+    remembered[next_remembered] = (struct remembered){.status = *status, .checksum = checksum};
+    next_remembered = (next_remembered + 1) % MAX_REMEMBERED;
+    pthread_mutex_unlock(&remembered_lock);
+}
+
+static bool is_cancelled(const struct debug_checksum_effort *effort)
+{
+    return effort->is_cancelled && atomic_load_explicit(effort->is_cancelled, memory_order_relaxed);
+}
+
+static int sum_up(int fd, uint8_t *piece, struct debug_checksum_effort *effort,
+                  uint32_t *ret_checksum)
+{
     uint32_t checksum = 0;
-    uint64_t at = 0;
-    int r = 0;
-    for (;;) {
+    for (uint64_t at = 0;;) {
         ssize_t n_bytes = pread(fd, piece, CHECKSUM_PIECE_BYTES, (off_t)at);
         if (n_bytes < 0 && errno == EINTR) {
             continue;
         }
         if (n_bytes <= 0) {
-            r = n_bytes < 0 ? -errno : 0;
-            break;
+            *ret_checksum = checksum;
+            return n_bytes < 0 ? -errno : 0;
         }
+        if ((uint64_t)n_bytes > effort->n_left_bytes) {
+            return -EFBIG;
+        }
+        if (is_cancelled(effort)) {
+            return -ECANCELED;
+        }
+        effort->n_left_bytes -= (uint64_t)n_bytes;
         checksum = lzma_crc32(piece, (size_t)n_bytes, checksum);
         at += (uint64_t)n_bytes;
-        if (at > max_bytes) {
-            r = -EFBIG;
-            break;
-        }
     }
+}
+
+int debug_link_checksum(int fd, struct debug_checksum_effort *effort, uint32_t *ret_checksum)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0) {
+        return -errno;
+    }
+    if (recall(&status, ret_checksum)) {
+        return 0;
+    }
+    if (status.st_size > 0 && (uint64_t)status.st_size > effort->n_left_bytes) {
+        return -EFBIG;
+    }
+    uint8_t *piece = malloc(CHECKSUM_PIECE_BYTES);
+    int r = piece ? sum_up(fd, piece, effort, ret_checksum) : -ENOMEM;
     free(piece);
-    *ret_checksum = checksum;
+    if (r == 0) {
+        remember(&status, *ret_checksum);
+    }
     return r;
 }

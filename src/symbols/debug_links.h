@@ -9,13 +9,14 @@
  * between several and gives its build-id.
  *
  * Owner:   names are borrowed from the elf_file.
- * Threads: the one of the elf_file.
+ * Threads: the one of the elf_file; checksums any.
  * Limits:  a name of NAME_MAX bytes without '/' (a link), of LIMIT_PATH_BYTES
  *          (the other); anything else is no link.
  * Source:  GDB manual, "Debugging Information in Separate Files"; DWARF 5, 7.3.6.
  * Tests:   debug_links_test.c; tests/fuzz/fuzz_debug_links.c
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,5 +37,16 @@ struct debug_alternate_link {
 bool debug_link_read(struct elf_file *elf, struct debug_link *ret_link);
 bool debug_alternate_link_read(struct elf_file *elf, struct debug_alternate_link *ret_link);
 
-/* The checksum of an open file. 0, -EFBIG past max_bytes, or why it cannot be read. */
-int debug_link_checksum(int fd, uint64_t max_bytes, uint32_t *ret_checksum);
+/* How much may be read for checksums, and whether anybody still waits for them. */
+struct debug_checksum_effort {
+    uint64_t n_left_bytes;
+    const atomic_bool *is_cancelled; /* NULL: never */
+};
+
+/*
+ * The checksum of an open file. The last few are remembered by the file and
+ * its time, so that the same one is not read for every image that names it. 0,
+ * -EFBIG where it takes more than what is left, -ECANCELED, or why it cannot
+ * be read.
+ */
+int debug_link_checksum(int fd, struct debug_checksum_effort *effort, uint32_t *ret_checksum);

@@ -40,10 +40,27 @@ static void test_link_as_objcopy_writes_it(void **state)
     uint32_t checksum;
     assert_true(debug_link_read(file.elf, &link));
     assert_string_equal(link.name, "a.debug");
-    assert_int_equal(debug_link_checksum(debug.fd, 1 << 24, &checksum), 0);
+    struct debug_checksum_effort effort = {.n_left_bytes = 100};
+    assert_int_equal(debug_link_checksum(debug.fd, &effort, &checksum), -EFBIG);
+    assert_int_equal(effort.n_left_bytes, 100); /* its size told */
+    atomic_bool is_cancelled = true;
+    effort = (struct debug_checksum_effort){.n_left_bytes = 1 << 24, .is_cancelled = &is_cancelled};
+    assert_int_equal(debug_link_checksum(debug.fd, &effort, &checksum), -ECANCELED);
+    is_cancelled = false;
+    assert_int_equal(debug_link_checksum(debug.fd, &effort, &checksum), 0);
     assert_int_equal(link.checksum, checksum);
-    assert_int_equal(debug_link_checksum(debug.fd, 100, &checksum), -EFBIG);
-    assert_int_equal(debug_link_checksum(-1, 100, &checksum), -EBADF);
+    assert_int_equal(effort.n_left_bytes, (1 << 24) - elf_file_n_bytes(debug.elf));
+    /* It is known by now: nothing is left, and nothing is read. */
+    effort = (struct debug_checksum_effort){.n_left_bytes = 0};
+    checksum = 0;
+    assert_int_equal(debug_link_checksum(debug.fd, &effort, &checksum), 0);
+    assert_int_equal(checksum, link.checksum);
+    assert_int_equal(debug_link_checksum(-1, &effort, &checksum), -EBADF);
+    /* Until it is another. */
+    assert_int_equal(built_run(built, "echo >> a.debug"), 0);
+    effort = (struct debug_checksum_effort){.n_left_bytes = 1 << 24};
+    assert_int_equal(debug_link_checksum(debug.fd, &effort, &checksum), 0);
+    assert_int_not_equal(checksum, link.checksum);
     assert_false(debug_link_read(debug.elf, &link));
     opened_release(&file);
     opened_release(&debug);

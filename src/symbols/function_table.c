@@ -516,16 +516,16 @@ static const struct symbol *get_symbol(struct function_table *table, size_t inde
 }
 
 /* The same function keeps the symbol that it has been given out with. */
-static const struct symbol *get_oldest_symbol(struct function_table *table, size_t index)
+static const struct symbol *get_oldest_symbol(struct function_table *table, uint32_t index)
 {
-    struct function_table *older = table->older;
-    if (older) {
-        uint64_t start_address = table->functions[index].start_address;
+    uint64_t start_address = table->functions[index].start_address;
+    for (struct function_table *older = table->older; older; older = older->older) {
         uint32_t same = find_start(older, start_address);
         const struct function *known = same != NO_OUTER ? &older->functions[same] : NULL;
         if (known && known->start_address == start_address && known->has_own_size &&
             known->rank != FUNCTION_RANK_NAMELESS) {
-            return get_symbol(older, same);
+            table = older;
+            index = same;
         }
     }
     return get_symbol(table, index);
@@ -555,10 +555,23 @@ static const struct symbol *find_in(struct function_table *table, uint64_t addre
     return NULL;
 }
 
+static const struct symbol *find_in_older(struct function_table *table, uint64_t address,
+                                          enum wanted wanted)
+{
+    const struct symbol *symbol = NULL;
+    for (struct function_table *older = table->older; older && !symbol; older = older->older) {
+        symbol = find_in(older, address, wanted);
+    }
+    return symbol;
+}
+
 const struct symbol *function_table_find(struct function_table *table, uint64_t address)
 {
     const struct symbol *symbol = find_in(table, address, WANTED_ALL);
-    return symbol || !table->older ? symbol : find_in(table->older, address, WANTED_SIZED);
+    if (!symbol) {
+        symbol = find_in_older(table, address, WANTED_SIZED_AND_NAMED);
+    }
+    return symbol ? symbol : find_in_older(table, address, WANTED_SIZED);
 }
 
 const struct symbol *function_table_find_sized(struct function_table *table, uint64_t address)

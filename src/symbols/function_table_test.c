@@ -340,6 +340,32 @@ static void test_nameless_functions(void **state)
     assert_non_null(function_table_find_sized(table, 0x1000));
 }
 
+/* A debug file of a server, and one that was installed later. */
+static void test_three_tables(void **state)
+{
+    (void)state;
+    struct function_table *first = new_table();
+    struct function_table *second = new_table();
+    static const struct cfi_extent extents[] = {{0x1000, 0x20}, {0x3000, 0x20}, {0x4000, 0x10}};
+    add(first, "exported", 0x2000, 0x10, FUNCTION_RANK_GLOBAL);
+    assert_int_equal(function_table_sort_within(first, extents, 3), 0);
+    const struct symbol *exported = function_table_find(first, 0x2000);
+    add(second, "exported", 0x2000, 0x10, FUNCTION_RANK_GLOBAL);
+    add(second, "hidden", 0x1000, 0x20, FUNCTION_RANK_LOCAL);
+    function_table_put_behind(second, first);
+    assert_int_equal(function_table_sort(second), 0);
+    const struct symbol *hidden = function_table_find(second, 0x1000);
+    _cleanup_(function_table_freep) struct function_table *third = new_table();
+    add(third, "hidden", 0x1000, 0x20, FUNCTION_RANK_LOCAL);
+    add(third, "more", 0x3000, 0x20, FUNCTION_RANK_LOCAL);
+    function_table_put_behind(third, second);
+    assert_int_equal(function_table_sort(third), 0);
+    assert_ptr_equal(function_table_find(third, 0x2008), exported);
+    assert_ptr_equal(function_table_find(third, 0x1008), hidden);
+    assert_name(third, 0x3000, "more");
+    assert_name(third, 0x4008, "libx.so+0x4000");
+}
+
 static void test_names_come_before_nameless(void **state)
 {
     (void)state;
@@ -382,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_threads_get_the_same_symbols),
         cmocka_unit_test(test_a_table_in_front_of_another),
         cmocka_unit_test(test_nameless_functions),
+        cmocka_unit_test(test_three_tables),
         cmocka_unit_test(test_names_come_before_nameless),
         cmocka_unit_test(test_stubs_of_other_linkers),
     };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "symbols/debug_lines.h"
 #include "symbols/elf_symbols.h"
@@ -166,6 +167,7 @@ static int find_debug_file(const struct image *image, int fd, struct elf_file *e
         take_note(symbols->note, refusal.message);
     }
     atomic_store(&symbols->debug_file, file);
+    symbols->searched_ns = clock_now_ns();
     symbols->is_stripped = !file && !has_symtab(elf);
     symbols->build_id_bytes = elf_file_build_id(elf, symbols->build_id);
     return 0;
@@ -185,6 +187,9 @@ int image_symbols_load_elf(const struct image *image, const struct image_file *f
                 : -ENOMEM;
     if (r == 0) {
         r = load_functions(image, elf, symbols);
+    }
+    if (r == 0 && elf_file_is_too_large(elf)) {
+        take_note(symbols->note, "a section of the file is too large to be read");
     }
     if (r < 0) {
         error_set_errno(reterr_error, r, "loading symbols");
@@ -222,8 +227,11 @@ void image_symbols_await(struct image_symbols *symbols)
 
 void image_symbols_give_up(struct image_symbols *symbols, const char *why)
 {
-    snprintf(symbols->await_note, sizeof(symbols->await_note), "debuginfod: %.*s",
-             IMAGE_SYMBOLS_NOTE_BYTES - 16, why);
+    const char *present = atomic_load(&symbols->await_note);
+    char *next = symbols->await_notes[present == symbols->await_notes[0]];
+    snprintf(next, IMAGE_SYMBOLS_NOTE_BYTES, "debuginfod: %.*s", IMAGE_SYMBOLS_NOTE_BYTES - 16,
+             why);
+    atomic_store(&symbols->await_note, next);
     atomic_store_explicit(&symbols->is_awaiting, false, memory_order_release);
 }
 
@@ -251,8 +259,17 @@ static int extend_functions(struct image_symbols *symbols, const struct image *i
     return 0;
 }
 
-void image_symbols_extend(struct image_symbols *symbols, const struct image *image, int image_fd,
-                          const char *path, const struct debug_directories *directories)
+/* A file that came late. */
+static int adopt(struct image_symbols *symbols, const struct image *image,
+                 struct debug_file *takes_file)
+{
+    int r = extend_functions(symbols, image, takes_file);
+    atomic_store(&symbols->debug_file, takes_file);
+    return r;
+}
+
+int image_symbols_extend(struct image_symbols *symbols, const struct image *image, int image_fd,
+                         const char *path, const struct debug_directories *directories)
 {
     _cleanup_(elf_file_freep) struct elf_file *elf = NULL;
     struct debug_file *file = NULL;
@@ -264,15 +281,55 @@ void image_symbols_extend(struct image_symbols *symbols, const struct image *ima
     }
     if (r < 0 || !file) {
         image_symbols_give_up(symbols, error_is_set(&error) ? error.message : "nothing of use");
-        return;
+        return r < 0 ? r : -ENOENT;
     }
-    r = extend_functions(symbols, image, file);
-    atomic_store(&symbols->debug_file, file);
+    r = adopt(symbols, image, file);
     if (r < 0) {
         image_symbols_give_up(symbols, "out of memory");
-        return;
+        return r;
     }
     atomic_store_explicit(&symbols->is_awaiting, false, memory_order_release);
+    return 0;
+}
+
+int image_symbols_search_again(struct image_symbols *symbols, const struct image *image,
+                               int image_fd, const struct debug_directories *directories,
+                               uint64_t min_age_ns)
+{
+    if (!symbols->is_stripped || image_fd < 0 ||
+        atomic_load_explicit(&symbols->is_awaiting, memory_order_acquire) ||
+        atomic_load(&symbols->debug_file) || clock_now_ns() - symbols->searched_ns < min_age_ns) {
+        return -EAGAIN;
+    }
+    symbols->searched_ns = clock_now_ns();
+    _cleanup_(elf_file_freep) struct elf_file *elf = NULL;
+    struct debug_file *file = NULL;
+    int r = elf_file_open_descriptor(image_fd, &elf, NULL);
+    if (r == 0) {
+        r = debug_files_find(image, image_fd, elf, directories, &file, NULL);
+    }
+    if (r < 0) {
+        return r == -ESTALE ? -ENOENT : r;
+    }
+    return adopt(symbols, image, file);
+}
+
+const char *image_symbols_note(const struct image_symbols *symbols)
+{
+    if (atomic_load_explicit(&symbols->is_awaiting, memory_order_acquire)) {
+        return "a debuginfod server is asked for the rest";
+    }
+    const struct debug_lines *lines = atomic_load_explicit(&symbols->lines, memory_order_acquire);
+    const char *lines_note = lines ? debug_lines_note(lines) : NULL;
+    if (lines_note) {
+        return lines_note;
+    }
+    const char *await_note = atomic_load(&symbols->await_note);
+    const char *note = symbols->note;
+    if (atomic_load(&symbols->debug_file) && symbols->is_stripped) {
+        return ""; /* what was refused or missing has come since */
+    }
+    return note[0] == '\0' && await_note ? await_note : note;
 }
 
 struct image_symbols *image_symbols_free(struct image_symbols *symbols)

@@ -11,7 +11,8 @@
  * not known.
  *
  * Owner:   image_symbols_load_*()/image_symbols_free(); symbols live as long.
- * Threads: loading on one; then any number may find, and one may extend.
+ * Threads: loading and looking again on one; then any number may find, and one
+ *          may extend.
  * Tests:   image_symbols_test.c, symbolizer_test.c
  */
 
@@ -41,7 +42,10 @@ struct image_symbols {
     atomic_bool is_awaiting;
     /* What a person should know: why a debug file was refused; "" where all is well. */
     char note[IMAGE_SYMBOLS_NOTE_BYTES];
-    char await_note[IMAGE_SYMBOLS_NOTE_BYTES]; /* the same of the awaited one, once it is settled */
+    /* The same of the awaited one, once it is settled. The next one is written beside it. */
+    const char *_Atomic await_note; /* NULL: none yet */
+    char await_notes[2][IMAGE_SYMBOLS_NOTE_BYTES];
+    uint64_t searched_ns; /* when its debug file was last looked for; the loading thread's alone */
     uint8_t build_id[LIMIT_BUILD_ID_BYTES];
     size_t build_id_bytes;
     bool is_stripped; /* nothing on this machine has its .symtab or its DWARF */
@@ -57,14 +61,28 @@ int image_symbols_load_kernel(char *text, size_t n_bytes, struct image_symbols *
                               struct error *reterr_error);
 
 /*
- * Between loading and publishing: a debug file is on its way. Then exactly one
- * of the two, on any thread: the file has come (`image_fd` is the image's; it
- * may be refused), or it will not.
+ * On the loading thread: a debug file is on its way. Then exactly one of the
+ * two, on any thread: the file has come (`image_fd` is the image's; it may be
+ * refused), or it will not. Extending returns 0 or why the file was not taken:
+ * -ESTALE where it is surely another build's.
  */
 void image_symbols_await(struct image_symbols *symbols);
-void image_symbols_extend(struct image_symbols *symbols, const struct image *image, int image_fd,
-                          const char *path, const struct debug_directories *directories);
+int image_symbols_extend(struct image_symbols *symbols, const struct image *image, int image_fd,
+                         const char *path, const struct debug_directories *directories);
 void image_symbols_give_up(struct image_symbols *symbols, const char *why);
+
+/*
+ * On the loading thread: looks once more for the debug file that was not there,
+ * if that was at least `min_age_ns` ago and nobody is asked for it. 0: it is
+ * there now; -ENOENT: it is not, and may be asked for; -EAGAIN: nothing was
+ * looked for; else why it could not be.
+ */
+int image_symbols_search_again(struct image_symbols *symbols, const struct image *image,
+                               int image_fd, const struct debug_directories *directories,
+                               uint64_t min_age_ns);
+
+/* What a person should know, or "". */
+const char *image_symbols_note(const struct image_symbols *symbols);
 
 struct image_symbols *image_symbols_free(struct image_symbols *symbols);
 DEFINE_FREEP(image_symbols);

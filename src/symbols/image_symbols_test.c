@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "symbols/built_program_test.h"
 
+#include <sys/resource.h>
+
+#include "base/clock.h"
 #include "symbols/image_symbols.h"
 
 static struct image_symbols *load(const struct built *built, const char *name)
@@ -157,6 +160,92 @@ static void test_another_build_is_named(void **state)
     assert_nameless(symbols, built_address_of(built, "hidden"));
 }
 
+static struct debug_directories directories_of(const struct built *built)
+{
+    char list[64];
+    snprintf(list, sizeof(list), "%s/debug", built->folder);
+    struct debug_directories directories = {.n_directories = 0};
+    assert_int_equal(debug_directories_parse(list, &directories), 0);
+    return directories;
+}
+
+/* Somebody installs debug symbols while a server lives that has looked for them in vain. */
+static void test_what_is_installed_later(void **state)
+{
+    const struct built *built = *state;
+    if (built_is_missing(built)) {
+        print_message("no gcc or objcopy\n");
+        skip();
+    }
+    assert_int_equal(
+        built_run(built, "objcopy --only-keep-debug prog prog.debug && strip -o bare prog"), 0);
+    _cleanup_(image_symbols_freep) struct image_symbols *symbols = load(built, "bare");
+    _cleanup_(debug_directories_releasep) struct debug_directories directories =
+        directories_of(built);
+    struct opened bare = built_open(built, "bare");
+    bare.image.path = bare.path;
+    uint64_t hidden = built_address_of(built, "hidden");
+    assert_nameless(symbols, hidden);
+    assert_int_equal(image_symbols_search_again(symbols, &bare.image, bare.fd, &directories, 0),
+                     -ENOENT);
+    built_move_by_id(built, "prog", "prog.debug");
+    assert_int_equal(
+        image_symbols_search_again(symbols, &bare.image, bare.fd, &directories, NS_PER_S * 3600),
+        -EAGAIN);
+    assert_nameless(symbols, hidden);
+    assert_int_equal(image_symbols_search_again(symbols, &bare.image, bare.fd, &directories, 0), 0);
+    assert_name(symbols, hidden, "hidden");
+    assert_string_equal(symbols->origin, ".dynsym + debug file by build-id");
+    assert_true(atomic_load(&symbols->debug_file)->has_dwarf);
+    assert_string_equal(image_symbols_note(symbols), "");
+    assert_int_equal(image_symbols_search_again(symbols, &bare.image, bare.fd, &directories, 0),
+                     -EAGAIN);
+    opened_release(&bare);
+}
+
+/* Only of another build is said that it is stale; all else may be for want of something. */
+static void test_reasons_for_not_extending(void **state)
+{
+    const struct built *built = *state;
+    if (built_is_missing(built)) {
+        print_message("no gcc or objcopy\n");
+        skip();
+    }
+    assert_int_equal(built_run(built, "gcc -g -O2 -Wl,--build-id=sha1 -o other prog.c && "
+                                      "objcopy --only-keep-debug prog prog.debug && "
+                                      "strip -o bare prog && echo text > text"),
+                     0);
+    _cleanup_(image_symbols_freep) struct image_symbols *symbols = load(built, "bare");
+    _cleanup_(debug_directories_releasep) struct debug_directories directories =
+        directories_of(built);
+    struct opened bare = built_open(built, "bare");
+    bare.image.path = bare.path;
+    static const struct {
+        const char *name;
+        int r;
+    } cases[] = {{"other", -ESTALE}, {"text", -ESTALE}, {"bare", -ENOENT}, {"missing", -ENOENT}};
+    char path[64];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", built->folder, cases[i].name);
+        image_symbols_await(symbols);
+        assert_int_equal(image_symbols_extend(symbols, &bare.image, bare.fd, path, &directories),
+                         cases[i].r);
+        assert_false(atomic_load(&symbols->is_awaiting));
+    }
+    snprintf(path, sizeof(path), "%s/prog.debug", built->folder);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int r = image_symbols_extend(symbols, &bare.image, bare.fd, path, &directories);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(r < 0 && r != -ESTALE);
+    r = image_symbols_extend(symbols, &bare.image, -1, path, &directories);
+    assert_true(r < 0 && r != -ESTALE);
+    assert_int_equal(image_symbols_extend(symbols, &bare.image, bare.fd, path, &directories), 0);
+    opened_release(&bare);
+}
+
 #define CASE(function) cmocka_unit_test_setup_teardown(function, built_new, built_free)
 
 int main(void)
@@ -164,7 +253,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_what_the_image_says),           CASE(test_separate_files),
         CASE(test_debug_file_of_another_address), CASE(test_minidebug),
-        CASE(test_another_build_is_named),
+        CASE(test_another_build_is_named),        CASE(test_what_is_installed_later),
+        CASE(test_reasons_for_not_extending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,8 +70,8 @@ struct symbolizer {
     pthread_cond_t has_work, is_idle;
     /* Under the lock: */
     struct job_queue queues[JOB_N];
-    size_t n_unfinished; /* opens and loads, the one at work included */
-    bool is_stopping;
+    size_t n_unfinished;     /* opens and loads, the one at work included */
+    atomic_bool is_stopping; /* set under the lock */
     struct symbol_source *newest;
     /* The loader's alone, until it has ended: */
     struct shared_table *tables;
@@ -79,6 +79,7 @@ struct symbolizer {
     struct debug_fetch *fetch; /* NULL: no server is configured */
     struct debug_lines_desk *lines_desk;
     struct debug_directories debug_directories;
+    atomic_uint_least64_t search_again_ns;
 };
 
 /* Under the lock. A source is queued at most once for each job. */
@@ -230,6 +231,19 @@ static int load_kernel(struct symbolizer *symbolizer, struct image_symbols **ret
     return 0;
 }
 
+/* Debug symbols may have been installed since, or a server be back. */
+static void search_again(struct symbolizer *symbolizer, const struct symbol_source *source,
+                         struct image_symbols *symbols)
+{
+    int fd = image_file_descriptor(source->file);
+    uint64_t min_age_ns = atomic_load(&symbolizer->search_again_ns);
+    int r = image_symbols_search_again(symbols, &source->image, fd, &symbolizer->debug_directories,
+                                       min_age_ns);
+    if (r == -ENOENT) {
+        debug_fetch_ask(symbolizer->fetch, &source->image, fd, symbols);
+    }
+}
+
 static int load_file(struct symbolizer *symbolizer, struct symbol_source *source,
                      struct image_symbols **ret_symbols, struct error *reterr_error)
 {
@@ -248,6 +262,7 @@ static int load_file(struct symbolizer *symbolizer, struct symbol_source *source
     }
     *ret_symbols = find_shared(symbolizer, &identity);
     if (*ret_symbols) {
+        search_again(symbolizer, source, *ret_symbols);
         return 0;
     }
     r = image_symbols_load_elf(&source->image, source->file, &symbolizer->debug_directories,
@@ -302,7 +317,7 @@ static void *run_loader(void *userdata)
 {
     struct symbolizer *symbolizer = userdata;
     pthread_mutex_lock(&symbolizer->lock);
-    while (!symbolizer->is_stopping) {
+    while (!atomic_load(&symbolizer->is_stopping)) {
         enum job job;
         struct symbol_source *source = dequeue(symbolizer, &job);
         if (!source) {
@@ -341,7 +356,9 @@ int symbolizer_new(struct symbolizer **ret_symbolizer)
     if (!symbolizer) {
         return -ENOMEM;
     }
+    atomic_init(&symbolizer->search_again_ns, SYMBOLIZER_SEARCH_AGAIN_NS);
     int r = debug_directories_parse(getenv("STAX_DEBUG_DIRS"), &symbolizer->debug_directories);
+    symbolizer->debug_directories.is_cancelled = &symbolizer->is_stopping;
     if (r == 0) {
         r = debug_fetch_new(&symbolizer->debug_directories, &symbolizer->fetch);
     }
@@ -387,7 +404,7 @@ struct symbolizer *symbolizer_free(struct symbolizer *symbolizer)
         return NULL;
     }
     pthread_mutex_lock(&symbolizer->lock);
-    symbolizer->is_stopping = true;
+    atomic_store(&symbolizer->is_stopping, true);
     pthread_cond_signal(&symbolizer->has_work);
     pthread_mutex_unlock(&symbolizer->lock);
     pthread_join(symbolizer->loader, NULL);
@@ -500,6 +517,11 @@ struct debug_lines_desk *symbol_source_lines_desk(const struct symbol_source *so
     return source->symbolizer->lines_desk;
 }
 
+void symbolizer_search_again_after(struct symbolizer *symbolizer, uint64_t min_age_ns)
+{
+    atomic_store(&symbolizer->search_again_ns, min_age_ns);
+}
+
 struct debug_lines_desk *symbolizer_lines_desk(const struct symbolizer *symbolizer)
 {
     return symbolizer->lines_desk;
@@ -535,14 +557,6 @@ bool symbol_source_is_settled(const struct symbol_source *source)
            (state == SYMBOL_STATE_LOADED && !is_awaiting(get_table(source, 0)));
 }
 
-static const char *note_of(const struct image_symbols *symbols)
-{
-    if (is_awaiting(symbols)) {
-        return "a debuginfod server is asked for the rest";
-    }
-    return symbols->note[0] != '\0' ? symbols->note : symbols->await_note;
-}
-
 void symbol_source_describe(struct symbol_source *source, struct symbol_source_info *ret_info)
 {
     *ret_info = (struct symbol_source_info){
@@ -557,7 +571,8 @@ void symbol_source_describe(struct symbol_source *source, struct symbol_source_i
             ret_info->n_functions += function_table_count(atomic_load(&symbols->functions));
         }
         if (i == 0 && symbols) {
-            snprintf(ret_info->failure, sizeof(ret_info->failure), "%s", note_of(symbols));
+            snprintf(ret_info->failure, sizeof(ret_info->failure), "%s",
+                     image_symbols_note(symbols));
         }
     }
     if (ret_info->state == SYMBOL_STATE_FAILED) {

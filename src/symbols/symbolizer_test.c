@@ -14,7 +14,9 @@
 #include "base/fd.h"
 #include "images/image_map.h"
 #include "images/proc_maps.h"
+#include "symbols/built_program_test.h"
 #include "symbols/symbolizer.h"
+#include "symbols/symbolizer_internal.h"
 
 #define TIMEOUT_MS 20000
 
@@ -320,6 +322,43 @@ static void test_questions_while_loading(void **state)
     }
 }
 
+static const char *name_at(struct symbolizer *symbolizer, const struct image *image,
+                           uint64_t offset)
+{
+    struct symbol_source *source = symbolizer_announce(symbolizer, image);
+    symbol_source_want(source);
+    assert_true(symbolizer_wait_idle(symbolizer, TIMEOUT_MS));
+    const struct symbol *symbol = symbol_source_find(source, offset, NULL);
+    return symbol ? symbol->name : "";
+}
+
+/* The next run of a server that lives finds the debug symbols that were installed meanwhile. */
+static void test_debug_symbols_that_come_later(void **state)
+{
+    const struct built *built = *state;
+    if (built_is_missing(built)) {
+        print_message("no gcc or objcopy\n");
+        skip();
+    }
+    assert_int_equal(
+        built_run(built, "objcopy --only-keep-debug prog prog.debug && strip -o bare prog"), 0);
+    char list[64], path[64];
+    snprintf(list, sizeof(list), "%s/debug", built->folder);
+    snprintf(path, sizeof(path), "%s/bare", built->folder);
+    setenv("STAX_DEBUG_DIRS", list, 1);
+    struct symbolizer *symbolizer = NULL;
+    assert_int_equal(symbolizer_new(&symbolizer), 0);
+    unsetenv("STAX_DEBUG_DIRS");
+    struct image image = {.kind = IMAGE_KIND_FILE, .path = path, .name = "bare"};
+    uint64_t hidden = built_address_of(built, "hidden");
+    assert_non_null(strstr(name_at(symbolizer, &image, hidden), "bare+0x"));
+    built_move_by_id(built, "prog", "prog.debug");
+    assert_non_null(strstr(name_at(symbolizer, &image, hidden), "bare+0x")); /* too soon */
+    symbolizer_search_again_after(symbolizer, 0);
+    assert_string_equal(name_at(symbolizer, &image, hidden), "hidden");
+    symbolizer_free(symbolizer);
+}
+
 /* Freed with work still queued. */
 static void test_free_does_not_wait_for_the_queue(void **state)
 {
@@ -358,6 +397,7 @@ int main(void)
         WITH_FIXTURE(test_a_deleted_program_of_a_process_that_ends),
         WITH_FIXTURE(test_questions_while_loading),
         WITH_FIXTURE(test_waiting_ends_in_time),
+        cmocka_unit_test_setup_teardown(test_debug_symbols_that_come_later, built_new, built_free),
         cmocka_unit_test(test_free_does_not_wait_for_the_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

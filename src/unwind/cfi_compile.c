@@ -363,12 +363,15 @@ int cfi_compile(const struct cfi_compile_input *input, struct cfi_table **ret_ta
 }
 
 int cfi_table_build_eh_frame(enum cfi_machine machine, struct bytes eh_frame, uint64_t section_addr,
-                             struct cfi_table **ret_table, struct error *reterr_error)
+                             const struct cfi_code_range *code, struct cfi_table **ret_table,
+                             struct error *reterr_error)
 {
     struct cfi_compile_input input = {
         .machine = machine,
         .sections = {{.machine = machine, .bytes = eh_frame, .addr = section_addr}},
         .n_sections = 1,
+        .ranges = code,
+        .n_ranges = code ? 1 : 0,
         .n_input_bytes = bytes_left(&eh_frame),
         .origin = "jitdump",
     };

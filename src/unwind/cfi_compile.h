@@ -19,11 +19,6 @@
 #include "unwind/cfi_parse.h"
 #include "unwind/cfi_table.h"
 
-/* Where code can be; descriptions of anything else (code that a linker dropped) are refused. */
-struct cfi_code_range {
-    uint64_t start_addr, end_addr; /* image_addr */
-};
-
 #define CFI_COMPILE_MAX_SECTIONS 3
 
 struct cfi_compile_input {

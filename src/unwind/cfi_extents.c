@@ -7,16 +7,19 @@
 
 #include "base/cleanup.h"
 #include "unwind/cfi_parse.h"
+#include "unwind/cfi_plt.h"
 
 /* Those of compilers have 20 to 40 bytes. A hostile one could be read once per description. */
 #define MAX_COMMON_BYTES 4096
+
+#define MAX_STUB_SECTIONS 8
 
 struct extents {
     struct cfi_extent *extents;
     size_t n_extents, capacity;
 };
 
-static int add(struct extents *extents, const struct cfi_fde *fde)
+static int add(struct extents *extents, uint64_t start_addr, uint64_t n_bytes)
 {
     if (extents->n_extents == extents->capacity) {
         size_t capacity = extents->capacity ? extents->capacity * 2 : 1024;
@@ -28,18 +31,18 @@ static int add(struct extents *extents, const struct cfi_fde *fde)
         extents->capacity = capacity;
     }
     extents->extents[extents->n_extents++] =
-        (struct cfi_extent){.start_addr = fde->start_addr, .n_bytes = fde->n_bytes};
+        (struct cfi_extent){.start_addr = start_addr, .n_bytes = n_bytes};
     return 0;
 }
 
 /* Linkers leave descriptions of functions behind that they have dropped. */
-static bool is_code(const struct elf_layout *layout, const struct cfi_fde *fde)
+static bool is_code(const struct elf_layout *layout, uint64_t start_addr, uint64_t n_bytes)
 {
     for (size_t i = 0; i < layout->n_executable; i++) {
         const struct elf_segment *segment = &layout->segments[i];
-        uint64_t offset = fde->start_addr - segment->image_addr;
-        if (offset < segment->n_bytes && fde->n_bytes <= segment->n_bytes - offset) {
-            return fde->n_bytes > 0;
+        uint64_t offset = start_addr - segment->image_addr;
+        if (offset < segment->n_bytes && n_bytes <= segment->n_bytes - offset) {
+            return n_bytes > 0;
         }
     }
     return false;
@@ -90,14 +93,11 @@ static void sort(struct extents *extents)
     extents->n_extents = n_kept;
 }
 
-int cfi_extents_read(struct elf_file *elf, struct cfi_extent **ret_extents, size_t *ret_n_extents)
+static int add_descriptions(struct elf_file *elf, struct extents *extents)
 {
     const struct elf_layout *layout = elf_file_layout(elf);
-    struct extents extents = {0};
     struct cfi_section section = {0};
-    *ret_extents = NULL;
-    *ret_n_extents = 0;
-    if (!elf_file_is_64_bit_little_endian(elf) || !cfi_elf_eh_frame(elf, &section)) {
+    if (!cfi_elf_eh_frame(elf, &section)) {
         return 0;
     }
     struct bytes rest = section.bytes;
@@ -116,9 +116,40 @@ int cfi_extents_read(struct elf_file *elf, struct cfi_extent **ret_extents, size
         }
         struct cfi_fde fde;
         if (is_common_right && cfi_fde_read(&section, &common, &entry, &fde) &&
-            is_code(layout, &fde)) {
-            r = add(&extents, &fde);
+            is_code(layout, fde.start_addr, fde.n_bytes)) {
+            r = add(extents, fde.start_addr, fde.n_bytes);
         }
+    }
+    return r;
+}
+
+/* The stubs of a linker that nobody describes are one function together. */
+static int add_stubs(struct elf_file *elf, struct extents *extents)
+{
+    size_t n_left = MAX_STUB_SECTIONS;
+    int r = 0;
+    for (size_t i = 1; r == 0 && n_left > 0 && i < elf_file_n_sections(elf); i++) {
+        struct elf_section section;
+        if (elf_file_section(elf, i, &section) && cfi_plt_is_section(&section) &&
+            is_code(elf_file_layout(elf), section.image_addr, section.n_bytes)) {
+            r = add(extents, section.image_addr, section.n_bytes);
+            n_left--;
+        }
+    }
+    return r;
+}
+
+int cfi_extents_read(struct elf_file *elf, struct cfi_extent **ret_extents, size_t *ret_n_extents)
+{
+    struct extents extents = {0};
+    *ret_extents = NULL;
+    *ret_n_extents = 0;
+    if (!elf_file_is_64_bit_little_endian(elf)) {
+        return 0;
+    }
+    int r = add_stubs(elf, &extents);
+    if (r == 0) {
+        r = add_descriptions(elf, &extents);
     }
     if (r < 0) {
         free(extents.extents);

@@ -25,7 +25,8 @@ struct cfi_extent {
 };
 
 /*
- * All descriptions of .eh_frame that lie in loaded code, by start; each start
- * once. 0, or -ENOMEM; a file without any has 0 extents and *ret_extents is NULL.
+ * All descriptions of .eh_frame that lie in loaded code, and each section of a
+ * linker's stubs as a whole, by start; each start once. 0, or -ENOMEM; a file without any has 0
+ * extents and *ret_extents is NULL.
  */
 int cfi_extents_read(struct elf_file *elf, struct cfi_extent **ret_extents, size_t *ret_n_extents);

@@ -41,6 +41,32 @@ static void test_order_and_doubles(void **state)
     assert_memory_equal(extents, expected, sizeof(expected));
 }
 
+/* With and without a description of its own, a section of stubs is one. */
+static void test_stubs(void **state)
+{
+    (void)state;
+    struct program program;
+    struct section frames = {0};
+    put_usual_cie(&frames);
+    put_fde(&frames, CODE_ADDR, 0x10, "", 0);
+    put_fde(&frames, CODE_ADDR + 0x100, 0x20, "", 0);
+    begin_program(&program);
+    add_section(&program, ".eh_frame", SHF_ALLOC, SECTION_ADDR, frames.data, frames.n_bytes);
+    static const uint8_t code[0x20];
+    uint64_t flags = SHF_ALLOC | SHF_EXECINSTR;
+    add_section(&program, ".plt", flags, CODE_ADDR + 0x100, code, sizeof(code));
+    add_section(&program, ".plt.got", flags, CODE_ADDR + 0x120, code, 0x10);
+    add_section(&program, ".iplt", flags, CODE_ADDR + 0x130, code, 0);
+    _cleanup_(elf_file_freep) struct elf_file *file = end_program(&program, EM_X86_64);
+    _cleanup_(freep) struct cfi_extent *extents = NULL;
+    size_t n_extents;
+    assert_int_equal(cfi_extents_read(file, &extents, &n_extents), 0);
+    static const struct cfi_extent expected[] = {
+        {CODE_ADDR, 0x10}, {CODE_ADDR + 0x100, 0x20}, {CODE_ADDR + 0x120, 0x10}};
+    assert_int_equal(n_extents, 3);
+    assert_memory_equal(extents, expected, sizeof(expected));
+}
+
 static void test_nothing_to_tell(void **state)
 {
     (void)state;
@@ -80,7 +106,8 @@ static void test_a_real_file(void **state)
         assert_int_equal(elf_file_open_memory(program, n_bytes, &file, NULL), 0);
         assert_int_equal(cfi_extents_read(file, &extents, &n_extents), 0);
         assert_true(n_extents > 20);
-        assert_true(i == 0 || n_extents == n_with);
+        /* Only its stubs, where nobody describes them, are not found without sections. */
+        assert_true(i == 0 || (n_extents <= n_with && n_extents + 3 >= n_with));
         n_with = n_extents;
         Elf64_Ehdr *header = (void *)program;
         header->e_shoff = 0;
@@ -146,9 +173,8 @@ static void test_hostile_commons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_and_doubles),
-        cmocka_unit_test(test_nothing_to_tell),
-        cmocka_unit_test(test_a_real_file),
+        cmocka_unit_test(test_order_and_doubles), cmocka_unit_test(test_stubs),
+        cmocka_unit_test(test_nothing_to_tell),   cmocka_unit_test(test_a_real_file),
         cmocka_unit_test(test_hostile_commons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,9 +56,16 @@ struct cfi_table {
 int cfi_table_build_elf(struct elf_file *elf, struct cfi_table **ret_table,
                         struct error *reterr_error);
 
-/* From bytes in the form of .eh_frame that stand at section_addr: what a jitdump brings. */
+/* Where code can be; descriptions of anything else (code that a linker dropped) are refused. */
+struct cfi_code_range {
+    uint64_t start_addr, end_addr; /* image_addr */
+};
+
+/* From bytes in the form of .eh_frame that stand at section_addr: what a jitdump brings. `code`
+ * NULL: anywhere. */
 int cfi_table_build_eh_frame(enum cfi_machine machine, struct bytes eh_frame, uint64_t section_addr,
-                             struct cfi_table **ret_table, struct error *reterr_error);
+                             const struct cfi_code_range *code, struct cfi_table **ret_table,
+                             struct error *reterr_error);
 
 struct cfi_table *cfi_table_free(struct cfi_table *table);
 DEFINE_FREEP(cfi_table);

@@ -107,7 +107,7 @@ static inline struct cfi_table *build_section(enum cfi_machine machine,
     struct cfi_table *table = NULL;
     struct error error = {0};
     int r = cfi_table_build_eh_frame(machine, bytes_of(section->data, section->n_bytes),
-                                     SECTION_ADDR, &table, &error);
+                                     SECTION_ADDR, NULL, &table, &error);
     if (r < 0) {
         fail_msg("%s", error.message);
     }

@@ -10,9 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash_table.h"
 
 #define CACHE_ENTRIES (1u << 14)
+
+/* New tables and code where none was can wait: meanwhile its stacks bring their copies. */
+#define EXPORT_EVERY_NS (20 * NS_PER_MS)
+/* Replaced code is remembered for the samples that are under way: those of some 20 ms. */
+#define MAX_CHANGES 256u
 
 #if defined(__aarch64__)
 #define MACHINE_HERE CFI_MACHINE_AARCH64
@@ -36,16 +42,29 @@ struct cached_row {
     struct cfi_row row;
 };
 
+/* Other code stands in [start_ip, end_ip) from this generation on. */
+struct code_change {
+    uint64_t generation, start_ip, end_ip;
+};
+
 struct code_lookup {
     struct unwinder_config config;
     struct code_space *space;
     struct code_image *images; /* by image_id */
     size_t n_images, capacity;
     uint64_t generation; /* grows with mappings and tables */
-    uint64_t exported_generation;
-    int64_t exported_pid;
-    struct code_range *ranges; /* of the last export */
-    size_t n_ranges, ranges_capacity;
+    struct {
+        uint64_t generation; /* 0: nothing was exported yet */
+        uint64_t at_ns;
+        int64_t pid;
+        bool is_wrong; /* something in it stands there no longer */
+        bool has_generated;
+        struct code_range *ranges;
+        struct image_place *starts; /* of each range */
+        size_t n_ranges, capacity;
+    } exported;
+    struct code_change changes[MAX_CHANGES]; /* of what was exported; change n is n % MAX_CHANGES */
+    size_t n_changes;
     struct cached_row cache[CACHE_ENTRIES];
 };
 
@@ -72,7 +91,8 @@ struct code_lookup *code_lookup_free(struct code_lookup *lookup)
             free(lookup->images[i].layout);
         }
         free(lookup->images);
-        free(lookup->ranges);
+        free(lookup->exported.ranges);
+        free(lookup->exported.starts);
         free(lookup);
     }
     return NULL;
@@ -99,11 +119,49 @@ static struct code_image *image_at(struct code_lookup *lookup, image_id id)
     return &lookup->images[id];
 }
 
+static void note_change(struct code_lookup *lookup, uint64_t start_ip, uint64_t end_ip)
+{
+    lookup->exported.is_wrong = true;
+    lookup->changes[lookup->n_changes++ % MAX_CHANGES] = (struct code_change){
+        .generation = lookup->generation, .start_ip = start_ip, .end_ip = end_ip};
+}
+
+/* Which of the ranges that were exported hold something else now? */
+static void note_changes(struct code_lookup *lookup, const struct event *event)
+{
+    if (event->pid != lookup->exported.pid) {
+        return;
+    }
+    if (event->image->change == EVENT_IMAGE_EXEC) {
+        note_change(lookup, 0, UINT64_MAX);
+        return;
+    }
+    for (size_t i = 0; i < lookup->exported.n_ranges; i++) {
+        const struct code_range *range = &lookup->exported.ranges[i];
+        if (range->end_ip <= event->image->start_ip || range->start_ip >= event->image->end_ip) {
+            continue;
+        }
+        uint64_t start_ip = range->start_ip > event->image->start_ip ? range->start_ip
+                                                                     : event->image->start_ip;
+        uint64_t end_ip =
+            range->end_ip < event->image->end_ip ? range->end_ip : event->image->end_ip;
+        struct image_place was = lookup->exported.starts[i];
+        struct image_place is = image_map_find(lookup->space->map, event->pid, start_ip);
+        if (is.image != was.image || is.offset != was.offset + (start_ip - range->start_ip)) {
+            note_change(lookup, start_ip, end_ip);
+        }
+    }
+}
+
 int code_lookup_apply(struct code_lookup *lookup, const struct event *event)
 {
     const struct image *new_image;
+    uint64_t generation = image_map_generation(lookup->space->map, event->pid);
     int r = code_space_apply(lookup->space, event, &new_image);
-    lookup->generation++;
+    if (image_map_generation(lookup->space->map, event->pid) != generation) {
+        lookup->generation++;
+        note_changes(lookup, event);
+    }
     if (!new_image || (new_image->kind != IMAGE_KIND_FILE && new_image->kind != IMAGE_KIND_VDSO)) {
         return r;
     }
@@ -178,6 +236,7 @@ struct unwind_code code_lookup_find(struct code_lookup *lookup, int64_t pid, uin
     uint64_t image_addr;
     if (image->state == CODE_PENDING) {
         code.state = image->is_given_up ? UNWIND_CODE_KNOWN : UNWIND_CODE_PENDING;
+        code.is_guess = image->is_given_up;
         return code;
     }
     if (image->state == CODE_READY && elf_layout_find(image->layout, place.offset, &image_addr)) {
@@ -218,24 +277,66 @@ bool code_lookup_is_wanted(const struct code_lookup *lookup, image_id image)
     return image < lookup->n_images && lookup->images[image].is_wanted;
 }
 
+size_t code_lookup_n_current(const struct code_lookup *lookup, uint64_t generation,
+                             const uint64_t *ips, size_t n_ips, bool *ret_is_whole)
+{
+    size_t n_current = n_ips, n_seen = 0;
+    *ret_is_whole = true;
+    for (size_t n = lookup->n_changes; n > 0; n--) {
+        const struct code_change *change = &lookup->changes[(n - 1) % MAX_CHANGES];
+        if (change->generation <= generation) {
+            break;
+        }
+        if (n_seen++ == MAX_CHANGES) {
+            *ret_is_whole = false; /* too many to say */
+            return n_ips > 0;
+        }
+        for (size_t i = 0; i < n_current; i++) {
+            uint64_t ip = ips[i] - (i > 0);
+            if (ip >= change->start_ip && ip < change->end_ip) {
+                n_current = i + 1;
+                *ret_is_whole = false;
+            }
+        }
+    }
+    return n_current;
+}
+
+static bool reserve_ranges(struct code_lookup *lookup)
+{
+    if (lookup->exported.n_ranges < lookup->exported.capacity) {
+        return true;
+    }
+    size_t capacity = lookup->exported.capacity ? 2 * lookup->exported.capacity : 64;
+    struct code_range *ranges = realloc(lookup->exported.ranges, capacity * sizeof(*ranges));
+    if (!ranges) {
+        return false;
+    }
+    lookup->exported.ranges = ranges;
+    struct image_place *starts = realloc(lookup->exported.starts, capacity * sizeof(*starts));
+    if (!starts) {
+        return false;
+    }
+    lookup->exported.starts = starts;
+    lookup->exported.capacity = capacity;
+    return true;
+}
+
 static void add_range(void *userdata, uint64_t start_ip, uint64_t end_ip, struct image_place start)
 {
     struct code_lookup *lookup = userdata;
-    if (lookup->n_ranges == lookup->ranges_capacity) {
-        size_t capacity = lookup->ranges_capacity ? 2 * lookup->ranges_capacity : 64;
-        struct code_range *ranges = realloc(lookup->ranges, capacity * sizeof(*ranges));
-        if (!ranges) {
-            return; /* this range is walked from outside, as is one without a table */
-        }
-        lookup->ranges = ranges;
-        lookup->ranges_capacity = capacity;
+    if (!reserve_ranges(lookup)) {
+        return; /* this range is walked from outside, as is one without a table */
     }
-    struct code_range *range = &lookup->ranges[lookup->n_ranges++];
+    struct code_range *range = &lookup->exported.ranges[lookup->exported.n_ranges];
+    lookup->exported.starts[lookup->exported.n_ranges++] = start;
     *range =
         (struct code_range){.start_ip = start_ip, .end_ip = end_ip, .state = CODE_WITHOUT_TABLE};
     struct code_image *image = image_at(lookup, start.image);
     uint64_t image_addr;
     if (!image || !image->source) {
+        /* Tables of code that was made at run time come and go with it: they stay outside. */
+        range->state = lookup->exported.has_generated ? CODE_PENDING : CODE_WITHOUT_TABLE;
         return;
     }
     range->state = image->state;
@@ -250,17 +351,31 @@ static void add_range(void *userdata, uint64_t start_ip, uint64_t end_ip, struct
     }
 }
 
-bool code_lookup_export(struct code_lookup *lookup, int64_t pid, struct code_map *ret_map)
+bool code_lookup_export(struct code_lookup *lookup, int64_t pid, uint64_t now_ns,
+                        struct code_map *ret_map)
 {
-    if (lookup->exported_generation == lookup->generation && lookup->exported_pid == pid) {
+    bool has_generated = lookup->config.has_generated_tables &&
+                         lookup->config.has_generated_tables(lookup->config.userdata);
+    bool is_first = lookup->exported.generation == 0 || lookup->exported.pid != pid;
+    if (has_generated != lookup->exported.has_generated) {
+        lookup->exported.has_generated = has_generated;
+        lookup->generation++;
+    }
+    if (!is_first && (lookup->exported.generation == lookup->generation ||
+                      (!lookup->exported.is_wrong &&
+                       now_ns - lookup->exported.at_ns < EXPORT_EVERY_NS))) {
         return false;
     }
-    lookup->exported_generation = lookup->generation;
-    lookup->exported_pid = pid;
-    lookup->n_ranges = 0;
+    lookup->exported.generation = lookup->generation;
+    lookup->exported.at_ns = now_ns;
+    lookup->exported.pid = pid;
+    lookup->exported.is_wrong = false;
+    lookup->exported.n_ranges = 0;
     image_map_each(lookup->space->map, pid, add_range, lookup);
-    *ret_map =
-        (struct code_map){.pid = pid, .n_ranges = lookup->n_ranges, .ranges = lookup->ranges};
+    *ret_map = (struct code_map){.pid = pid,
+                                 .generation = lookup->generation,
+                                 .n_ranges = lookup->exported.n_ranges,
+                                 .ranges = lookup->exported.ranges};
     return true;
 }
 

@@ -8,7 +8,7 @@
  * table when a stack first passes through its image.
  *
  * Owner:   code_lookup_new()/_free(). Threads: one.
- * Tests:   unwinder_test.c
+ * Tests:   code_lookup_test.c, unwinder_test.c
  */
 
 #include "base/cleanup.h"
@@ -45,8 +45,20 @@ bool code_lookup_is_wanted(const struct code_lookup *lookup, image_id image);
 
 /*
  * What a backend that walks by itself must know: fills *ret_map (valid until
- * the next call) and returns true when it has changed since the last call.
+ * the next call) and returns true when it has changed since the last call. At
+ * once where other code stands now in the place of what was told, else every
+ * 20 ms.
  */
-bool code_lookup_export(struct code_lookup *lookup, int64_t pid, struct code_map *ret_map);
+bool code_lookup_export(struct code_lookup *lookup, int64_t pid, uint64_t now_ns,
+                        struct code_map *ret_map);
+
+/*
+ * How many ips of a walk that was done by an export of `generation` are right:
+ * up to the first that lies where other code has come to stand since (that one
+ * included, since only how it is left was not known). *ret_is_whole: there is
+ * none such.
+ */
+size_t code_lookup_n_current(const struct code_lookup *lookup, uint64_t generation,
+                             const uint64_t *ips, size_t n_ips, bool *ret_is_whole);
 
 void code_lookup_retire(struct code_lookup *lookup);

@@ -8,8 +8,8 @@
 #include "base/hash_table.h"
 
 struct remembered {
-    int64_t tid; /* 0: nobody's */
-    uint64_t time_ns;
+    int64_t tid;                      /* 0: nobody's */
+    uint64_t seen_ns, seen_before_ns; /* the latest times; several samples are looked at together */
     struct unwind_place *places;
     size_t n_places, capacity;
 };
@@ -96,8 +96,23 @@ int outer_frames_remember(struct outer_frames *frames, int64_t tid, uint64_t tim
     memcpy(thread->places, places, n_places * sizeof(*places));
     thread->n_places = n_places;
     thread->tid = tid;
-    thread->time_ns = time_ns;
+    thread->seen_ns = thread->seen_before_ns = time_ns;
     return 0;
+}
+
+int outer_frames_confirm(struct outer_frames *frames, int64_t tid, uint64_t sample_ns,
+                         uint64_t now_ns, const struct unwind_place *places, size_t n_places)
+{
+    struct remembered *thread = &frames->threads[slot_index(tid)];
+    uint64_t before_ns = now_ns;
+    if (thread->tid == tid) {
+        before_ns = thread->seen_ns <= sample_ns ? thread->seen_ns : thread->seen_before_ns;
+    }
+    int r = outer_frames_remember(frames, tid, now_ns, places, n_places);
+    if (r == 0) {
+        thread->seen_before_ns = before_ns;
+    }
+    return r;
 }
 
 static bool is_same(const struct unwind_place *a, const struct unwind_place *b)
@@ -131,7 +146,7 @@ static struct outer_frames_match match_from(const struct remembered *thread, siz
     return (struct outer_frames_match){
         .places = thread->places + at,
         .n_places = thread->n_places - at,
-        .time_ns = thread->time_ns,
+        .time_ns = thread->seen_ns,
     };
 }
 
@@ -157,12 +172,14 @@ bool outer_frames_find(const struct outer_frames *frames, int64_t tid,
 }
 
 enum outer_frames_verdict outer_frames_compare(const struct outer_frames *frames, int64_t tid,
+                                               uint64_t sample_ns,
                                                const struct unwind_place *places, size_t n_places,
                                                size_t from)
 {
     const struct remembered *thread = find_thread(frames, tid);
     size_t at = thread ? find_by_sp(thread, places[from].sp) : 0;
-    if (!thread || at == thread->n_places || !is_same(&places[from], &thread->places[at])) {
+    if (!thread || thread->seen_before_ns > sample_ns || at == thread->n_places ||
+        !is_same(&places[from], &thread->places[at])) {
         return OUTER_FRAMES_NEW;
     }
     if (thread->n_places - at != n_places - from) {

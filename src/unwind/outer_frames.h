@@ -31,12 +31,16 @@ int outer_frames_new(struct outer_frames **ret_frames);
 struct outer_frames *outer_frames_free(struct outer_frames *frames);
 DEFINE_FREEP(outer_frames);
 
-/* Keeps the stack of a thread (places innermost first) until its next one. 0 or -ENOMEM. */
+/*
+ * Keeps the stack of a thread (places innermost first), as it was at time_ns,
+ * until its next one. 0 or -ENOMEM.
+ */
 int outer_frames_remember(struct outer_frames *frames, int64_t tid, uint64_t time_ns,
                           const struct unwind_place *places, size_t n_places);
 
-/* Is anything remembered of the thread? */
-bool outer_frames_have(const struct outer_frames *frames, int64_t tid);
+/* The same for a sample of sample_ns whose outer frames, seen at now_ns, are those remembered. */
+int outer_frames_confirm(struct outer_frames *frames, int64_t tid, uint64_t sample_ns,
+                         uint64_t now_ns, const struct unwind_place *places, size_t n_places);
 
 /* The thread has ended. */
 void outer_frames_forget_thread(struct outer_frames *frames, int64_t tid);
@@ -61,13 +65,17 @@ bool outer_frames_find(const struct outer_frames *frames, int64_t tid,
                        struct outer_frames_match *ret_match);
 
 enum outer_frames_verdict {
-    OUTER_FRAMES_NEW,   /* nothing is remembered of this place */
+    OUTER_FRAMES_NEW,   /* nothing is remembered of this place from before the sample */
     OUTER_FRAMES_SAME,  /* from there outwards the stacks are equal */
     OUTER_FRAMES_OTHER, /* … they are not */
 };
 
-/* Holds places[from …], a whole rest of a stack, against what is remembered of places[from]. */
+/*
+ * Holds places[from …], a whole rest of a stack, against what is remembered of
+ * places[from] from a time up to sample_ns.
+ */
 enum outer_frames_verdict outer_frames_compare(const struct outer_frames *frames, int64_t tid,
+                                               uint64_t sample_ns,
                                                const struct unwind_place *places, size_t n_places,
                                                size_t from);
 

@@ -105,7 +105,40 @@ static void threads_and_programs_have_frames_of_their_own(void **state)
 
 static enum outer_frames_verdict compare(struct fixture *fixture, size_t n_places, size_t from)
 {
-    return outer_frames_compare(fixture->frames, TID, fixture->places, n_places, from);
+    return outer_frames_compare(fixture->frames, TID, 5000, fixture->places, n_places, from);
+}
+
+/* What was read at one time for several samples says nothing of the time before the first. */
+static void what_was_seen_later_was_not_before(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture); /* seen at 1234 */
+    fill(fixture.places, N_PLACES, 0);
+    const struct {
+        uint64_t sample_ns;
+        enum outer_frames_verdict verdict;
+    } before[] = {{1233, OUTER_FRAMES_NEW}, {1234, OUTER_FRAMES_SAME}, {1300, OUTER_FRAMES_SAME}};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(outer_frames_compare(fixture.frames, TID, before[i].sample_ns,
+                                              fixture.places, N_PLACES, 3),
+                         before[i].verdict);
+    }
+    /* Two samples, 1300 and 1400, are looked at together at 2000. */
+    assert_int_equal(
+        outer_frames_confirm(fixture.frames, TID, 1300, 2000, fixture.places, N_PLACES), 0);
+    assert_int_equal(
+        outer_frames_confirm(fixture.frames, TID, 1400, 2001, fixture.places, N_PLACES), 0);
+    assert_int_equal(outer_frames_compare(fixture.frames, TID, 1500, fixture.places, N_PLACES, 3),
+                     OUTER_FRAMES_SAME);
+    /* The next two at 3000: before them it was seen at 2001. */
+    assert_int_equal(
+        outer_frames_confirm(fixture.frames, TID, 2500, 3000, fixture.places, N_PLACES), 0);
+    assert_int_equal(outer_frames_compare(fixture.frames, TID, 2600, fixture.places, N_PLACES, 3),
+                     OUTER_FRAMES_SAME);
+    assert_int_equal(outer_frames_compare(fixture.frames, TID, 1900, fixture.places, N_PLACES, 3),
+                     OUTER_FRAMES_NEW);
+    outer_frames_free(fixture.frames);
 }
 
 /* Frames of one size have equal stack pointers, whoever called. */
@@ -186,6 +219,7 @@ int main(void)
         cmocka_unit_test(fewer_are_not),
         cmocka_unit_test(threads_and_programs_have_frames_of_their_own),
         cmocka_unit_test(a_rest_is_the_same_or_it_is_not),
+        cmocka_unit_test(what_was_seen_later_was_not_before),
         cmocka_unit_test(what_starts_a_thread_is_found_by_its_ip),
         cmocka_unit_test(memory_is_bounded),
     };

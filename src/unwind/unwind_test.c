@@ -303,6 +303,16 @@ static void the_kernels_chain_stands_in_for_memory(void **state)
     assert_int_equal(walk.reader.end_needed, STACK + 16);
     assert_int_equal(walk.places[2].sp, 0);
 
+    /* It has pushed the register, and is going to set it. */
+    scene.rows[0] = row(CFI_SP, 2, -2);
+    scene.stack[0] = STACK + 0x10000;
+    walk = walk_of(&scene, FUNCTION(0) + 1, STACK, STACK + 0x10000);
+    walk.chain = chain;
+    walk.n_chain = COUNT(chain);
+    assert_int_equal(unwind_run(&walk), 0);
+    assert_int_equal(walk.end, EVENT_STACK_END_COMPLETE);
+    assert_int_equal(walk.n_places, 4);
+
     /* A function that used the register for something else: the chain is another story. */
     scene.rows[0] = row(CFI_SP, 3, -3);
     scene.stack[0] = 0x1234;

@@ -35,6 +35,10 @@
 #define VOLATILE_FROM 1024u
 #define VOLATILE_SAMPLES 32768u
 
+/* Of so many stacks of late; more than 1 of 8 is too many to tell what was in between. */
+#define OTHER_SHARE_SAMPLES 32
+#define OTHER_SHARE_MAX 128
+
 /* Every so many walks one is timed. */
 #define TIMED_EVERY 16u
 
@@ -45,6 +49,7 @@ struct outside {
     uint64_t start;
     size_t n_bytes;
     size_t next_bytes;
+    uint64_t read_ns; /* when it was so */
     bool is_asked;
     bool is_gone; /* there is no such process any more */
     uint8_t bytes[OUTSIDE_MAX_BYTES];
@@ -59,6 +64,7 @@ struct unwinder {
     struct outside outside;
     struct copy_wish wish;
     uint32_t n_distrusted;     /* in samples; wears off */
+    int32_t other_share;       /* 1024ths of those compared of late that were not the same */
     const struct event *event; /* that is being walked */
     const struct unwind_walk *walk;
     int64_t walked_pid;        /* whose stacks the capture walks itself; 0: none */
@@ -212,6 +218,7 @@ static bool read_outside(void *userdata, uint64_t address, uint64_t *ret_word)
             unwinder->config.read_memory(unwinder->config.userdata, unwinder->event->pid, address,
                                          outside->bytes, outside->next_bytes);
         outside->is_asked = true;
+        outside->read_ns = clock_now_ns();
         outside->is_gone = n_bytes == -ESRCH;
         outside->start = address;
         outside->n_bytes = n_bytes > 0 ? (size_t)n_bytes : 0;
@@ -252,6 +259,19 @@ static bool stands_still(struct unwinder *unwinder)
            !has_moved_on(unwinder);
 }
 
+/*
+ * What was the same before and after a sample was so in between, unless outer
+ * frames come and go as fast as samples do.
+ */
+static bool is_proof(struct unwinder *unwinder, enum outer_frames_verdict verdict)
+{
+    if (verdict != OUTER_FRAMES_NEW) {
+        int32_t now = verdict == OUTER_FRAMES_OTHER ? 1024 : 0;
+        unwinder->other_share += (now - unwinder->other_share) / OTHER_SHARE_SAMPLES;
+    }
+    return verdict == OUTER_FRAMES_SAME && unwinder->other_share < OTHER_SHARE_MAX;
+}
+
 static void distrust(struct unwinder *unwinder)
 {
     unwinder->n_distrusted += VOLATILE_STEP;
@@ -269,23 +289,28 @@ static void distrust(struct unwinder *unwinder)
 static void trust_outside(struct unwinder *unwinder, struct unwind_walk *walk)
 {
     int64_t tid = unwinder->event->tid;
+    uint64_t sample_ns = unwinder->event->time_ns;
     size_t n_inside = walk->n_places_inside;
     if (!unwinder->outside.is_asked || recall_of_the_dead(unwinder, walk) ||
         n_inside >= walk->n_places) {
         return;
     }
     bool is_whole = walk->end == EVENT_STACK_END_COMPLETE;
-    if (is_whole && outer_frames_compare(unwinder->outer, tid, walk->places, walk->n_places,
-                                         n_inside - 1) == OUTER_FRAMES_SAME) {
-        return;
-    }
-    if (stands_still(unwinder)) {
-        return;
-    }
-    if (is_whole) {
-        /* For the next sample it is what was before. */
-        (void)outer_frames_remember(unwinder->outer, tid, unwinder->event->time_ns, walk->places,
+    enum outer_frames_verdict verdict =
+        is_whole ? outer_frames_compare(unwinder->outer, tid, sample_ns, walk->places,
+                                        walk->n_places, n_inside - 1)
+                 : OUTER_FRAMES_NEW;
+    bool is_proven = is_proof(unwinder, verdict);
+    if (verdict == OUTER_FRAMES_SAME) {
+        (void)outer_frames_confirm(unwinder->outer, tid, sample_ns, unwinder->outside.read_ns,
+                                   walk->places, walk->n_places);
+    } else if (is_whole) {
+        /* For later samples it is what was before. */
+        (void)outer_frames_remember(unwinder->outer, tid, unwinder->outside.read_ns, walk->places,
                                     walk->n_places);
+    }
+    if (is_proven || stands_still(unwinder)) {
+        return;
     }
     walk->n_places = n_inside;
     walk->end = EVENT_STACK_END_COPY;
@@ -440,11 +465,12 @@ static void count_walk(struct unwinder *unwinder, const struct event *event,
     }
 }
 
-/* Of what was recalled nothing new is known. */
+/* Of what was recalled nothing new is known; of what was read outside, trust_outside() has. */
 static void remember(struct unwinder *unwinder, const struct event *event,
                      const struct unwind_walk *walk)
 {
-    if (walk->end == EVENT_STACK_END_COMPLETE && !walk->was_recalled) {
+    bool is_of_the_sample = !walk->was_recalled && walk->n_places_inside >= walk->n_places;
+    if (walk->end == EVENT_STACK_END_COMPLETE && is_of_the_sample) {
         (void)outer_frames_remember(unwinder->outer, event->tid, event->time_ns, walk->places,
                                     walk->n_places);
     }
@@ -491,9 +517,9 @@ static void cut_at_replaced_code(struct unwinder *unwinder, struct event *event)
     if (event->sample.code_generation == 0) {
         return;
     }
-    size_t n_current = code_lookup_n_current(
-        unwinder->lookup, event->sample.code_generation, event->sample.ips + n_kernel_ips,
-        event->sample.n_ips - n_kernel_ips, &is_whole);
+    size_t n_current = code_lookup_n_current(unwinder->lookup, event->sample.code_generation,
+                                             event->sample.ips + n_kernel_ips,
+                                             event->sample.n_ips - n_kernel_ips, &is_whole);
     if (!is_whole) {
         event->sample.n_ips = n_kernel_ips + (uint32_t)n_current;
         event->sample.stack_end = EVENT_STACK_END_REMAPPED;

@@ -148,7 +148,8 @@ __attribute__((noinline)) static int take(struct fixture *fixture, size_t n_byte
     copy.bytes = stack;
     copy.n_bytes = (uint32_t)n_read;
     copy.is_innermost = true;
-    *ret_event = (struct event){.kind = EVENT_SAMPLE, .pid = getpid(), .tid = gettid()};
+    *ret_event = (struct event){
+        .kind = EVENT_SAMPLE, .time_ns = clock_now_ns(), .pid = getpid(), .tid = gettid()};
     ret_event->tid += fixture->next_thread;
     ret_event->sample.copy = &copy;
     apply(fixture, ret_event);
@@ -195,8 +196,7 @@ static void the_own_stack_is_walked_to_its_start(void **state)
     assert_int_equal(stats.n_walked, 1);
     assert_int_equal(stats.n_ends[EVENT_STACK_END_COMPLETE], 1);
     assert_int_equal(stats.n_given_up, 0);
-    assert_true(fixture.n_maps >= 1);
-    assert_true(fixture.n_ready >= 2); /* the program and libc */
+    assert_int_equal(fixture.n_maps, 0); /* nobody but us walks */
     end(&fixture);
 }
 
@@ -268,9 +268,9 @@ static void another_caller_is_not_taken_for_the_last(void **state)
     int (*volatile callers[])(struct fixture *, size_t, struct event *, void **) = {by_left,
                                                                                     by_right};
     uint32_t n_complete = 0;
-    for (int i = 0; i < 64; i++) {
-        bool is_first = i % 8 == 0;
-        int n_ips = callers[i / 8 % 2](&fixture, 1024, &event, ips);
+    for (int i = 0; i < 128; i++) {
+        bool is_first = i % 16 == 0;
+        int n_ips = callers[i / 16 % 2](&fixture, 1024, &event, ips);
         if (event.sample.stack_end == EVENT_STACK_END_COMPLETE) {
             assert_same(&event, ips, n_ips);
             n_complete++;
@@ -279,7 +279,7 @@ static void another_caller_is_not_taken_for_the_last(void **state)
         assert_int_equal(event.sample.stack_end,
                          is_first ? EVENT_STACK_END_COPY : EVENT_STACK_END_COMPLETE);
     }
-    assert_int_equal(n_complete, 64 - 8);
+    assert_int_equal(n_complete, 128 - 8);
     end(&fixture);
 }
 
@@ -335,6 +335,8 @@ static void a_walk_that_was_begun_is_finished(void **state)
     assert_int_equal(rest.sample.ips[2], begun[2]);
     assert_int_equal(rest.sample.ips[3], whole[n_whole - 1]);
     assert_int_equal(rest.sample.stack_end, EVENT_STACK_END_COMPLETE);
+    assert_true(fixture.n_maps >= 1);
+    assert_true(fixture.n_ready >= 2); /* the program and libc */
     end(&fixture);
 }
 

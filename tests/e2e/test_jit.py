@@ -5,6 +5,7 @@ tests/programs/jit knows its truth; node and java are real. Tolerance for the
 shares of functions is that of the acceptance, 1.5 points.
 """
 
+import json
 import os
 import platform
 import signal
@@ -26,8 +27,9 @@ function leaf(n) {
 }
 function hot(n) { let s = 0; for (let i = 0; i < 2000; i++) { s += leaf(i + n); } return s; }
 function outer(n) { let s = 0; for (let i = 0; i < 5; i++) { s += hot(n + i); } return s; }
-const end = Date.now() + %d; let sum = 0;
-while (Date.now() < end) { sum += outer(sum %% 7); }
+const used = () => process.cpuUsage().user / 1000;
+const end = used() + %d; let sum = 0;
+while (used() < end) { sum += outer(sum %% 7); }
 console.log(sum > 0);
 """
 JAVA_SOURCE = """
@@ -46,6 +48,52 @@ public class Hot {
         long end = System.currentTimeMillis() + %d; int sum = 0;
         while (System.currentTimeMillis() < end) sum += hot(sum %% 7);
         System.out.println(sum != 1);
+    }
+}
+"""
+
+# Two functions that get 70 and 30 % in turns of random length; what each got is the last line.
+NODE_SPLIT_SOURCE = """
+function work70(n) { let x = 7; for (let i = 0; i < n; i++) { x = (x * 31 + i) %% 1000003; } return x; }
+function work30(n) { let x = 5; for (let i = 0; i < n; i++) { x = (x * 37 + i) %% 1000003; } return x; }
+const used = () => process.cpuUsage().user + process.cpuUsage().system;
+const works = [work70, work30], shares = [0.7, 0.3];
+for (let i = 0; i < 200; i++) { works[i %% 2](20000); }
+const got = [0, 0];
+let seed = 7, sum = 0;
+const end = used() + %d * 1000;
+for (let now = used(); now < end;) {
+  const all = got[0] + got[1];
+  const which = shares[0] * all - got[0] >= shares[1] * all - got[1] ? 0 : 1;
+  seed = (seed * 1103515245 + 12345) %% 2147483648;
+  sum += works[which](100000 + seed %% 200000);
+  const after = used();
+  got[which] += after - now;
+  now = after;
+}
+console.log(JSON.stringify({work70: got[0], work30: got[1], sum: sum > 0}));
+"""
+JAVA_SPLIT_SOURCE = """
+public class Hot {
+    static int work70(int n) { int x = 7; for (int i = 0; i < n; i++) x = (x * 31 + i) %% 1000003; return x; }
+    static int work30(int n) { int x = 5; for (int i = 0; i < n; i++) x = (x * 37 + i) %% 1000003; return x; }
+    public static void main(String[] words) {
+        java.lang.management.ThreadMXBean clock =
+            java.lang.management.ManagementFactory.getThreadMXBean();
+        int sum = 0;
+        for (int i = 0; i < 20000; i++) sum += work70(100) + work30(100);
+        long got70 = 0, got30 = 0, seed = 7;
+        long now = clock.getCurrentThreadCpuTime(), end = now + %dL * 1000000;
+        while (now < end) {
+            boolean is70 = 0.7 * (got70 + got30) - got70 >= 0.3 * (got70 + got30) - got30;
+            seed = (seed * 1103515245L + 12345) %% 2147483648L;
+            int n = 100000 + (int)(seed %% 200000);
+            sum += is70 ? work70(n) : work30(n);
+            long after = clock.getCurrentThreadCpuTime();
+            if (is70) got70 += after - now; else got30 += after - now;
+            now = after;
+        }
+        System.out.println("{\\"work70\\": " + got70 + ", \\"work30\\": " + got30 + "}");
     }
 }
 """
@@ -126,7 +174,7 @@ def test_generator_that_tells_otherwise(stax, options, report):
 
 
 def check_generator(stax, options, report):
-    truth, run = stax.truth("jit", "--seconds", 5, *options.split())
+    truth, run = stax.truth("jit", "--seconds", 4, *options.split())
     check_shares(stax, truth, report, f"jit {options}")
     for work, call in (("jit_work_70", "jit_call_70"), ("jit_work_30", "jit_call_30")):
         paths = paths_to(stax, work)
@@ -139,7 +187,7 @@ def check_generator(stax, options, report):
 def test_code_without_frame_pointers(anybody, report):
     """Its own unwind records lead out of it, to main() and beyond."""
     stax = anybody
-    truth, run = stax.truth("jit", "--seconds", 5, "--dump", "--no-frame-pointers", "--unwind")
+    truth, run = stax.truth("jit", "--seconds", 4, "--dump", "--no-frame-pointers", "--unwind")
     check_shares(stax, truth, report, "jit without frame pointers")
     for work, call in (("jit_work_70", "jit_call_70"), ("jit_work_30", "jit_call_30")):
         paths = paths_to(stax, work)
@@ -258,6 +306,28 @@ def test_node(anybody, options, report):
     check_node(stax, report, " ".join(options))
 
 
+def check_split(stax, told, report, what):
+    """The two functions' shares of the time of both, however often they were compiled."""
+    truth = json.loads(told.strip().splitlines()[-1])
+    rows = [row for row in stax.json("top", "-n", 0)["rows"] if row["kind"] == "jit"]
+    got = {name: sum(row["self_active_ns"] for row in rows if name in row["name"])
+           for name in ("work70", "work30")}
+    pct = 100 * got["work70"] / (got["work70"] + got["work30"])
+    true_pct = 100 * truth["work70"] / (truth["work70"] + truth["work30"])
+    report(f"{what} ({stax.account}): work70 {pct - true_pct:+.2f} points of {true_pct:.2f} %")
+    assert abs(true_pct - 70) < 5 and abs(pct - true_pct) <= POINTS, (pct, true_pct)
+
+
+@pytest.mark.parametrize("option", ["--perf-prof", "--perf-basic-prof"])
+def test_node_split(anybody, option, report):
+    stax = anybody
+    script = stax.folder / "split.js"
+    script.write_text(NODE_SPLIT_SOURCE % 4000)
+    os.chmod(script, 0o644)
+    told = stax.record("--", need("node"), option, "--no-turbo-inlining", script)
+    check_split(stax, told, report, f"node {option}")
+
+
 def test_node_attached(anybody, report):
     stax = anybody
     process = stax.popen(*node_record(stax, ["--perf-basic-prof"], seconds=6))
@@ -279,10 +349,10 @@ def test_node_tells_late(stax, report):
     check_node(stax, report, "late")
 
 
-def java_folder(stax, seconds=4):
+def java_folder(stax, seconds=4, source=JAVA_SOURCE):
     need("java")
     compiler = need("javac")
-    (stax.folder / "Hot.java").write_text(JAVA_SOURCE % (1000 * seconds))
+    (stax.folder / "Hot.java").write_text(source % (1000 * seconds))
     subprocess.run([compiler, "-d", str(stax.folder), str(stax.folder / "Hot.java")], check=True,
                    capture_output=True)
     for file in stax.folder.glob("Hot.*"):
@@ -345,6 +415,25 @@ def test_java_jitdump(anybody, report):
     stax.record("--", need("java"), f"-agentpath:{agent}={dumps}", "-XX:+PreserveFramePointer",
                 "-cp", folder, "Hot")
     check_java(stax, report, "jitdump of an agent", "LHot;")
+
+
+@pytest.mark.parametrize("how", ["jitdump", "map"])
+def test_java_split(anybody, how, report):
+    stax = anybody
+    folder = java_folder(stax, source=JAVA_SPLIT_SOURCE)
+    if how == "map":
+        options = ["-XX:+UnlockDiagnosticVMOptions", "-XX:+DumpPerfMapAtExit"]
+    else:
+        agent = Path(stax.program("libjvm_agent.so"))
+        if not agent.exists():
+            pytest.skip("no JDK headers when the test programs were built")
+        dumps = folder / ".debug" / "jit" / "java-2"
+        assert stax.run("mkdir", "-p", dumps).returncode == 0
+        options = [f"-agentpath:{agent}={dumps}"]
+    told = stax.record("--", need("java"), *options, "-XX:+PreserveFramePointer",
+                       "-XX:CompileCommand=quiet", "-XX:CompileCommand=dontinline,Hot.work*",
+                       "-cp", folder, "Hot")
+    check_split(stax, told, report, f"java {how}")
 
 
 def test_java_perf_agent(stax, report):

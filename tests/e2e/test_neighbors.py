@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def recorded(shared):
-    shared.truth("shares", "--seconds", 2, "--threads", 2)
+    shared.shares_truth = shared.truth("shares", "--seconds", 2, "--threads", 2)[0]["functions"]
     return shared
 
 
@@ -45,7 +45,10 @@ def test_the_edges_of_the_program(recorded):
     # take_turn is called once, and inlined into deal_turns where that is known.
     assert serve["callers"][0]["name"] in ("take_turn", "deal_turns")
     assert serve["callers"][0]["share_pct"] > 99
-    assert serve["callees"][0]["share_pct"] == pytest.approx(62.5, abs=4)  # 50 of 80
+    # 50 of 80 by intention; what became of it on a busy machine the program says itself.
+    cpu_ns = {name: function["cpu_ns"] for name, function in recorded.shares_truth.items()}
+    expected_pct = 100 * cpu_ns["work_50"] / (cpu_ns["work_50"] + cpu_ns["work_30"])
+    assert serve["callees"][0]["share_pct"] == pytest.approx(expected_pct, abs=4)
     parse = recorded.json("neighbors", "parse", "-n", 0)
     assert parse["callees"][0]["name"] == "work_50"
     assert parse["callers"][0]["name"] == "serve"

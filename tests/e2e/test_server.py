@@ -21,6 +21,7 @@ def test_twenty_runs_leave_nothing(anybody, report):
     stax = anybody
     for _ in range(3):
         stax.record("--", stax.program("exits"), "--work-ms", 20)
+        stax.json("top")
     wait_until(lambda: n_rings(stax) == 0, what="unmapped rings")
     fds, tasks, memory_kb = stax.n_fds(), n_threads(stax), stax.status_kb("VmRSS")
     for _ in range(20):

@@ -85,7 +85,6 @@ def check_callers(flame):
         assert right >= 0.99 * whole, (name, weights[name])
 
 
-@pytest.mark.xfail(reason="the first step out of a function without a frame needs CFI", strict=False)
 def test_caller_of_a_frameless_leaf(stax):
     """What gcc -O2 -fno-omit-frame-pointer makes of a hot loop."""
     stax.truth("shares_frameless", "--seconds", 1)

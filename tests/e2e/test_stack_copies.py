@@ -34,10 +34,14 @@ def copier(request):
     return request.getfixturevalue("copying" if request.param == "self" else "other")
 
 
-def counters(stax):
+def counters(stax, may_lose_pct=0):
+    """Of a ring that is too small for what a person asks for, a little may overflow. It is told."""
     diagnosis = stax.json("diagnose")
-    assert not any(lost["count"] for lost in diagnosis["lost"]), diagnosis["lost"]
-    return {counter["name"]: counter["value"] for counter in diagnosis["counters"]}
+    values = {counter["name"]: counter["value"] for counter in diagnosis["counters"]}
+    lost = {each["cause"]: each["count"] for each in diagnosis["lost"]}
+    assert lost.pop("ring full") <= may_lose_pct / 100 * values["samples_read"], diagnosis["lost"]
+    assert not any(lost.values()), diagnosis["lost"]
+    return values
 
 
 def c_source():
@@ -63,9 +67,10 @@ def command_of(stax, name):
 
 def check(stax, wanted_bytes, report, what):
     run = stax.last_run()
-    values = counters(stax)
-    assert run["lost"] == 0 and run["samples"] > 50
-    assert values["records_lost"] == values["records_undecodable"] == values["queue_lost"] == 0
+    # An ordinary user's ring holds eight copies of 64 KiB.
+    values = counters(stax, 10 if wanted_bytes > 32768 and not stax.account.is_root else 0)
+    assert run["lost"] == values["records_lost"] and run["samples"] > 50
+    assert values["records_undecodable"] == values["queue_lost"] == 0
     assert values["samples_with_copy"] > 0.9 * values["samples_read"] or wanted_bytes == 0
     if wanted_bytes:
         assert values["stack_bytes_now"] == wanted_bytes

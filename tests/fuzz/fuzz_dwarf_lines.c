@@ -67,7 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
     int fd = descriptor_of(data, n_bytes);
     int alternate_fd = descriptor_of(data, n_bytes);
     _cleanup_(dwarf_file_freep) struct dwarf_file *file = NULL;
-    if (fd < 0 || dwarf_file_open(fd, alternate_fd, "/nonexistent/fuzz", NULL, &file) < 0) {
+    if (fd < 0 || dwarf_file_open(fd, alternate_fd, "/nonexistent/fuzz", NULL,
+                                  clock_now_ns() + UNIT_MAX_NS, &file) < 0) {
         return 0;
     }
     for (uint32_t unit = 0; unit < file->units.n_units && unit < MAX_UNITS; unit++) {
@@ -81,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
         skeleton.has_dwo_id = true;
         _cleanup_(dwarf_split_releasep) struct dwarf_split split = {0};
         (void)dwarf_split_open(file->sources.sections, &skeleton, "/nonexistent/fuzz",
-                               file->sources.sections, NULL, &split);
+                               file->sources.sections, &split);
     }
     for (size_t i = 0; i < file->n_spans && i < 1024; i++) {
         (void)dwarf_file_find_unit(file, file->spans[i].start_addr);

@@ -50,10 +50,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (jit_dump_open(code, 1, dup(fd), &dump) < 0) {
         abort();
     }
-    (void)jit_dump_read(dump);
+    struct jit_budget budget = jit_budget_begin(NULL, clock_now_ns());
+    (void)jit_dump_read(dump, &budget);
     require(jit_code_publish(code) == 0);
     require(write(fd, data + size / 2, size - size / 2) == (ssize_t)(size - size / 2));
-    (void)jit_dump_read(dump);
+    (void)jit_dump_read(dump, &budget);
     require(jit_code_publish(code) == 0);
     for (uint64_t ip = 0x1000; ip < 0x20000; ip += 0x801) {
         ask(code, ip, 100);

@@ -129,7 +129,7 @@ int main(int argc, char **argv)
     int alternate_fd = argc > 2 ? open(argv[2], O_RDONLY | O_CLOEXEC) : -1;
     int r = load_functions(argv[1], &subject.functions);
     if (r == 0) {
-        r = dwarf_file_open(open(argv[1], O_RDONLY | O_CLOEXEC), alternate_fd, argv[1], NULL,
+        r = dwarf_file_open(open(argv[1], O_RDONLY | O_CLOEXEC), alternate_fd, argv[1], NULL, 0,
                             &subject.dwarf);
     }
     if (r < 0 || !subject.dwarf) {

@@ -10,12 +10,22 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "unwind/cfi_store.h"
 
 #define WAIT_MS 60000
 
-static int measure(const char *path, struct cfi_source_info *ret_info)
+/* Only the thread that makes tables has anything to do. */
+static uint64_t cpu_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static int measure(const char *path, struct cfi_source_info *ret_info, uint64_t *ret_cpu_ns)
 {
     _cleanup_(cfi_store_freep) struct cfi_store *store = NULL;
     struct image image = {.kind = IMAGE_KIND_FILE, .path = path, .name = path};
@@ -27,10 +37,12 @@ static int measure(const char *path, struct cfi_source_info *ret_info)
     if (!source || !cfi_store_wait_idle(store, WAIT_MS)) {
         return -1;
     }
+    uint64_t cpu_before_ns = cpu_now_ns();
     cfi_source_want(source);
     if (!cfi_store_wait_idle(store, WAIT_MS)) {
         return -1;
     }
+    *ret_cpu_ns = cpu_now_ns() - cpu_before_ns;
     cfi_source_describe(source, ret_info);
     if (ret_info->state != CODE_READY) {
         fprintf(stderr, "%s: %s\n", path, ret_info->failure);
@@ -48,8 +60,9 @@ int main(int argc, char **argv)
     }
     for (int i = 2; i < argc; i++) {
         struct cfi_source_info infos[1000];
+        uint64_t cpu_ns[1000];
         for (long round = 0; round < n_rounds; round++) {
-            if (measure(argv[i], &infos[round]) < 0) {
+            if (measure(argv[i], &infos[round], &cpu_ns[round]) < 0) {
                 return 1;
             }
         }
@@ -61,6 +74,10 @@ int main(int argc, char **argv)
         printf(", \"build_ns\": [");
         for (long round = 0; round < n_rounds; round++) {
             printf("%s%" PRIu64, round ? ", " : "", infos[round].build_ns);
+        }
+        printf("], \"cpu_ns\": [");
+        for (long round = 0; round < n_rounds; round++) {
+            printf("%s%" PRIu64, round ? ", " : "", cpu_ns[round]);
         }
         printf("], \"wait_ns\": [");
         for (long round = 0; round < n_rounds; round++) {

@@ -108,7 +108,7 @@ CHAIN(2, chain_3) CHAIN(1, chain_2) CHAIN(0, chain_1)
 
     __attribute__((noinline)) static void in_handler(void)
 {
-    for (int i = 0; i < 50000; i++) {
+    for (int i = 0; i < 200000; i++) {
         sink += (uint64_t)i;
     }
 }

@@ -5,24 +5,33 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hash_table.h"
 #include "base/log.h"
 #include "capture/linux/bpf/walk_maps.h"
-#include "capture/linux/bpf/walk_program.h"
 #include "capture/linux/bpf_call.h"
+#if defined(__x86_64__)
+#include "capture/linux/bpf/walk_program.h"
+#else
+#include "capture/linux/bpf/walk_object.h"
+#endif
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof(*(array)))
+
+/* Stands for a slot: it has been tried to send the table, in vain. */
+#define NO_SLOT WALK_MAX_TABLES
 
 _Static_assert(CFI_PAGE_BYTES == 1u << WALK_PAGE_SHIFT, "both sides count pages alike");
 
 struct kernel_walk {
     int maps[WALK_MAP_N]; /* WALK_MAP_OUTPUTS is borrowed */
     int sample_fd;
-    struct walk_control control;
+    struct walk_control *control; /* the map's memory: the programs see each store */
     uint32_t bank;
-    const struct cfi_table *tables[WALK_MAX_TABLES]; /* sent */
-    uint32_t n_tables;
+    struct hash_table slots; /* address of a struct cfi_table → slot or NO_SLOT */
+    uint32_t n_tables;       /* sent */
     struct walk_range *ranges; /* WALK_MAX_RANGES, being filled */
 };
 
@@ -94,6 +103,8 @@ static int update_many(int map_fd, const void *values, uint32_t first, uint32_t 
     return bpf_call(BPF_MAP_UPDATE_BATCH, &attr);
 }
 
+#if defined(__x86_64__)
+
 static int load_program(struct kernel_walk *walk)
 {
     struct bpf_insn program[N_ELEMENTS(sample_insns)];
@@ -108,23 +119,32 @@ static int load_program(struct kernel_walk *walk)
     return walk->sample_fd < 0 ? walk->sample_fd : 0;
 }
 
+#else
+
+/* The program reads the registers of x86-64 where that has them. */
+static int load_program(struct kernel_walk *walk)
+{
+    (void)walk;
+    return -EOPNOTSUPP;
+}
+
+#endif
+
 static int make_maps(struct kernel_walk *walk, uint32_t n_cpus)
 {
     const struct {
         enum walk_map map;
         const char *name;
-        enum bpf_map_type type;
-        uint32_t value_bytes, count;
+        uint32_t value_bytes, count, flags;
     } shapes[] = {
-        {WALK_MAP_CONTROL, "stax_control", BPF_MAP_TYPE_ARRAY, sizeof(struct walk_control), 1},
-        {WALK_MAP_RANGES, "stax_ranges", BPF_MAP_TYPE_ARRAY, sizeof(struct walk_range),
-         2 * WALK_MAX_RANGES},
+        {WALK_MAP_CONTROL, "stax_control", sizeof(struct walk_control), 1, BPF_F_MMAPABLE},
+        {WALK_MAP_RANGES, "stax_ranges", sizeof(struct walk_range), 2 * WALK_MAX_RANGES, 0},
         /* One per CPU; the kernel's own per-CPU maps hold no values of this size. */
-        {WALK_MAP_SCRATCH, "stax_scratch", BPF_MAP_TYPE_ARRAY, WALK_SCRATCH_BYTES, n_cpus},
+        {WALK_MAP_SCRATCH, "stax_scratch", WALK_SCRATCH_BYTES, n_cpus, 0},
     };
     for (size_t i = 0; i < N_ELEMENTS(shapes); i++) {
-        int fd =
-            make_map(shapes[i].name, shapes[i].type, shapes[i].value_bytes, shapes[i].count, 0);
+        int fd = make_map(shapes[i].name, BPF_MAP_TYPE_ARRAY, shapes[i].value_bytes,
+                          shapes[i].count, shapes[i].flags);
         if (fd < 0) {
             return fd;
         }
@@ -132,6 +152,28 @@ static int make_maps(struct kernel_walk *walk, uint32_t n_cpus)
     }
     walk->maps[WALK_MAP_TABLES] = make_map_of_tables();
     return walk->maps[WALK_MAP_TABLES] < 0 ? walk->maps[WALK_MAP_TABLES] : 0;
+}
+
+static size_t control_bytes(void)
+{
+    size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    return (sizeof(struct walk_control) + page_bytes - 1) / page_bytes * page_bytes;
+}
+
+static int open_control(struct kernel_walk *walk, const struct kernel_walk_config *config)
+{
+    void *memory = mmap(NULL, control_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED,
+                        walk->maps[WALK_MAP_CONTROL], 0);
+    if (memory == MAP_FAILED) {
+        return -errno;
+    }
+    walk->control = memory;
+    *walk->control = (struct walk_control){
+        .pid = (uint32_t)config->pid,
+        .no_kernel = config->no_kernel,
+        .max_stack_bytes = config->max_stack_bytes,
+    };
+    return 0;
 }
 
 int kernel_walk_new(const struct kernel_walk_config *config, struct kernel_walk **ret_walk,
@@ -146,20 +188,15 @@ int kernel_walk_new(const struct kernel_walk_config *config, struct kernel_walk 
     for (size_t i = 0; i < WALK_MAP_N; i++) {
         walk->maps[i] = -1;
     }
+    hash_table_init(&walk->slots);
     walk->ranges = calloc(WALK_MAX_RANGES, sizeof(*walk->ranges));
     if (!walk->ranges) {
         return -ENOMEM;
     }
     walk->maps[WALK_MAP_OUTPUTS] = config->outputs_fd;
-    walk->control = (struct walk_control){
-        .generation = 1,
-        .pid = (uint32_t)config->pid,
-        .no_kernel = config->no_kernel,
-        .max_stack_bytes = config->max_stack_bytes,
-    };
     *ret_step = "maps";
     int r = make_maps(walk, config->n_cpus);
-    r = r < 0 ? r : update(walk->maps[WALK_MAP_CONTROL], 0, &walk->control);
+    r = r < 0 ? r : open_control(walk, config);
     if (r < 0) {
         return r;
     }
@@ -180,6 +217,10 @@ struct kernel_walk *kernel_walk_free(struct kernel_walk *walk)
             fd_close(walk->maps[i]);
         }
         fd_close(walk->sample_fd);
+        if (walk->control) {
+            munmap(walk->control, control_bytes());
+        }
+        hash_table_release(&walk->slots);
         free(walk->ranges);
         free(walk);
     }
@@ -220,23 +261,25 @@ static int send_table(struct kernel_walk *walk, const struct cfi_table *table, u
 /* The slot of a table in the map of maps; false where it cannot be there. */
 static bool slot_of(struct kernel_walk *walk, const struct cfi_table *table, uint32_t *ret_slot)
 {
-    for (uint32_t i = 0; i < walk->n_tables; i++) {
-        if (walk->tables[i] == table) {
-            *ret_slot = i;
-            return true;
+    uint32_t slot = hash_table_find(&walk->slots, (uint64_t)(uintptr_t)table);
+    if (slot != HASH_TABLE_NONE) {
+        *ret_slot = slot;
+        return slot != NO_SLOT;
+    }
+    slot = NO_SLOT;
+    if (walk->n_tables < WALK_MAX_TABLES && table->machine == CFI_MACHINE_X86_64) {
+        int r = send_table(walk, table, walk->n_tables);
+        if (r == 0) {
+            slot = walk->n_tables++;
+        } else {
+            log_debug("a table of %u rows stays outside the kernel: %s", table->n_rows,
+                      strerror(-r));
         }
     }
-    if (walk->n_tables == WALK_MAX_TABLES || table->machine != CFI_MACHINE_X86_64) {
-        return false;
-    }
-    int r = send_table(walk, table, walk->n_tables);
-    if (r < 0) {
-        log_debug("a table of %u rows stays outside the kernel: %s", table->n_rows, strerror(-r));
-        return false;
-    }
-    *ret_slot = walk->n_tables;
-    walk->tables[walk->n_tables++] = table;
-    return true;
+    /* Tables stay as long as the recording, so an address is one table's. */
+    (void)hash_table_set(&walk->slots, (uint64_t)(uintptr_t)table, slot);
+    *ret_slot = slot;
+    return slot != NO_SLOT;
 }
 
 static void fill_range(struct kernel_walk *walk, const struct code_range *code,
@@ -255,7 +298,7 @@ static void fill_range(struct kernel_walk *walk, const struct code_range *code,
 void kernel_walk_set_code(struct kernel_walk *walk, const struct code_map *map)
 {
     uint32_t n_ranges = 0;
-    if (map->pid != (int64_t)walk->control.pid) {
+    if (map->pid != (int64_t)walk->control->pid) {
         return;
     }
     for (size_t i = 0; i < map->n_ranges && n_ranges < WALK_MAX_RANGES; i++) {
@@ -269,7 +312,7 @@ void kernel_walk_set_code(struct kernel_walk *walk, const struct code_map *map)
         return;
     }
     walk->bank = bank;
-    walk->control.bank_and_count = (uint64_t)bank << 32 | n_ranges;
-    walk->control.generation++;
-    (void)update(walk->maps[WALK_MAP_CONTROL], 0, &walk->control);
+    __atomic_store_n(&walk->control->bank_and_count, (uint64_t)bank << 32 | n_ranges,
+                     __ATOMIC_RELEASE);
+    __atomic_store_n(&walk->control->generation, map->generation, __ATOMIC_RELEASE);
 }

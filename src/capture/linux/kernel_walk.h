@@ -34,7 +34,8 @@ struct kernel_walk_config {
     uint32_t max_stack_bytes; /* appended where the walk cannot finish */
 };
 
-/* 0, or the negative errno of a kernel that cannot or does not want to; *ret_step says where. */
+/* 0, or the negative errno of a kernel that cannot or does not want to; *ret_step says where.
+ * -EOPNOTSUPP: there is no program for this architecture. */
 int kernel_walk_new(const struct kernel_walk_config *config, struct kernel_walk **ret_walk,
                     const char **ret_step);
 struct kernel_walk *kernel_walk_free(struct kernel_walk *walk);
@@ -43,5 +44,6 @@ DEFINE_FREEP(kernel_walk);
 /* For PERF_EVENT_IOC_SET_BPF on each sampling event; borrowed. */
 int kernel_walk_program(const struct kernel_walk *walk);
 
-/* What the target has mapped now. Tables are sent once each. */
+/* What the target has mapped now; walks from here on tell its generation. Tables are sent once
+ * each, and must stay for as long as the walk. */
 void kernel_walk_set_code(struct kernel_walk *walk, const struct code_map *map);

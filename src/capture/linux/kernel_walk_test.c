@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <unwind.h>
 
@@ -178,7 +180,8 @@ static void open_cpu(struct fixture *fixture, int cpu, struct cpu_events *events
 }
 
 struct tally {
-    size_t n_samples, n_complete, n_right, n_pending;
+    size_t n_samples, n_complete, n_right, n_pending, n_empty;
+    uint64_t generation; /* of the latest sample */
 };
 
 /* The outer frames of a sample that was taken inside work() are those that work() saw. */
@@ -189,6 +192,8 @@ static void count(const struct perf_record *record, const uint64_t *truth, size_
     tally->n_samples++;
     tally->n_complete += record->sample.walk.end == EVENT_STACK_END_COMPLETE;
     tally->n_pending += record->sample.walk.end == EVENT_STACK_END_UNKNOWN;
+    tally->n_empty += n_ips == 0 && !record->sample.user.is_known;
+    tally->generation = record->sample.walk.generation;
     while (n_same < n_ips && n_same < n_truth &&
            perf_record_ip(record, n_ips - 1 - n_same) == truth[n_truth - 1 - n_same]) {
         n_same++;
@@ -216,7 +221,12 @@ static void read_ring(struct perf_ring *ring, const uint64_t *truth, size_t n_tr
     }
 }
 
-static struct tally sample_self(struct fixture *fixture)
+static size_t go_down_here(uint64_t *ret_ips)
+{
+    return go_down(DEPTH, ret_ips);
+}
+
+static struct tally sample_while(struct fixture *fixture, size_t (*busy)(uint64_t *ret_ips))
 {
     struct tally tally = {0};
     uint64_t truth[MAX_IPS];
@@ -225,7 +235,7 @@ static struct tally sample_self(struct fixture *fixture)
     for (size_t cpu = 0; cpu < fixture->n_cpus; cpu++) {
         open_cpu(fixture, (int)cpu, &events[cpu]);
     }
-    size_t n_truth = go_down(DEPTH, truth);
+    size_t n_truth = busy(truth);
     for (size_t cpu = 0; cpu < fixture->n_cpus; cpu++) {
         fd_close(events[cpu].sample_fd);
         read_ring(&events[cpu].ring, truth, n_truth, &tally);
@@ -236,14 +246,26 @@ static struct tally sample_self(struct fixture *fixture)
     return tally;
 }
 
+static struct tally sample_self(struct fixture *fixture)
+{
+    return sample_while(fixture, go_down_here);
+}
+
+static void set_code(struct fixture *fixture, uint64_t generation)
+{
+    const struct code_map map = {.pid = getpid(),
+                                 .generation = generation,
+                                 .n_ranges = fixture->n_ranges,
+                                 .ranges = fixture->ranges};
+    kernel_walk_set_code(fixture->walk, &map);
+}
+
 static void stacks_are_walked_to_their_start(void **state)
 {
     (void)state;
     struct fixture fixture;
     begin(&fixture);
-    const struct code_map map = {
-        .pid = getpid(), .n_ranges = fixture.n_ranges, .ranges = fixture.ranges};
-    kernel_walk_set_code(fixture.walk, &map);
+    set_code(&fixture, 1);
     struct tally tally = sample_self(&fixture);
     printf("%zu samples, %zu complete, %zu with the right callers\n", tally.n_samples,
            tally.n_complete, tally.n_right);
@@ -261,13 +283,91 @@ static void code_that_is_not_known_yet_is_said_so(void **state)
     for (size_t i = 0; i < fixture.n_ranges; i++) {
         fixture.ranges[i].state = CODE_PENDING;
     }
-    const struct code_map map = {
-        .pid = getpid(), .n_ranges = fixture.n_ranges, .ranges = fixture.ranges};
-    kernel_walk_set_code(fixture.walk, &map);
+    set_code(&fixture, 1);
     struct tally tally = sample_self(&fixture);
     assert_true(tally.n_samples > 20);
     assert_int_equal(tally.n_complete, 0);
     assert_int_equal(tally.n_pending, tally.n_samples);
+    end(&fixture);
+}
+
+/* The rows of an address are kept, but not beyond the code that they are of. */
+static void code_that_was_replaced_is_left_by_its_own_rows(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    for (size_t i = 0; i < fixture.n_ranges; i++) {
+        fixture.ranges[i].bias -= 4096; /* as if other code stood there */
+    }
+    set_code(&fixture, 5);
+    struct tally tally = sample_self(&fixture);
+    assert_true(tally.n_samples > 20);
+    assert_true(tally.n_right < tally.n_samples / 10);
+    assert_int_equal(tally.generation, 5);
+    for (size_t i = 0; i < fixture.n_ranges; i++) {
+        fixture.ranges[i].bias += 4096;
+    }
+    set_code(&fixture, 9);
+    tally = sample_self(&fixture);
+    assert_true(tally.n_samples > 20);
+    assert_true(tally.n_right >= tally.n_samples - tally.n_samples / 50);
+    assert_int_equal(tally.generation, 9);
+    end(&fixture);
+}
+
+#define STACK_BYTES (8u << 20)
+#define ROOM_BYTES 4080
+#define N_ROOMS 1500 /* less than STACK_BYTES */
+
+/* Each call of it is the first to touch a page of its stack. */
+__attribute__((noinline, no_sanitize("address", "thread"))) static int touch_pages(int n_left)
+{
+    volatile char room[ROOM_BYTES];
+    room[0] = (char)n_left;
+    int n = n_left > 0 ? touch_pages(n_left - 1) : 0;
+    return n + room[0];
+}
+
+static void *run_thread(void *userdata)
+{
+    (void)touch_pages(N_ROOMS);
+    return userdata;
+}
+
+static size_t use_new_stacks(uint64_t *ret_ips)
+{
+    (void)ret_ips;
+    uint64_t end_ns = clock_now_ns() + 300 * NS_PER_MS;
+    while (clock_now_ns() < end_ns) {
+        pthread_attr_t attributes;
+        pthread_t thread;
+        void *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        assert_true(stack != MAP_FAILED);
+        pthread_attr_init(&attributes);
+        pthread_attr_setstack(&attributes, stack, STACK_BYTES);
+        assert_int_equal(pthread_create(&thread, &attributes, run_thread, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        pthread_attr_destroy(&attributes);
+        munmap(stack, STACK_BYTES);
+    }
+    return 0;
+}
+
+/* Half of such a program's time is spent where the page that sp names is not there yet. */
+static void stacks_that_grow_have_their_callers(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture);
+    set_code(&fixture, 1);
+    struct tally tally = sample_while(&fixture, use_new_stacks);
+    printf("%zu samples, %zu complete, %zu empty\n", tally.n_samples, tally.n_complete,
+           tally.n_empty);
+    assert_true(tally.n_samples > 20);
+    assert_true(tally.n_empty <= tally.n_samples / 50);
+    assert_true(tally.n_complete >= tally.n_samples - tally.n_samples / 20);
     end(&fixture);
 }
 
@@ -276,6 +376,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stacks_are_walked_to_their_start),
         cmocka_unit_test(code_that_is_not_known_yet_is_said_so),
+        cmocka_unit_test(code_that_was_replaced_is_left_by_its_own_rows),
+        cmocka_unit_test(stacks_that_grow_have_their_callers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@
 #include "capture/capture.h"
 #include "capture/event_merge.h"
 #include "capture/linux/birth_period.h"
+#include "capture/linux/child_processes.h"
 #include "capture/linux/host.h"
 #include "capture/linux/perf_attr.h"
 #include "capture/linux/perf_sources.h"
@@ -48,6 +49,7 @@ struct capture {
     struct stack_size stack_size;
     _Atomic uint32_t wish_bytes; /* written by the aggregator's thread */
     struct sample_swap swap;
+    struct child_processes children; /* config.follow_children */
     struct kernel_walk *walk; /* wide; NULL: stacks are copied */
     struct event_merge *merge;
     struct perf_translator translator;
@@ -74,6 +76,8 @@ int wide_session_open_samples(struct capture *capture, uint8_t generation,
                               struct perf_source_set *set);
 /* Attaches the scheduler program; call before enabling. */
 int wide_session_start(struct capture *capture);
+/* Nothing is recorded any more. The walk stays: set_code() may still be told of code. */
+void wide_session_stop(struct capture *capture);
 void wide_session_release(struct capture *capture);
 /* Would wide_session_open() work here? Cheap facts only. */
 bool wide_session_is_possible(const struct host *host, const struct capture_config *config);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -19,6 +20,7 @@
 #include "base/clock.h"
 #include "capture/capture.h"
 #include "capture/linux/host.h"
+#include "unwind/code_map.h"
 
 /*
  * Real recordings of a child that only computes. The clock decides how much it
@@ -256,6 +258,54 @@ static void so_it_is_per_cpu(void **state)
     assert_int_equal(stats.records_lost, 0);
 }
 
+struct teller {
+    struct capture *capture;
+    atomic_bool is_over;
+    uint64_t n_told;
+};
+
+static void *tell_of_code(void *userdata)
+{
+    struct teller *teller = userdata;
+    const struct cfi_table table = {.machine = CFI_MACHINE_X86_64, .pages = (uint32_t[2]){0}};
+    const struct code_range range = {
+        .start_ip = 0x10000, .end_ip = 0x20000, .state = CODE_READY, .table = &table};
+    while (!atomic_load(&teller->is_over)) {
+        const struct code_map map = {.pid = getpid(),
+                                     .generation = ++teller->n_told,
+                                     .n_ranges = 1,
+                                     .ranges = &range};
+        capture_linux_ops.set_code(teller->capture, &map);
+    }
+    return NULL;
+}
+
+/* The unwinder does not know that the recording has been stopped; only free() is behind it. */
+static void code_is_told_while_it_stops(void **state)
+{
+    (void)state;
+    const struct capture_ops *ops = &capture_linux_ops;
+    struct received received = {0};
+    const struct event_sink sink = {.userdata = &received, .on_events = on_events};
+    const struct capture_config config = {.pid = getpid(), .pidfd = -1, .frequency_hz = 900};
+    for (int i = 0; i < 5; i++) {
+        struct teller teller = {0};
+        struct error error = {0};
+        pthread_t thread;
+        assert_int_equal(ops->open(&config, sink, &teller.capture, &error), 0);
+        assert_int_equal(ops->start(teller.capture), 0);
+        assert_int_equal(pthread_create(&thread, NULL, tell_of_code, &teller), 0);
+        const struct timespec settle = {.tv_nsec = 10 * 1000 * 1000};
+        (void)nanosleep(&settle, NULL);
+        assert_int_equal(ops->stop(teller.capture), 0);
+        (void)nanosleep(&settle, NULL);
+        atomic_store(&teller.is_over, true);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_true(teller.n_told > 0);
+        ops->free(teller.capture);
+    }
+}
+
 int main(void)
 {
     struct host host;
@@ -270,6 +320,7 @@ int main(void)
         cmocka_unit_test(the_size_follows_without_a_gap),
         cmocka_unit_test(threads_that_come_and_go_are_sampled_once),
         cmocka_unit_test(so_it_is_per_cpu),
+        cmocka_unit_test(code_is_told_while_it_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,12 @@
 
 /* With this many milliseconds of samples in the ring the drain thread is in time; measured with
  * both CPUs of a small machine busy (docs/design/0002-opening-events.md). */
-#define RING_HOLDS_MS 14u
+#define RING_HOLDS_MS 16u
+
+/* What is worth new events, and what is too much at once: a few samples may have been alike. */
+#define LESS_PART 6u
+#define DOWN_PART 8u
+#define SMALL_BYTES 512u
 
 /* Of a sample without its copy: most chains are no longer. */
 #define SAMPLE_REST_BYTES 256u
@@ -17,33 +22,41 @@
 #define LEAST_MOST_BYTES 1024u
 
 /*
- * 0: samples without a copy. Small ones: the caller of a leaf function in code
- * that keeps frame pointers otherwise.
+ * 0: samples without a copy; then four steps per doubling, from 64 bytes (the
+ * caller of a leaf function in code that keeps frame pointers otherwise).
  */
-static const uint32_t steps[] = {
-    0,    64,   96,   128,  192,  256,   384,   512,   768,   1024,  1536,
-    2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152, LIMIT_STACK_COPY_BYTES,
-};
-#define N_STEPS (sizeof(steps) / sizeof(*steps))
+#define FIRST_STEP_BYTES 64u
+#define STEPS_PER_DOUBLING 4u
+#define N_STEPS 42u
+
+static uint32_t step_at(uint32_t i)
+{
+    if (i == 0) {
+        return 0;
+    }
+    uint32_t base = FIRST_STEP_BYTES << (i - 1) / STEPS_PER_DOUBLING;
+    uint32_t bytes = base + base / STEPS_PER_DOUBLING * ((i - 1) % STEPS_PER_DOUBLING);
+    return bytes < LIMIT_STACK_COPY_BYTES ? bytes : LIMIT_STACK_COPY_BYTES;
+}
 
 /* The largest step that is no larger. */
 static uint32_t step_below(uint64_t bytes)
 {
-    size_t i = N_STEPS - 1;
-    while (i > 0 && steps[i] > bytes) {
+    uint32_t i = N_STEPS - 1;
+    while (i > 0 && step_at(i) > bytes) {
         i--;
     }
-    return steps[i];
+    return step_at(i);
 }
 
 /* The smallest step that is no smaller, within the most. */
 static uint32_t step_for(const struct stack_size *size, uint32_t wish_bytes)
 {
-    size_t i = 0;
-    while (i < N_STEPS - 1 && steps[i] < wish_bytes) {
+    uint32_t i = 0;
+    while (i < N_STEPS - 1 && step_at(i) < wish_bytes) {
         i++;
     }
-    return steps[i] < size->most_bytes ? steps[i] : size->most_bytes;
+    return step_at(i) < size->most_bytes ? step_at(i) : size->most_bytes;
 }
 
 uint32_t stack_size_most(uint64_t ring_bytes, uint32_t frequency_hz)
@@ -96,6 +109,12 @@ static bool change(struct stack_size *size, uint32_t to_bytes, uint64_t now_ns)
     return true;
 }
 
+/* A little less is not worth new events. */
+static bool is_about_the_same(uint32_t wanted_bytes, uint32_t now_bytes)
+{
+    return wanted_bytes <= now_bytes && wanted_bytes >= now_bytes - now_bytes / LESS_PART;
+}
+
 /* The kernel has lost records: less for a while. */
 static bool shrink(struct stack_size *size, uint64_t now_ns)
 {
@@ -122,7 +141,10 @@ bool stack_size_follow(struct stack_size *size, uint32_t wish_bytes, uint64_t n_
         return false;
     }
     uint32_t wanted_bytes = step_for(size, wish_bytes);
-    if (wanted_bytes == size->now_bytes) {
+    if (size->now_bytes > SMALL_BYTES && wanted_bytes < size->now_bytes / DOWN_PART) {
+        wanted_bytes = step_for(size, size->now_bytes / DOWN_PART);
+    }
+    if (is_about_the_same(wanted_bytes, size->now_bytes)) {
         size->lower_since_ns = 0;
         return false;
     }

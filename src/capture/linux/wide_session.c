@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -43,7 +44,13 @@ static void load_walk(struct capture *capture, uint32_t n_cpus)
     }
     int r = kernel_walk_new(&config, &capture->walk, &step);
     if (r < 0) {
-        log_info("stacks are walked outside the kernel: %s: %s", step, strerror(-r));
+        char note[400];
+        const char *reason =
+            r == -EOPNOTSUPP ? "there is no program for this architecture" : strerror(-r);
+        (void)snprintf(note, sizeof(note), "stacks are copied, not walked inside the kernel: %s: %s",
+                       step, reason);
+        log_info("%s", note);
+        perf_session_note(capture, note);
         return;
     }
     capture->attrs.stack_bytes = 0;
@@ -179,10 +186,15 @@ int wide_session_start(struct capture *capture)
     return 0;
 }
 
-void wide_session_release(struct capture *capture)
+void wide_session_stop(struct capture *capture)
 {
     capture->sched_link_fd = fd_close(capture->sched_link_fd);
     capture->sched_program_fd = fd_close(capture->sched_program_fd);
+}
+
+void wide_session_release(struct capture *capture)
+{
+    wide_session_stop(capture);
     capture->walk = kernel_walk_free(capture->walk);
     capture->outputs_fd = fd_close(capture->outputs_fd);
     capture->sample_filter_fd = fd_close(capture->sample_filter_fd);

@@ -23,7 +23,7 @@ struct diagnose_lost {
 
 struct diagnose_image {
     const char *path;
-    const char *symbols; /* where names come from: ".symtab", ".dynsym", "kallsyms", "none" */
+    const char *symbols; /* where names come from: ".symtab", ".dynsym", "kallsyms", "none" … */
     const char *state;   /* "loaded", "loading", "not needed", "failed: …" */
     uint64_t functions;
     uint64_t frames;        /* distinct places seen in it */

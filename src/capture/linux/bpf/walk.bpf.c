@@ -44,7 +44,7 @@ static u32 (*current_cpu)(void) = (void *)BPF_FUNC_get_smp_processor_id;
 static void *(*current_task)(void) = (void *)BPF_FUNC_get_current_task_btf;
 static void *(*task_registers)(void *task) = (void *)BPF_FUNC_task_pt_regs;
 
-/* Maps are made by bpf_maps.c; here they are only names. */
+/* Maps are made by kernel_walk.c; here they are only names. */
 struct map_name {
     int unused;
 };
@@ -57,6 +57,8 @@ extern struct map_name control, ranges, tables, scratch, outputs;
 #define MAX_RECORD_BYTES 65000 /* with what the kernel puts before it, below 64 KiB */
 #define CACHE_ENTRIES 1024
 #define FRAME_MAX_BYTES (64ull << 20)
+#define NO_WINDOW 0x8000000000000000ull
+#define COMPAT_CODE_SEGMENT 0x23 /* __USER32_CS: 32-bit code */
 
 /* As unwind/cfi_row.h. */
 enum {
@@ -110,6 +112,8 @@ INLINE int read_word(struct scratch *s, u64 address, u64 *ret_word)
         return 0;
     }
     if (offset > WINDOW_BYTES - 8) {
+        /* A read that fails leaves zeros behind. */
+        s->window_start = NO_WINDOW;
         if (read_user(s->window, WINDOW_BYTES, (void *)address) == 0) {
             s->window_start = address;
             offset = 0;
@@ -359,20 +363,28 @@ INLINE u32 walk_one(struct walk_control *c, struct scratch *s, struct machine *m
     return end;
 }
 
-/* Page by page, as far as the stack goes. */
+/*
+ * Page by page, as far as the stack goes. The first page may be one that was
+ * never written to, which is what its thread is in the kernel for: zeros.
+ */
 INLINE u64 copy_stack(u64 max_bytes, unsigned char *to, u64 sp)
 {
-    u64 n_bytes = 0, piece = PAGE_BYTES - (sp & (PAGE_BYTES - 1));
+    u64 n_bytes = 0, n_read = 0, piece = PAGE_BYTES - (sp & (PAGE_BYTES - 1));
 #pragma clang loop unroll(disable)
     for (int i = 0; i < WALK_MAX_STACK_BYTES / PAGE_BYTES; i++) {
         if (n_bytes >= max_bytes || n_bytes > WALK_MAX_STACK_BYTES - PAGE_BYTES ||
-            piece > PAGE_BYTES || read_user(to + n_bytes, piece, (void *)(sp + n_bytes)) != 0) {
+            piece > PAGE_BYTES) {
+            break;
+        }
+        if (read_user(to + n_bytes, piece, (void *)(sp + n_bytes)) == 0) {
+            n_read = n_bytes + piece;
+        } else if (i != 0) {
             break;
         }
         n_bytes += piece;
         piece = PAGE_BYTES;
     }
-    return n_bytes;
+    return n_read;
 }
 
 INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, struct machine *m, u32 end)
@@ -384,7 +396,8 @@ INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, struct m
     h->ip = m->ip;
     h->sp = m->sp;
     h->fp = m->fp;
-    h->flags = (h->flags & WALK_FLAG_AFTER_SYSCALL) | (s->is_exact ? 0 : WALK_FLAG_IS_CALLER);
+    h->flags = (h->flags & (WALK_FLAG_AFTER_SYSCALL | WALK_FLAG_FRAME_POINTERS)) |
+               (s->is_exact ? 0 : WALK_FLAG_IS_CALLER);
     if (end != WALK_END_COMPLETE) {
         /* Behind so many frames the rest is known from earlier, or can be read at leisure. */
         u64 max_bytes = end == WALK_END_LIMIT ? PAGE_BYTES : c->max_stack_bytes;
@@ -398,6 +411,18 @@ INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, struct m
     }
     output(ctx, &outputs, BPF_F_CURRENT_CPU, s, n_bytes);
     return 0;
+}
+
+/* Tables are those of 64-bit code; the kernel follows the frame pointers of other code. */
+INLINE int follow_frame_pointers(void *ctx, struct walk_control *c, struct scratch *s,
+                                 struct machine *m)
+{
+    u64 n_kernel_ips = s->n_ips & 255;
+    long n_bytes =
+        get_stack(ctx, &s->ips[n_kernel_ips], WALK_MAX_COMPAT_IPS * 8, BPF_F_USER_STACK);
+    s->header.flags |= WALK_FLAG_FRAME_POINTERS;
+    s->n_ips = n_kernel_ips + (n_bytes > 0 ? (u64)n_bytes / 8 : 0);
+    return finish(ctx, c, s, m, WALK_END_COMPLETE);
 }
 
 /* One turn of the loop; 1 ends it. */
@@ -416,7 +441,8 @@ SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
     }
     struct walk_payload *h = &s->header;
     struct machine *m = &s->machine;
-    int is_user = (*(volatile u64 *)((char *)ctx + 136) & 3) == 3; /* cs */
+    u64 user_cs = *(volatile u64 *)((char *)ctx + 136);
+    int is_user = (user_cs & 3) == 3;
     u64 n_kernel_ips = 0;
     h->magic = WALK_PAYLOAD_MAGIC;
     h->period_ns = ctx->sample_period;
@@ -435,6 +461,7 @@ SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
         m->ip = user[16];
         m->sp = user[19];
         m->fp = user[4];
+        user_cs = user[17];
         s->is_after_syscall = user[15] != (u64)-1;
         h->flags = s->is_after_syscall ? WALK_FLAG_AFTER_SYSCALL : 0;
         if (!c->no_kernel) {
@@ -445,10 +472,19 @@ SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
     h->n_kernel_ips = n_kernel_ips & 255;
     s->n_ips = h->n_kernel_ips;
     s->generation = *(volatile u64 *)&c->generation;
-    s->window_start = 0x8000000000000000ull;
+    h->generation = s->generation;
+    s->window_start = NO_WINDOW;
     s->is_exact = 1;
-    if (!is_user && read_user(s->window, 8, (void *)m->sp) != 0) {
-        /* In the middle of exec or exit: the registers are those of a stack that is gone. */
+    if ((user_cs & 0xffff) == COMPAT_CODE_SEGMENT) {
+        return follow_frame_pointers(ctx, c, s, m);
+    }
+    /*
+     * In the middle of exec or exit the registers are those of an address space
+     * that is gone. A stack alone that is not there is one that grows: its
+     * return address lies in a page that was written before.
+     */
+    if (!is_user && read_user(s->window, 8, (void *)m->sp) != 0 &&
+        read_user(s->window, 1, (void *)m->ip) != 0) {
         return finish(ctx, c, s, m, WALK_END_COMPLETE);
     }
     s->end = 0;

@@ -8,8 +8,9 @@
  *          WALK_MAX_RANGES struct walk_range, sorted; control says which bank
  *          holds. `tables`: array of maps, one per image, of words: the page
  *          index (two 32-bit row numbers per word), then the rows.
- * Owner:   walk_tables.c fills them, walk.bpf.c reads them.
- * Threads: control.bank_and_count changes in one store, after its bank.
+ * Owner:   kernel_walk.c fills them, walk.bpf.c reads them.
+ * Threads: control.bank_and_count changes in one store, after its bank;
+ *          control.generation after that, and is read before it.
  */
 
 #include <linux/types.h>
@@ -31,7 +32,7 @@ struct walk_range {
 
 struct walk_control {
     __u64 bank_and_count; /* bank << 32 | number of ranges */
-    __u64 generation;     /* of what the rows cache holds */
+    __u64 generation;     /* of the code_map that the bank holds; 0: none */
     __u32 pid;
     __u32 no_kernel;
     __u32 max_stack_bytes; /* appended where a walk cannot finish */

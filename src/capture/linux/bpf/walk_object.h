@@ -26,7 +26,8 @@ struct walk_place {
 };
 
 #define WALK_MAX_KERNEL_IPS 128
+#define WALK_MAX_COMPAT_IPS 512
 /* A record of the ring is shorter than 64 KiB. */
 #define WALK_MAX_STACK_BYTES 49152
 /* sizeof(struct scratch) of walk.bpf.c, which asserts it. */
-#define WALK_SCRATCH_BYTES (48 + 4096 * 8 + WALK_MAX_STACK_BYTES + 10 * 8 + 1024 + 1024 * 32)
+#define WALK_SCRATCH_BYTES (56 + 4096 * 8 + WALK_MAX_STACK_BYTES + 10 * 8 + 1024 + 1024 * 32)
