@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "images/target_root.h"
 #include "model/limits.h"
 
 #define MAX_TOTAL_BYTES ((size_t)128 << 20)
@@ -166,25 +167,6 @@ static bool try_target(struct source_files *files, struct source_file *file)
                     file);
 }
 
-/* The target sees other files than we do: another root, or other mounts below the same one. */
-static bool lives_elsewhere(int64_t pid)
-{
-    char root[48];
-    char mounts[48];
-    snprintf(root, sizeof(root), "/proc/%" PRId64 "/root", pid);
-    snprintf(mounts, sizeof(mounts), "/proc/%" PRId64 "/ns/mnt", pid);
-    struct stat own;
-    struct stat other;
-    if (stat(root, &other) < 0 || stat("/", &own) < 0) {
-        return false; /* gone, or not ours to look into */
-    }
-    if (own.st_dev != other.st_dev || own.st_ino != other.st_ino) {
-        return true;
-    }
-    return stat(mounts, &other) == 0 && stat("/proc/self/ns/mnt", &own) == 0 &&
-           own.st_ino != other.st_ino;
-}
-
 static void index_lines(struct arena *arena, struct source_file *file)
 {
     uint32_t n_lines = 1;
@@ -224,7 +206,7 @@ static struct source_file *find_file(struct source_files *files, const char *pat
         return NULL;
     }
     files->n_files++;
-    bool is_elsewhere = files->target_pid > 0 && lives_elsewhere(files->target_pid);
+    bool is_elsewhere = files->target_pid > 0 && target_root_is_other(files->target_pid);
     if (try_maps(files, file) || (is_elsewhere && try_target(files, file)) ||
         try_path(files, file->path, file) || try_rust(files, file) ||
         (!is_elsewhere && try_target(files, file))) {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "images/target_root.h"
 #include "symbols/debug_links.h"
 
 #define DEFAULT_DIRECTORY "/usr/lib/debug"
@@ -429,23 +430,6 @@ static int find_by_link(struct search *search, struct debug_file **ret_file)
     return r;
 }
 
-/* The target sees other files than we do: another root, or other mounts below the same one. */
-static bool lives_elsewhere(int64_t pid, const char *root)
-{
-    struct stat own;
-    struct stat other;
-    if (stat(root, &other) < 0 || stat("/", &own) < 0) {
-        return false; /* gone, or not ours to look into */
-    }
-    if (own.st_dev != other.st_dev || own.st_ino != other.st_ino) {
-        return true;
-    }
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%" PRId64 "/ns/mnt", pid);
-    return stat(path, &other) == 0 && stat("/proc/self/ns/mnt", &own) == 0 &&
-           own.st_ino != other.st_ino;
-}
-
 static void search_init(struct search *search, const struct image *image, int image_fd,
                         struct elf_file *elf, const struct debug_directories *directories)
 {
@@ -460,7 +444,7 @@ static void search_init(struct search *search, const struct image *image, int im
     search->build_id_bytes = elf_file_build_id(elf, search->build_id);
     snprintf(search->target_root, sizeof(search->target_root), "/proc/%" PRId64 "/root",
              image->pid);
-    if (image->pid > 0 && lives_elsewhere(image->pid, search->target_root)) {
+    if (image->pid > 0 && target_root_is_other(image->pid)) {
         search->roots[search->n_roots++] = search->target_root;
     }
     search->roots[search->n_roots++] = "";

@@ -4,8 +4,8 @@
  * before opening what may never be needed; a file that cannot be opened any
  * more later is the smaller harm.
  *
- * What came out is published once per source with a release store, and never
- * changes again: asking takes no lock.
+ * What came out is published once per source with a release store, and stays as
+ * it is while the source has it: asking takes no lock.
  */
 #include "unwind/cfi_store.h"
 
@@ -20,45 +20,24 @@
 #include "base/clock.h"
 #include "base/hash_table.h"
 #include "images/image_file.h"
-
-/* Whole words, so that struct identity has no gap at its end. */
-#define BUILD_ID_WORDS ((LIMIT_BUILD_ID_BYTES + 7) / 8)
+#include "unwind/cfi_outcomes.h"
 
 enum job { JOB_BUILD, JOB_OPEN, JOB_CLOSE, JOB_N };
 
-/* What makes two images share one table. Zeroed before it is filled: compared as bytes. */
-struct identity {
-    uint64_t kind;
-    uint64_t device, inode, n_bytes;
-    int64_t modified_s, modified_ns;
-    uint64_t content; /* a hash of what has no file */
-    uint8_t build_id[BUILD_ID_WORDS * 8];
-};
-
-/* What became of a file; never changes. */
-struct outcome {
-    struct identity identity;
-    struct cfi_table *table; /* NULL: see failure */
-    struct elf_layout layout;
-    uint64_t build_ns;
-    char failure[200];
-    bool is_shared; /* else of one source only: its file could not be had */
-    struct outcome *older;
-};
-
 struct cfi_source {
     struct cfi_store *store;
-    struct cfi_source *older; /* in the store's list of all */
-    struct image image;       /* strings are ours */
+    struct cfi_source *older, *newer; /* in the store's list of all */
+    struct image image;               /* strings are ours */
     atomic_bool is_wanted;
     _Atomic uint64_t wanted_ns, ready_ns;
-    const struct outcome *_Atomic outcome; /* NULL: pending */
+    struct cfi_outcome *_Atomic outcome; /* NULL: pending */
     /* The store's thread's alone: */
     struct image_file *file;
     /* Under the store's lock: */
     struct cfi_source *next[JOB_N];
-    struct cfi_listener listener;
-    bool is_retired;
+    size_t n_jobs;
+    bool is_closing;  /* JOB_CLOSE is queued */
+    bool is_released; /* freed when its jobs are done */
 };
 
 struct job_queue {
@@ -69,24 +48,26 @@ struct cfi_store {
     pthread_t builder;
     pthread_mutex_t lock;
     pthread_cond_t has_work, is_idle;
-    _Atomic size_t memory_bytes;
     /* Under the lock: */
     struct job_queue queues[JOB_N];
     size_t n_unfinished; /* builds and openings, the one at work included */
     bool is_stopping;
     struct cfi_source *newest;
+    struct cfi_outcomes outcomes;
     /* The thread's alone, until it has ended: */
-    struct outcome *outcomes;
     size_t n_held_files;
 };
 
 /* What is told where not even the reason found room. */
-static const struct outcome out_of_memory = {.failure = "out of memory"};
+static struct cfi_outcome out_of_memory = {.failure = "out of memory", .is_constant = true};
+static struct cfi_outcome no_file = {.failure = "no file stands behind it", .is_constant = true};
 
 /* Under the lock. A source is queued at most once for each job. */
 static void enqueue(struct cfi_store *store, enum job job, struct cfi_source *source)
 {
     struct job_queue *queue = &store->queues[job];
+    source->next[job] = NULL;
+    source->n_jobs++;
     if (queue->last) {
         queue->last->next[job] = source;
     } else {
@@ -146,7 +127,7 @@ static int open_elf(const struct image_file *file, struct elf_file **ret_elf,
 }
 
 static int identify(const struct image *image, const struct image_file *file, struct elf_file *elf,
-                    struct identity *ret_identity)
+                    struct cfi_identity *ret_identity)
 {
     memset(ret_identity, 0, sizeof(*ret_identity));
     ret_identity->kind = image->kind;
@@ -170,39 +151,33 @@ static int identify(const struct image *image, const struct image_file *file, st
     return 0;
 }
 
-static const struct outcome *find_shared(const struct cfi_store *store,
-                                         const struct identity *identity)
+static struct cfi_outcome *find_shared(struct cfi_store *store, const struct cfi_identity *identity)
 {
-    for (const struct outcome *outcome = store->outcomes; outcome; outcome = outcome->older) {
-        if (outcome->is_shared && memcmp(&outcome->identity, identity, sizeof(*identity)) == 0) {
-            return outcome;
-        }
-    }
-    return NULL;
-}
-
-/* NULL without memory. */
-static struct outcome *add_outcome(struct cfi_store *store)
-{
-    struct outcome *outcome = calloc(1, sizeof(*outcome));
-    if (outcome) {
-        outcome->older = store->outcomes;
-        store->outcomes = outcome;
-    }
+    pthread_mutex_lock(&store->lock);
+    struct cfi_outcome *outcome = cfi_outcomes_take(&store->outcomes, identity);
+    pthread_mutex_unlock(&store->lock);
     return outcome;
 }
 
-static void set_failure(struct outcome *outcome, const struct error *error)
+static struct cfi_outcome *add_outcome(struct cfi_store *store, struct cfi_outcome *outcome)
+{
+    pthread_mutex_lock(&store->lock);
+    cfi_outcomes_add(&store->outcomes, outcome);
+    pthread_mutex_unlock(&store->lock);
+    return outcome;
+}
+
+static void set_failure(struct cfi_outcome *outcome, const struct error *error)
 {
     snprintf(outcome->failure, sizeof(outcome->failure), "%.*s", (int)sizeof(outcome->failure) - 1,
              error_is_set(error) ? error->message : "no reason is known");
 }
 
 /* A file without a table is remembered too: asking again would give the same answer. */
-static const struct outcome *build_table(struct cfi_store *store, const struct identity *identity,
-                                         struct elf_file *elf)
+static struct cfi_outcome *build_table(struct cfi_store *store, const struct cfi_identity *identity,
+                                       struct elf_file *elf)
 {
-    struct outcome *outcome = add_outcome(store);
+    struct cfi_outcome *outcome = calloc(1, sizeof(*outcome));
     if (!outcome) {
         return &out_of_memory;
     }
@@ -215,24 +190,21 @@ static const struct outcome *build_table(struct cfi_store *store, const struct i
     outcome->is_shared = r != -ENOMEM;
     if (r < 0) {
         set_failure(outcome, &error);
-    } else {
-        atomic_fetch_add_explicit(&store->memory_bytes, cfi_table_memory_bytes(outcome->table),
-                                  memory_order_relaxed);
     }
-    return outcome;
+    return add_outcome(store, outcome);
 }
 
-static const struct outcome *fail(struct cfi_store *store, const struct error *error)
+static struct cfi_outcome *fail(struct cfi_store *store, const struct error *error)
 {
-    struct outcome *outcome = add_outcome(store);
+    struct cfi_outcome *outcome = calloc(1, sizeof(*outcome));
     if (!outcome) {
         return &out_of_memory;
     }
     set_failure(outcome, error);
-    return outcome;
+    return add_outcome(store, outcome);
 }
 
-static const struct outcome *build(struct cfi_store *store, struct cfi_source *source)
+static struct cfi_outcome *build(struct cfi_store *store, struct cfi_source *source)
 {
     struct error error = {0};
     _cleanup_(elf_file_freep) struct elf_file *elf = NULL;
@@ -245,13 +217,13 @@ static const struct outcome *build(struct cfi_store *store, struct cfi_source *s
     if (open_elf(source->file, &elf, &error) < 0) {
         return fail(store, &error);
     }
-    struct identity identity;
+    struct cfi_identity identity;
     int r = identify(&source->image, source->file, elf, &identity);
     if (r < 0) {
         error_set_errno(&error, r, "identifying the file");
         return fail(store, &error);
     }
-    const struct outcome *shared = find_shared(store, &identity);
+    struct cfi_outcome *shared = find_shared(store, &identity);
     return shared ? shared : build_table(store, &identity, elf);
 }
 
@@ -259,7 +231,7 @@ static void do_job(struct cfi_store *store, enum job job, struct cfi_source *sou
 {
     switch (job) {
     case JOB_BUILD: {
-        const struct outcome *outcome = build(store, source);
+        struct cfi_outcome *outcome = build(store, source);
         release_file(store, source);
         atomic_store_explicit(&source->ready_ns, clock_now_ns(), memory_order_relaxed);
         atomic_store_explicit(&source->outcome, outcome, memory_order_release);
@@ -272,6 +244,30 @@ static void do_job(struct cfi_store *store, enum job job, struct cfi_source *sou
         release_file(store, source);
         break;
     }
+}
+
+static void free_source(struct cfi_source *source)
+{
+    image_file_free(source->file);
+    free((char *)(uintptr_t)source->image.path);
+    free((char *)(uintptr_t)source->image.name);
+    free(source);
+}
+
+/* Under the lock, on the thread. */
+static void end_source(struct cfi_store *store, struct cfi_source *source)
+{
+    if (source->newer) {
+        source->newer->older = source->older;
+    } else {
+        store->newest = source->older;
+    }
+    if (source->older) {
+        source->older->newer = source->newer;
+    }
+    cfi_outcomes_release(&store->outcomes,
+                         atomic_load_explicit(&source->outcome, memory_order_relaxed));
+    free_source(source);
 }
 
 /* The thread ------------------------------------------------------------------------------- */
@@ -287,11 +283,16 @@ static void *run_builder(void *userdata)
             pthread_cond_wait(&store->has_work, &store->lock);
             continue;
         }
-        pthread_mutex_unlock(&store->lock);
-        do_job(store, job, source);
-        pthread_mutex_lock(&store->lock);
-        if (job == JOB_BUILD && source->listener.on_ready) {
-            source->listener.on_ready(source->listener.userdata);
+        source->is_closing = source->is_closing && job != JOB_CLOSE;
+        /* Of one that was released, only its file is still of interest. */
+        if (!source->is_released || job == JOB_CLOSE) {
+            pthread_mutex_unlock(&store->lock);
+            do_job(store, job, source);
+            pthread_mutex_lock(&store->lock);
+        }
+        source->n_jobs--;
+        if (source->is_released && source->n_jobs == 0) {
+            end_source(store, source);
         }
         store->n_unfinished -= job != JOB_CLOSE;
         if (store->n_unfinished == 0) {
@@ -336,7 +337,8 @@ int cfi_store_new(struct cfi_store **ret_store)
     pthread_cond_init(&store->has_work, &attributes);
     pthread_cond_init(&store->is_idle, &attributes);
     pthread_condattr_destroy(&attributes);
-    atomic_init(&store->memory_bytes, 0);
+    atomic_init(&store->outcomes.memory_bytes, 0);
+    store->outcomes.max_idle_bytes = CFI_STORE_MAX_IDLE_BYTES;
     int r = start_builder(store);
     if (r < 0) {
         release_locks(store);
@@ -345,14 +347,6 @@ int cfi_store_new(struct cfi_store **ret_store)
     }
     *ret_store = store;
     return 0;
-}
-
-static void source_free(struct cfi_source *source)
-{
-    image_file_free(source->file);
-    free((char *)(uintptr_t)source->image.path);
-    free((char *)(uintptr_t)source->image.name);
-    free(source);
 }
 
 struct cfi_store *cfi_store_free(struct cfi_store *store)
@@ -369,14 +363,9 @@ struct cfi_store *cfi_store_free(struct cfi_store *store)
     while (store->newest) {
         struct cfi_source *source = store->newest;
         store->newest = source->older;
-        source_free(source);
+        free_source(source);
     }
-    while (store->outcomes) {
-        struct outcome *outcome = store->outcomes;
-        store->outcomes = outcome->older;
-        cfi_table_free(outcome->table);
-        free(outcome);
-    }
+    cfi_outcomes_clear(&store->outcomes);
     release_locks(store);
     free(store);
     return NULL;
@@ -391,7 +380,6 @@ static bool has_file(enum image_kind kind)
 
 struct cfi_source *cfi_store_announce(struct cfi_store *store, const struct image *image)
 {
-    static const struct outcome no_file = {.failure = "no file stands behind it"};
     struct cfi_source *source = calloc(1, sizeof(*source));
     if (!source) {
         return NULL;
@@ -401,7 +389,7 @@ struct cfi_source *cfi_store_announce(struct cfi_store *store, const struct imag
     source->image.path = strdup(image->path);
     source->image.name = strdup(image->name);
     if (!source->image.path || !source->image.name) {
-        source_free(source);
+        free_source(source);
         return NULL;
     }
     atomic_init(&source->is_wanted, false);
@@ -411,19 +399,15 @@ struct cfi_source *cfi_store_announce(struct cfi_store *store, const struct imag
 
     pthread_mutex_lock(&store->lock);
     source->older = store->newest;
+    if (store->newest) {
+        store->newest->newer = source;
+    }
     store->newest = source;
     if (has_file(image->kind)) {
         enqueue(store, JOB_OPEN, source);
     }
     pthread_mutex_unlock(&store->lock);
     return source;
-}
-
-void cfi_source_listen(struct cfi_source *source, struct cfi_listener listener)
-{
-    pthread_mutex_lock(&source->store->lock);
-    source->listener = listener;
-    pthread_mutex_unlock(&source->store->lock);
 }
 
 void cfi_source_want(struct cfi_source *source)
@@ -441,7 +425,8 @@ void cfi_source_want(struct cfi_source *source)
 enum code_state cfi_source_state(const struct cfi_source *source,
                                  const struct cfi_table **ret_table, struct elf_layout *ret_layout)
 {
-    const struct outcome *outcome = atomic_load_explicit(&source->outcome, memory_order_acquire);
+    const struct cfi_outcome *outcome =
+        atomic_load_explicit(&source->outcome, memory_order_acquire);
     if (!outcome) {
         return CODE_PENDING;
     }
@@ -453,20 +438,45 @@ enum code_state cfi_source_state(const struct cfi_source *source,
     return CODE_READY;
 }
 
+/* Under the lock. */
+static void queue_closing(struct cfi_source *source)
+{
+    if (!source->is_closing) {
+        source->is_closing = true;
+        enqueue(source->store, JOB_CLOSE, source);
+    }
+}
+
 void cfi_source_retire(struct cfi_source *source)
 {
     pthread_mutex_lock(&source->store->lock);
-    source->listener = (struct cfi_listener){0};
-    if (!source->is_retired) {
-        source->is_retired = true;
-        enqueue(source->store, JOB_CLOSE, source);
-    }
+    queue_closing(source);
     pthread_mutex_unlock(&source->store->lock);
+}
+
+struct cfi_source *cfi_source_release(struct cfi_source *source)
+{
+    if (source) {
+        struct cfi_store *store = source->store;
+        pthread_mutex_lock(&store->lock);
+        source->is_released = true;
+        queue_closing(source);
+        pthread_mutex_unlock(&store->lock);
+    }
+    return NULL;
+}
+
+void cfi_store_limit_idle(struct cfi_store *store, size_t max_bytes)
+{
+    pthread_mutex_lock(&store->lock);
+    cfi_outcomes_limit_idle(&store->outcomes, max_bytes);
+    pthread_mutex_unlock(&store->lock);
 }
 
 void cfi_source_describe(const struct cfi_source *source, struct cfi_source_info *ret_info)
 {
-    const struct outcome *outcome = atomic_load_explicit(&source->outcome, memory_order_acquire);
+    const struct cfi_outcome *outcome =
+        atomic_load_explicit(&source->outcome, memory_order_acquire);
     *ret_info = (struct cfi_source_info){.state = CODE_PENDING, .origin = "none"};
     if (!outcome) {
         return;
@@ -506,5 +516,5 @@ bool cfi_store_wait_idle(struct cfi_store *store, int timeout_ms)
 
 size_t cfi_store_memory_bytes(const struct cfi_store *store)
 {
-    return atomic_load_explicit(&store->memory_bytes, memory_order_relaxed);
+    return atomic_load_explicit(&store->outcomes.memory_bytes, memory_order_relaxed);
 }

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -79,34 +78,25 @@ static struct cfi_store *new_store(void)
     return store;
 }
 
-static void ring(void *userdata)
-{
-    atomic_fetch_add((atomic_int *)userdata, 1);
-}
-
 static void test_a_table_comes_when_it_is_wanted(void **state)
 {
     (void)state;
     _cleanup_(cfi_store_freep) struct cfi_store *store = new_store();
     struct image image = image_at((uintptr_t)&gnu_get_libc_version);
     assert_int_equal(image.kind, IMAGE_KIND_FILE);
-    atomic_int n_rings = 0;
     struct cfi_source *source = cfi_store_announce(store, &image);
     assert_non_null(source);
-    cfi_source_listen(source, (struct cfi_listener){.userdata = &n_rings, .on_ready = ring});
     assert_true(cfi_store_wait_idle(store, WAIT_MS));
 
     const struct cfi_table *table = NULL;
     struct elf_layout layout;
     assert_int_equal(cfi_source_state(source, &table, &layout), CODE_PENDING);
-    assert_int_equal(atomic_load(&n_rings), 0);
     assert_int_equal(cfi_store_memory_bytes(store), 0);
 
     cfi_source_want(source);
     cfi_source_want(source);
     assert_true(cfi_store_wait_idle(store, WAIT_MS));
     assert_int_equal(cfi_source_state(source, &table, &layout), CODE_READY);
-    assert_int_equal(atomic_load(&n_rings), 1);
     assert_int_equal(cfi_store_memory_bytes(store), cfi_table_memory_bytes(table));
 
     /* From a place in memory through the file to the row of a function's first instruction. */
@@ -240,16 +230,12 @@ static void test_what_has_no_table(void **state)
         {.kind = IMAGE_KIND_ANONYMOUS, .path = "[anon]", .name = "[anon]"},
     };
     for (size_t i = 0; i < 3; i++) {
-        atomic_int n_rings = 0;
         struct cfi_source *source = cfi_store_announce(store, &images[i]);
-        cfi_source_listen(source, (struct cfi_listener){.userdata = &n_rings, .on_ready = ring});
         cfi_source_want(source);
         assert_true(cfi_store_wait_idle(store, WAIT_MS));
         const struct cfi_table *table;
         struct elf_layout layout;
         assert_int_equal(cfi_source_state(source, &table, &layout), CODE_WITHOUT_TABLE);
-        /* What never had a file is settled from the start, so that nothing becomes ready. */
-        assert_int_equal(atomic_load(&n_rings), images[i].kind == IMAGE_KIND_FILE);
         struct cfi_source_info info;
         cfi_source_describe(source, &info);
         assert_string_not_equal(info.failure, "");
@@ -258,25 +244,77 @@ static void test_what_has_no_table(void **state)
     unlink(path);
 }
 
-static void test_retired_listeners_hear_nothing(void **state)
+/* Released at any stage of its life. */
+static void test_sources_are_given_back(void **state)
 {
     (void)state;
     _cleanup_(cfi_store_freep) struct cfi_store *store = new_store();
     struct image image = image_at((uintptr_t)&gnu_get_libc_version);
+    const struct cfi_table *first = NULL, *table;
+    struct elf_layout layout;
     for (int round = 0; round < 200; round++) {
-        atomic_int n_rings = 0;
         struct cfi_source *source = cfi_store_announce(store, &image);
-        cfi_source_listen(source, (struct cfi_listener){.userdata = &n_rings, .on_ready = ring});
-        cfi_source_want(source);
-        cfi_source_retire(source);
-        int n_before = atomic_load(&n_rings);
-        assert_true(n_before <= 1);
-        if (round % 20 == 0) {
-            assert_true(cfi_store_wait_idle(store, WAIT_MS));
-            assert_int_equal(atomic_load(&n_rings), n_before);
+        assert_non_null(source);
+        if (round % 4 != 0) {
+            cfi_source_want(source);
         }
+        if (round % 4 == 1) {
+            assert_true(cfi_store_wait_idle(store, WAIT_MS));
+            assert_int_equal(cfi_source_state(source, &table, &layout), CODE_READY);
+            /* Kept, though nobody had it meanwhile. */
+            first = first ? first : table;
+            assert_ptr_equal(table, first);
+        }
+        if (round % 3 == 0) {
+            cfi_source_retire(source);
+        }
+        assert_null(cfi_source_release(source));
     }
+    assert_null(cfi_source_release(NULL));
     assert_true(cfi_store_wait_idle(store, WAIT_MS));
+}
+
+static void await_memory(struct cfi_store *store, size_t n_bytes)
+{
+    for (int i = 0; i < 20000 && cfi_store_memory_bytes(store) != n_bytes; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+    }
+    assert_int_equal(cfi_store_memory_bytes(store), n_bytes);
+}
+
+static void test_tables_that_nobody_uses_are_bounded(void **state)
+{
+    (void)state;
+    _cleanup_(cfi_store_freep) struct cfi_store *store = new_store();
+    struct image images[2];
+    images[0] = image_at((uintptr_t)&gnu_get_libc_version);
+    images[1] = image_at((uintptr_t)&test_tables_that_nobody_uses_are_bounded);
+    const struct cfi_table *table;
+    struct elf_layout layout;
+    size_t n_bytes[2];
+    struct cfi_source *sources[2];
+    for (size_t i = 0; i < 2; i++) {
+        sources[i] = cfi_store_announce(store, &images[i]);
+        cfi_source_want(sources[i]);
+        assert_true(cfi_store_wait_idle(store, WAIT_MS));
+        assert_int_equal(cfi_source_state(sources[i], &table, &layout), CODE_READY);
+        n_bytes[i] = cfi_table_memory_bytes(table);
+    }
+    cfi_store_limit_idle(store, 0);
+    await_memory(store, n_bytes[0] + n_bytes[1]); /* both are in use */
+    cfi_source_release(sources[0]);
+    await_memory(store, n_bytes[1]);
+    assert_int_equal(cfi_source_state(sources[1], &table, &layout), CODE_READY);
+    assert_true(table->n_rows > 0);
+    cfi_store_limit_idle(store, n_bytes[0] + n_bytes[1]);
+    cfi_source_release(sources[1]);
+    /* Again, and behind it what was given back before it goes first. */
+    sources[0] = cfi_store_announce(store, &images[0]);
+    cfi_source_want(sources[0]);
+    assert_true(cfi_store_wait_idle(store, WAIT_MS));
+    await_memory(store, n_bytes[0] + n_bytes[1]);
+    cfi_source_release(sources[0]);
+    await_memory(store, n_bytes[0]);
 }
 
 struct asker {
@@ -297,7 +335,7 @@ static void *ask(void *userdata)
             nanosleep(&(struct timespec){.tv_nsec = 10000}, NULL);
         }
         asker->n_ready += table && table->n_rows > 0 && layout.n_segments > 0;
-        cfi_source_retire(source);
+        cfi_source_release(source);
     }
     return NULL;
 }
@@ -346,7 +384,8 @@ int main(void)
         cmocka_unit_test(test_the_vdso),
         cmocka_unit_test(test_a_file_that_is_gone_when_it_is_wanted),
         cmocka_unit_test(test_what_has_no_table),
-        cmocka_unit_test(test_retired_listeners_hear_nothing),
+        cmocka_unit_test(test_sources_are_given_back),
+        cmocka_unit_test(test_tables_that_nobody_uses_are_bounded),
         cmocka_unit_test(test_many_threads_ask),
         cmocka_unit_test(test_free_with_work_left),
     };

@@ -88,6 +88,7 @@ struct code_lookup *code_lookup_free(struct code_lookup *lookup)
     if (lookup) {
         code_space_free(lookup->space);
         for (size_t i = 0; i < lookup->n_images; i++) {
+            cfi_source_release(lookup->images[i].source);
             free(lookup->images[i].layout);
         }
         free(lookup->images);
@@ -141,8 +142,8 @@ static void note_changes(struct code_lookup *lookup, const struct event *event)
         if (range->end_ip <= event->image->start_ip || range->start_ip >= event->image->end_ip) {
             continue;
         }
-        uint64_t start_ip = range->start_ip > event->image->start_ip ? range->start_ip
-                                                                     : event->image->start_ip;
+        uint64_t start_ip =
+            range->start_ip > event->image->start_ip ? range->start_ip : event->image->start_ip;
         uint64_t end_ip =
             range->end_ip < event->image->end_ip ? range->end_ip : event->image->end_ip;
         struct image_place was = lookup->exported.starts[i];
@@ -361,9 +362,9 @@ bool code_lookup_export(struct code_lookup *lookup, int64_t pid, uint64_t now_ns
         lookup->exported.has_generated = has_generated;
         lookup->generation++;
     }
-    if (!is_first && (lookup->exported.generation == lookup->generation ||
-                      (!lookup->exported.is_wrong &&
-                       now_ns - lookup->exported.at_ns < EXPORT_EVERY_NS))) {
+    if (!is_first &&
+        (lookup->exported.generation == lookup->generation ||
+         (!lookup->exported.is_wrong && now_ns - lookup->exported.at_ns < EXPORT_EVERY_NS))) {
         return false;
     }
     lookup->exported.generation = lookup->generation;

@@ -6,7 +6,8 @@
  *
  * Shape:   ranges by start_ip, not overlapping, executable code only. `bias` is
  *          ip - image_addr.
- * Owner:   whoever fills it; tables belong to the cfi_store and stay for its life.
+ * Owner:   whoever fills it; tables belong to the cfi_store and stay as long as
+ *          the unwinder that tells of them.
  * Threads: a value.
  */
 

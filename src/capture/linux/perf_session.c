@@ -304,8 +304,8 @@ static int open_task(struct capture *capture, size_t ring_bytes, struct error *r
 }
 
 /*
- * A little longer than asked for. At 900 Hz ten samples would take as long as
- * nine ticks of work that is driven by milliseconds, and meet it at the same
+ * A little longer than asked for. At 900 Hz nine samples would take as long as
+ * ten ticks of work that is driven by milliseconds, and meet it at the same
  * nine moments for ever.
  */
 static uint64_t sampling_period_ns(uint32_t frequency_hz)

@@ -97,6 +97,7 @@ struct scratch {
     u64 word;
     struct machine machine;
     u64 is_exact;
+    u64 has_frame; /* fp was saved by a frame, so it is no number of the code's own */
     u64 is_after_syscall;
     unsigned char window[WINDOW_BYTES];
     struct cached cache[CACHE_ENTRIES];
@@ -235,7 +236,7 @@ INLINE u32 leave_by_frame_pointer(struct scratch *s, struct machine *m)
 {
     u64 fp, ip;
     if (m->fp == 0) {
-        return WALK_END_COMPLETE;
+        return s->has_frame ? WALK_END_COMPLETE : WALK_END_NO_TABLE;
     }
     if (m->fp < m->sp || (m->fp & 7) || m->fp - m->sp > FRAME_MAX_BYTES) {
         return WALK_END_NO_TABLE;
@@ -244,12 +245,13 @@ INLINE u32 leave_by_frame_pointer(struct scratch *s, struct machine *m)
         return WALK_END_MEMORY;
     }
     if (ip == 0) {
-        return WALK_END_COMPLETE;
+        return fp == 0 ? WALK_END_COMPLETE : WALK_END_NO_TABLE;
     }
     m->sp = m->fp + 16;
     m->fp = fp;
     m->ip = ip;
     s->is_exact = 0;
+    s->has_frame = 1;
     return 0;
 }
 
@@ -265,6 +267,7 @@ INLINE u32 leave_signal_frame(struct scratch *s, struct machine *m)
     m->sp = sp;
     m->fp = fp;
     s->is_exact = 1;
+    s->has_frame = 0;
     return 0;
 }
 
@@ -315,6 +318,9 @@ INLINE u32 step(struct scratch *s, struct machine *m, u64 row)
     m->sp = cfa;
     m->fp = fp;
     s->is_exact = 0;
+    if (fp_words != 0) {
+        s->has_frame = 1;
+    }
     return 0;
 }
 
@@ -474,6 +480,7 @@ SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
     s->generation = *(volatile u64 *)&c->generation;
     h->generation = s->generation;
     s->window_start = NO_WINDOW;
+    s->has_frame = 0;
     s->is_exact = 1;
     if ((user_cs & 0xffff) == COMPAT_CODE_SEGMENT) {
         return follow_frame_pointers(ctx, c, s, m);
