@@ -384,7 +384,8 @@ bool elf_file_segment_of_type(struct elf_file *file, uint32_t type, struct elf_s
     return false;
 }
 
-bool elf_file_loaded_bytes(struct elf_file *file, uint64_t image_addr, struct bytes *ret_bytes)
+bool elf_file_loaded_bytes(struct elf_file *file, uint64_t image_addr, size_t max_bytes,
+                           struct bytes *ret_bytes)
 {
     for (size_t i = 0; i < file->layout.n_segments; i++) {
         const struct elf_segment *segment = &file->layout.segments[i];
@@ -399,8 +400,8 @@ bool elf_file_loaded_bytes(struct elf_file *file, uint64_t image_addr, struct by
         if (n_bytes > file->n_bytes - file_offset) {
             n_bytes = file->n_bytes - file_offset;
         }
-        if (n_bytes > ELF_SECTION_MAX_BYTES) {
-            n_bytes = ELF_SECTION_MAX_BYTES;
+        if (n_bytes > max_bytes) {
+            n_bytes = max_bytes;
         }
         Elf_Data *data = elf_getdata_rawchunk(file->elf, (int64_t)file_offset, n_bytes, ELF_T_BYTE);
         if (!data || !data->d_buf) {

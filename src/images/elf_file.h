@@ -115,7 +115,8 @@ bool elf_file_section_inflated(struct elf_file *file, size_t index, size_t max_b
                                struct bytes *ret_bytes);
 
 /* What the loader puts at image_addr, to the end of its segment. false: nothing from the file. */
-bool elf_file_loaded_bytes(struct elf_file *file, uint64_t image_addr, struct bytes *ret_bytes);
+bool elf_file_loaded_bytes(struct elf_file *file, uint64_t image_addr, size_t max_bytes,
+                           struct bytes *ret_bytes);
 
 /* The first program header of a type (PT_*); for what sections would tell if they were there. */
 bool elf_file_segment_of_type(struct elf_file *file, uint32_t type,

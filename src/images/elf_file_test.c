@@ -265,10 +265,10 @@ static void test_loaded_bytes_and_segments(void **state)
     struct bytes loaded;
     assert_true(elf_file_section_named(file, ".text", &text));
     assert_true(elf_file_section_bytes(file, text.index, &code));
-    assert_true(elf_file_loaded_bytes(file, text.image_addr + 16, &loaded));
+    assert_true(elf_file_loaded_bytes(file, text.image_addr + 16, ELF_SECTION_MAX_BYTES, &loaded));
     assert_true(bytes_left(&loaded) >= bytes_left(&code) - 16);
     assert_memory_equal(loaded.at, code.at + 16, bytes_left(&code) - 16);
-    assert_false(elf_file_loaded_bytes(file, UINT64_MAX, &loaded));
+    assert_false(elf_file_loaded_bytes(file, UINT64_MAX, ELF_SECTION_MAX_BYTES, &loaded));
 
     struct elf_segment segment;
     assert_true(elf_file_segment_of_type(file, PT_GNU_EH_FRAME, &segment));
@@ -322,7 +322,7 @@ static void walk(const char *data, size_t n_bytes)
         if (elf_file_section_bytes(file, i, &bytes)) {
             assert_true(bytes_left(&bytes) <= n_bytes);
         }
-        if (elf_file_loaded_bytes(file, section.image_addr, &bytes)) {
+        if (elf_file_loaded_bytes(file, section.image_addr, ELF_SECTION_MAX_BYTES, &bytes)) {
             assert_true(bytes_left(&bytes) <= n_bytes);
         }
         (void)elf_file_section_inflated(file, i, 1 << 20, &bytes);

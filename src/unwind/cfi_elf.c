@@ -13,6 +13,9 @@
 #include "unwind/cfi_plt.h"
 
 #define MAX_DEBUG_FRAME_BYTES (1u << 30)
+#define MAX_EH_FRAME_BYTES (1u << 30)
+/* Of .eh_frame_hdr: what stands before its table. */
+#define EH_FRAME_HEADER_BYTES 64u
 
 static bool find_section(struct elf_file *elf, const char *name, struct cfi_section *ret_section)
 {
@@ -35,7 +38,7 @@ static bool find_through_header(struct elf_file *elf, struct cfi_section *ret_se
     struct elf_segment segment;
     struct bytes header;
     if (!elf_file_segment_of_type(elf, PT_GNU_EH_FRAME, &segment) ||
-        !elf_file_loaded_bytes(elf, segment.image_addr, &header)) {
+        !elf_file_loaded_bytes(elf, segment.image_addr, EH_FRAME_HEADER_BYTES, &header)) {
         return false;
     }
     const uint8_t *start = header.at;
@@ -45,7 +48,7 @@ static bool find_through_header(struct elf_file *elf, struct cfi_section *ret_se
     uint64_t addr =
         cfi_pointer_take(&header, encoding, start, segment.image_addr, segment.image_addr);
     if (version != 1 || bytes_has_failed(&header) ||
-        !elf_file_loaded_bytes(elf, addr, &ret_section->bytes)) {
+        !elf_file_loaded_bytes(elf, addr, MAX_EH_FRAME_BYTES, &ret_section->bytes)) {
         return false;
     }
     ret_section->addr = addr;

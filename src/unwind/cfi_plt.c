@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define MAX_SECTIONS 8
+#define MAX_SECTION_BYTES (64u << 20)
 #define WORD_BYTES 8
 
 enum {
@@ -229,8 +230,8 @@ void cfi_plt_describe(struct elf_file *elf, enum cfi_machine machine, struct tex
         struct elf_section section;
         struct bytes code;
         if (!elf_file_section(elf, i, &section) || !cfi_plt_is_section(&section) ||
-            !elf_file_section_bytes(elf, i, &code) || bytes_left(&code) == 0 ||
-            bytes_left(&code) > UINT32_MAX) {
+            section.n_bytes > MAX_SECTION_BYTES || !elf_file_section_bytes(elf, i, &code) ||
+            bytes_left(&code) == 0) {
             continue;
         }
         n_left--;
