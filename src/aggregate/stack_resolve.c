@@ -105,10 +105,9 @@ int stack_resolve(struct aggregate *aggregate, const struct event *sample, stack
     uint64_t generation = image_map_generation(aggregate->map, sample->pid);
     uint64_t epoch = code_epochs_now(aggregate->code_epochs, sample->pid, sample->time_ns);
     uint64_t is_walked = sample->sample.stack_source == EVENT_STACK_WALKED;
-    uint64_t hash =
-        hash_bytes(sample->sample.ips, n_ips * sizeof(uint64_t)) ^
-        hash_u64(generation ^ epoch << 40 ^ is_walked << 63 ^
-                 hash_u64((uint64_t)sample->pid << 16 ^ n_kernel_ips));
+    uint64_t hash = hash_bytes(sample->sample.ips, n_ips * sizeof(uint64_t)) ^
+                    hash_u64(generation ^ epoch << 40 ^ is_walked << 63 ^
+                             hash_u64((uint64_t)sample->pid << 16 ^ n_kernel_ips));
     struct stack_cache_entry *entry = &aggregate->stack_cache[hash % STACK_CACHE_ENTRIES];
     if (entry->hash == hash && entry->stack != STACK_ID_EMPTY) {
         *ret_stack = entry->stack;

@@ -20,6 +20,7 @@ struct jitdump_text {
     uint8_t bytes[JITDUMP_TEST_BYTES];
     size_t n_bytes;
     size_t record_at; /* where the open record begins */
+    uint32_t pid;     /* in its records; 0: 7 */
 };
 
 static inline void dump_put(struct jitdump_text *dump, const void *data, size_t n_bytes)
@@ -68,7 +69,7 @@ static inline void dump_load(struct jitdump_text *dump, uint64_t at_ns, uint64_t
                              uint64_t index, const char *name, const char *code)
 {
     dump_begin(dump, JITDUMP_CODE_LOAD, at_ns);
-    dump_u32(dump, 7);
+    dump_u32(dump, dump->pid ? dump->pid : 7);
     dump_u32(dump, 8);
     dump_u64(dump, code_addr);
     dump_u64(dump, code_addr);
@@ -83,7 +84,7 @@ static inline void dump_move(struct jitdump_text *dump, uint64_t at_ns, uint64_t
                              uint64_t new_addr, uint64_t n_code_bytes, uint64_t index)
 {
     dump_begin(dump, JITDUMP_CODE_MOVE, at_ns);
-    dump_u32(dump, 7);
+    dump_u32(dump, dump->pid ? dump->pid : 7);
     dump_u32(dump, 8);
     dump_u64(dump, new_addr);
     dump_u64(dump, old_addr);

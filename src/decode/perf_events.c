@@ -72,8 +72,7 @@ static bool take_chain(const struct perf_record *record, struct event_batch *bat
             is_user = ip == PERF_ABI_CONTEXT_USER;
             continue;
         }
-        bool is_code =
-            is_user ? is_user_code(ip) : ip >= LOWEST_KERNEL_IP;
+        bool is_code = is_user ? is_user_code(ip) : ip >= LOWEST_KERNEL_IP;
         if (!is_code) {
             sample->is_truncated = true;
             if (is_user) {

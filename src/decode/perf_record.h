@@ -83,7 +83,7 @@ struct perf_record {
             struct {
                 size_t n_kernel_ips;
                 enum event_stack_end end;
-                bool is_caller;        /* user.ip is a return address */
+                bool is_caller; /* user.ip is a return address */
                 bool is_by_frame_pointers;
                 uint64_t generation; /* of the code_map that was used; 0: none */
             } walk;

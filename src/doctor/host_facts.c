@@ -48,11 +48,17 @@ static int64_t read_number(const char *root, const char *path)
  */
 static bool is_in_first_user_namespace(const char *root)
 {
+    static const uint64_t expected[] = {0, 0, UINT32_MAX}; /* from, to, how many */
     _cleanup_(freep) char *text = read_text(root, "/proc/self/uid_map");
-    uint64_t first, outside, count;
-    return !text ||
-           (sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64, &first, &outside, &count) == 3 &&
-            first == 0 && outside == 0 && count == UINT32_MAX);
+    char *at = text;
+    for (size_t i = 0; at && i < sizeof(expected) / sizeof(expected[0]); i++) {
+        char *end;
+        if (strtoull(at, &end, 10) != expected[i] || end == at) {
+            return false;
+        }
+        at = end;
+    }
+    return true;
 }
 
 /* The effective capabilities of the process that asks, as proc(5) tells them. */

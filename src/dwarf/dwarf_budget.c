@@ -71,7 +71,7 @@ uint64_t dwarf_budget_n_refusals(const struct dwarf_budget *budget)
 }
 
 /* Where pages are faulted in one by one, filling 100 MB takes longer than reading them. */
-static void want_huge_pages(uint8_t *data, uint64_t n_bytes)
+static void want_huge_pages(const uint8_t *data, uint64_t n_bytes)
 {
     if (n_bytes < 4 * HUGE_PAGE_BYTES) {
         return;
@@ -79,7 +79,6 @@ static void want_huge_pages(uint8_t *data, uint64_t n_bytes)
     uintptr_t start = ((uintptr_t)data + HUGE_PAGE_BYTES - 1) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
     uintptr_t end = ((uintptr_t)data + n_bytes) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
     if (end > start) {
-        /* NOLINTNEXTLINE(performance-no-int-to-ptr): rounded, it is still within the data */
         (void)madvise((void *)start, end - start, MADV_HUGEPAGE);
     }
 }
@@ -96,6 +95,9 @@ static uint8_t *alloc(uint64_t n_bytes)
 int dwarf_budget_resize(struct dwarf_budget *budget, uint64_t from_bytes, uint64_t to_bytes,
                         uint8_t **data)
 {
+    if (to_bytes == 0) {
+        return -EINVAL;
+    }
     if (to_bytes > from_bytes && !dwarf_budget_take(budget, to_bytes - from_bytes)) {
         return -EFBIG;
     }

@@ -37,8 +37,8 @@ void dwarf_budget_give(struct dwarf_budget *budget, uint64_t n_bytes);
 
 /*
  * Memory that is taken from the budget: *data, of `from_bytes` before (0: there
- * is none yet), has `to_bytes` then. 0, -EFBIG where it does not fit, -ENOMEM;
- * on failure all is as before.
+ * is none yet), has `to_bytes` then. 0, -EFBIG where it does not fit, -ENOMEM,
+ * -EINVAL for no bytes; on failure all is as before.
  */
 int dwarf_budget_resize(struct dwarf_budget *budget, uint64_t from_bytes, uint64_t to_bytes,
                         uint8_t **data);

@@ -114,7 +114,8 @@ bool elf_file_section_bytes(struct elf_file *file, size_t index, struct bytes *r
 bool elf_file_section_inflated(struct elf_file *file, size_t index, size_t max_bytes,
                                struct bytes *ret_bytes);
 
-/* What the loader puts at image_addr, to the end of its segment. false: nothing from the file. */
+/* What the loader puts at image_addr, to the end of its segment, or as much as max_bytes. false:
+ * nothing from the file. */
 bool elf_file_loaded_bytes(struct elf_file *file, uint64_t image_addr, size_t max_bytes,
                            struct bytes *ret_bytes);
 

@@ -268,6 +268,8 @@ static void test_loaded_bytes_and_segments(void **state)
     assert_true(elf_file_loaded_bytes(file, text.image_addr + 16, ELF_SECTION_MAX_BYTES, &loaded));
     assert_true(bytes_left(&loaded) >= bytes_left(&code) - 16);
     assert_memory_equal(loaded.at, code.at + 16, bytes_left(&code) - 16);
+    assert_true(elf_file_loaded_bytes(file, text.image_addr + 16, 8, &loaded));
+    assert_int_equal(bytes_left(&loaded), 8);
     assert_false(elf_file_loaded_bytes(file, UINT64_MAX, ELF_SECTION_MAX_BYTES, &loaded));
 
     struct elf_segment segment;

@@ -176,6 +176,34 @@ static void test_table(void **state)
     assert_null(body->table);
 }
 
+/* A description that claims 64 MiB gets the function that it comes with. */
+static void test_a_table_is_cut_to_its_function(void **state)
+{
+    (void)state;
+    _cleanup_(arena_releasep) struct arena arena;
+    struct jit_load load = test_load(1, 0x700010, 16, 0, "f");
+    uint8_t claims[sizeof(eh_frame)];
+    const uint32_t n_claimed_bytes = 64u << 20;
+    arena_init(&arena, 0);
+    memcpy(claims, eh_frame, sizeof(claims));
+    memcpy(claims + 36, &n_claimed_bytes, sizeof(n_claimed_bytes));
+    load.elf_machine = EM_X86_64;
+    load.eh_frame = bytes_of(claims, sizeof(claims));
+    struct jit_body *body = jit_body_new(&arena, &load);
+    assert_non_null(body->table);
+    assert_int_equal(body->table->end_addr, 0x700020);
+    assert_true(cfi_table_memory_bytes(body->table) < 1000);
+    jit_bodies_release(body);
+    /* A size that no bytes stand for is not believed either. */
+    load.n_bytes = n_claimed_bytes;
+    uint32_t to_code = (uint32_t)(load.start_ip - (load.start_ip + n_claimed_bytes) - 32);
+    memcpy(claims + 32, &to_code, sizeof(to_code));
+    body = jit_body_new(&arena, &load);
+    assert_non_null(body->table);
+    assert_int_equal(body->table->end_addr, load.start_ip + JIT_BODY_MAX_BARE_BYTES);
+    jit_bodies_release(body);
+}
+
 static void check_name(const char *name, const char *expected)
 {
     char text[64];
@@ -207,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_lines_with_spoilt_names),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_a_table_is_cut_to_its_function),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

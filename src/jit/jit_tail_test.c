@@ -119,7 +119,7 @@ static void test_a_mapped_dump(void **state)
     pid_t pid = start_process();
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/jit-%d.dump", folder, (int)pid);
-    dump_header(&text, (uint32_t)pid, 0);
+    dump_header(&text, 7, 0);
     dump_load(&text, clock_now_ns(), 0x1000, 1, "of the dump", "0123456789");
     write_file(path, O_TRUNC, text.bytes, text.n_bytes);
     assert_int_equal(stat(path, &status), 0);
@@ -144,8 +144,17 @@ static void test_a_mapped_dump(void **state)
     assert_true(jit_tail_wait(tail, WAIT_MS));
     assert_string_equal(test_name_at(code, 777777, 0x1001, clock_now_ns()), "of the dump");
     struct jit_place place;
-    assert_true(jit_code_find(code, pid, 0x1001, clock_now_ns(), clock_now_ns(), &place));
+    uint64_t before_ns = exec_event.time_ns - 1;
+    assert_true(jit_code_find(code, pid, 0x1001, before_ns, before_ns, &place));
     assert_int_equal(place.to_ns, exec_event.time_ns);
+    assert_string_equal(test_name_at(code, pid, 0x1001, exec_event.time_ns), "");
+    /* And the child of the child, of which nobody heard that it maps code. */
+    const struct event_image again = {.change = EVENT_IMAGE_FORKED, .parent_pid = 777777};
+    const struct event second_fork = {
+        .kind = EVENT_IMAGE, .pid = 777778, .time_ns = clock_now_ns(), .image = &again};
+    jit_tail_on_image(tail, &second_fork);
+    assert_true(jit_tail_wait(tail, WAIT_MS));
+    assert_string_equal(test_name_at(code, 777778, 0x1001, clock_now_ns()), "of the dump");
     end_process(pid);
     unlink(path);
     rmdir(folder);
@@ -172,6 +181,45 @@ static void test_a_dump_that_is_not_one(void **state)
     rmdir(folder);
 }
 
+/* Whoever frees a run does not wait for the end of a file that has none. */
+static void test_freeing_does_not_wait_for_files(void **state)
+{
+    (void)state;
+    struct jit_code *code = NULL;
+    struct jit_tail *tail = NULL;
+    char path[64];
+    pid_t pid = start_process();
+    snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)pid);
+    write_file(path, O_TRUNC, "1000 10 one\n", 12);
+    assert_int_equal(truncate(path, (off_t)1 << 43), 0);
+    assert_int_equal(jit_code_new(&code), 0);
+    assert_int_equal(jit_tail_new(code, &tail), 0);
+    map(tail, pid, "//anon", NULL);
+    assert_false(jit_tail_wait(tail, 50)); /* it has begun, and has not read all */
+    uint64_t start_ns = clock_now_ns();
+    tail = jit_tail_free(tail);
+    assert_true(clock_now_ns() - start_ns < NS_PER_S);
+    jit_code_free(code);
+    end_process(pid);
+    unlink(path);
+}
+
+/* What cannot be taken is said, and asked for again. */
+static void test_too_many_notices(void **state)
+{
+    (void)state;
+    _cleanup_(jit_code_freep) struct jit_code *code = NULL;
+    _cleanup_(jit_tail_freep) struct jit_tail *tail = NULL;
+    char trouble[200] = "";
+    assert_int_equal(jit_code_new(&code), 0);
+    assert_int_equal(jit_tail_new(code, &tail), 0);
+    for (int i = 0; i < 400000 && trouble[0] == '\0'; i++) {
+        map(tail, 5000000 + i, "//anon", NULL); /* no pid is that high */
+        jit_tail_describe(tail, trouble, sizeof(trouble));
+    }
+    assert_string_not_equal(trouble, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +227,8 @@ int main(void)
         cmocka_unit_test(test_a_map_is_followed_to_its_end),
         cmocka_unit_test(test_a_mapped_dump),
         cmocka_unit_test(test_a_dump_that_is_not_one),
+        cmocka_unit_test(test_freeing_does_not_wait_for_files),
+        cmocka_unit_test(test_too_many_notices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -308,8 +308,8 @@ int image_symbols_search_again(struct image_symbols *symbols, const struct image
     if (r == 0) {
         r = debug_files_find(image, image_fd, elf, directories, &file, NULL);
     }
-    if (r < 0) {
-        return r == -ESTALE ? -ENOENT : r;
+    if (r < 0 || !file) {
+        return r == -ESTALE || r == 0 ? -ENOENT : r;
     }
     return adopt(symbols, image, file);
 }

@@ -2,20 +2,30 @@
 """How many stacks of the last run reach the start of their thread."""
 
 COMPLETE_PCT = 99.5
+# Where stacks are copied, which is how an ordinary user gets them, the first samples may bring too
+# little. The figures are in the report.
+COPIED_LEAST_PCT = 97.0
 
 
-def check_complete(stax, report, what, least_pct=COMPLETE_PCT, spare=0):
-    """spare: stacks that may be cut beyond the percentage, in short runs."""
+def check_whoever(stax, report, what, copied_least_pct=COPIED_LEAST_PCT):
+    if stax.account.is_root:
+        check_complete(stax, report, what)
+    else:
+        check_complete(stax, report, what, copied_least_pct, may_lose=True)
+
+
+def check_complete(stax, report, what, least_pct=COMPLETE_PCT, may_lose=False):
+    """may_lose: an ordinary user's rings are small, and overflow where the machine is busy."""
     diagnosis = stax.json("diagnose")
-    assert not any(lost["count"] for lost in diagnosis["lost"]), diagnosis["lost"]
+    n_lost = sum(lost["count"] for lost in diagnosis["lost"])
     ends = {end["cause"]: end["stacks"] for end in diagnosis["unwind"]["ends"]}
     counters = {c["name"]: c["value"] for c in diagnosis["counters"]}
     total = sum(ends.values())
-    assert total > 100, ends
+    assert total > 30, ends
     pct = 100 * ends.get("complete", 0) / total
-    report(f"{what} ({stax.account}): {pct:.2f} % of {total} stacks complete, "
+    report(f"{what} ({stax.account}): {pct:.2f} % of {total} stacks complete, {n_lost} lost, "
            f"{counters['bytes_per_sample']} bytes per sample; {ends}")
-    allowed = total * (100 - least_pct) / 100 + spare
+    assert may_lose or n_lost == 0, diagnosis["lost"]
     cut = [table for table in diagnosis["unwind"]["tables"] if table["cut_stacks"]]
-    assert total - ends.get("complete", 0) <= allowed, (ends, cut)
-    assert diagnosis["stacks"]["total"] - diagnosis["stacks"]["complete"] <= allowed
+    assert pct >= least_pct, (ends, cut)
+    assert diagnosis["stacks"]["complete"] * 100 >= least_pct * diagnosis["stacks"]["total"]

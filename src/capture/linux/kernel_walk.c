@@ -30,8 +30,8 @@ struct kernel_walk {
     int sample_fd;
     struct walk_control *control; /* the map's memory: the programs see each store */
     uint32_t bank;
-    struct hash_table slots; /* address of a struct cfi_table → slot or NO_SLOT */
-    uint32_t n_tables;       /* sent */
+    struct hash_table slots;   /* address of a struct cfi_table → slot or NO_SLOT */
+    uint32_t n_tables;         /* sent */
     struct walk_range *ranges; /* WALK_MAX_RANGES, being filled */
 };
 

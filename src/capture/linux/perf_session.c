@@ -126,9 +126,13 @@ static bool take_record(struct capture *capture, const void *data, size_t n_byte
     } else if (record.type == PERF_ABI_RECORD_SAMPLE) {
         struct perf_source_tag tag;
         if (perf_sources_find(&capture->sources, record.identifier, &tag) &&
-            tag.format != PERF_FORMAT_SCHED &&
-            sample_swap_is_surplus(&capture->swap, &tag, &record)) {
-            return false;
+            tag.format != PERF_FORMAT_SCHED) {
+            if (sample_swap_is_surplus(&capture->swap, &tag, &record)) {
+                return false;
+            }
+            if (!capture->is_wide) {
+                sample_swap_note_period(&capture->swap, &tag, &record, capture->attrs.period_ns);
+            }
         }
     } else if (!capture->is_wide) {
         sample_swap_note(&capture->swap, &record, capture->config.follow_children);

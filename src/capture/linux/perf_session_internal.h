@@ -50,7 +50,7 @@ struct capture {
     _Atomic uint32_t wish_bytes; /* written by the aggregator's thread */
     struct sample_swap swap;
     struct child_processes children; /* config.follow_children */
-    struct kernel_walk *walk; /* wide; NULL: stacks are copied */
+    struct kernel_walk *walk;        /* wide; NULL: stacks are copied */
     struct event_merge *merge;
     struct perf_translator translator;
     int32_t *running_tids; /* by CPU number */

@@ -267,14 +267,15 @@ struct teller {
 static void *tell_of_code(void *userdata)
 {
     struct teller *teller = userdata;
-    const struct cfi_table table = {.machine = CFI_MACHINE_X86_64, .pages = (uint32_t[2]){0}};
+    const struct cfi_table table = {.machine = CFI_MACHINE_X86_64,
+                                    .n_rows = 1,
+                                    .rows = (struct cfi_row[1]){{0}},
+                                    .pages = (uint32_t[2]){0}};
     const struct code_range range = {
         .start_ip = 0x10000, .end_ip = 0x20000, .state = CODE_READY, .table = &table};
     while (!atomic_load(&teller->is_over)) {
-        const struct code_map map = {.pid = getpid(),
-                                     .generation = ++teller->n_told,
-                                     .n_ranges = 1,
-                                     .ranges = &range};
+        const struct code_map map = {
+            .pid = getpid(), .generation = ++teller->n_told, .n_ranges = 1, .ranges = &range};
         capture_linux_ops.set_code(teller->capture, &map);
     }
     return NULL;

@@ -17,12 +17,16 @@
 #define BIRTH_TAKES_NS (10 * NS_PER_MS)
 #define RECHECK_AFTER_NS (60 * NS_PER_MS)
 #define FAILURES_MAX 3u
+/* Events are not opened anew for the sake of their period more often than this. */
+#define RENEWAL_AFTER_NS (2 * NS_PER_S)
+#define ODD_THREADS_MAX 4096u
 
 int sample_swap_init(struct sample_swap *swap)
 {
     *swap = (struct sample_swap){0};
     hash_table_init(&swap->threads);
     hash_table_init(&swap->next_threads);
+    hash_table_init(&swap->odd_samples);
     swap->children = calloc(SAMPLE_SWAP_PROCESSES, sizeof(*swap->children));
     return swap->children ? 0 : -ENOMEM;
 }
@@ -32,6 +36,7 @@ void sample_swap_release(struct sample_swap *swap)
     perf_source_set_close(&swap->retired);
     hash_table_release(&swap->threads);
     hash_table_release(&swap->next_threads);
+    hash_table_release(&swap->odd_samples);
     free(swap->children);
     *swap = (struct sample_swap){0};
 }
@@ -116,6 +121,23 @@ bool sample_swap_is_surplus(struct sample_swap *swap, const struct perf_source_t
     return state == SAMPLE_SWAP_OWN && !note_redundant(swap, record->tid);
 }
 
+void sample_swap_note_period(struct sample_swap *swap, const struct perf_source_tag *tag,
+                             const struct perf_record *record, uint64_t nominal_ns)
+{
+    uint64_t period_ns = record->sample.period_ns;
+    if (record->tid <= 0 || record->tid == tag->tid || period_ns == nominal_ns || period_ns == 0) {
+        return;
+    }
+    uint64_t tid = (uint64_t)record->tid;
+    uint32_t n_before = hash_table_find(&swap->odd_samples, tid);
+    uint32_t n_samples = n_before == HASH_TABLE_NONE ? 1 : n_before + 1;
+    if (swap->odd_samples.n_used >= ODD_THREADS_MAX) {
+        hash_table_clear(&swap->odd_samples);
+    }
+    (void)hash_table_set(&swap->odd_samples, tid, n_samples);
+    swap->wants_renewal |= n_samples * period_ns >= SAMPLE_SWAP_LONG_LIFE_NS;
+}
+
 static bool is_redundant(const struct sample_swap *swap, pid_t tid)
 {
     for (size_t i = 0; i < swap->n_redundant_tids; i++) {
@@ -186,7 +208,11 @@ static int swap_samples(struct capture *capture)
     swap->threads = swap->next_threads;
     swap->next_threads = threads;
     swap->n_redundant_tids = 0;
+    swap->wants_renewal = false;
+    hash_table_clear(&swap->odd_samples);
     sample_swap_begin(swap, capture->is_wide, clock_now_ns());
+    capture->counters.n_events_open =
+        capture->sources.lasting.n_items + capture->sources.samples.n_items;
     return 0;
 }
 
@@ -205,8 +231,17 @@ static void resize(struct capture *capture)
     }
     log_debug("samples carry %u bytes of stack now", (unsigned)capture->attrs.stack_bytes);
     capture->counters.stack_bytes_now = capture->attrs.stack_bytes;
-    capture->counters.n_events_open =
-        capture->sources.lasting.n_items + capture->sources.samples.n_items;
+}
+
+/* Every thread that there is gets events with the nominal period. */
+static void renew(struct capture *capture)
+{
+    int r = swap_samples(capture);
+    capture->swap.wants_renewal = false;
+    if (r != 0) {
+        capture->swap.n_failures++;
+        log_debug("sampling events could not be opened anew: %s", strerror(-r));
+    }
 }
 
 /* When the kernel drops samples because they are too large for its buffer, they become smaller. */
@@ -247,6 +282,8 @@ void sample_swap_tend(struct capture *capture)
                                  now_ns)) {
         tell_if_less(capture);
         resize(capture);
+    } else if (swap->wants_renewal && now_ns - swap->since_ns >= RENEWAL_AFTER_NS) {
+        renew(capture);
     }
     give_up_if_hopeless(capture);
 }

@@ -32,6 +32,9 @@
 
 struct capture;
 
+/* A thread that inherited a period for a short life and has run for so long gets the nominal one.
+ */
+#define SAMPLE_SWAP_LONG_LIFE_NS (UINT64_C(250) * 1000 * 1000)
 /* More processes than this in one recording: stacks keep the size that they have. */
 #define SAMPLE_SWAP_PROCESSES 4096u
 /* Threads with events of their own for nothing, per drain round. */
@@ -53,6 +56,9 @@ struct sample_swap {
     uint64_t recheck_at_ns;     /* 0: was done */
     int32_t redundant_tids[SAMPLE_SWAP_REDUNDANT]; /* own events to be closed */
     size_t n_redundant_tids;
+    /* tid → samples with a period that was meant for a short life (birth_period.h). */
+    struct hash_table odd_samples;
+    bool wants_renewal; /* a thread with such a period lives long */
     struct perf_source_set retired;
     bool has_retired;
     int64_t *children; /* processes that were forked, with --children */
@@ -74,6 +80,11 @@ void sample_swap_note(struct sample_swap *swap, const struct perf_record *record
 /* A sample whose moment another event's sample stands for. */
 bool sample_swap_is_surplus(struct sample_swap *swap, const struct perf_source_tag *tag,
                             const struct perf_record *record);
+
+/* A sample that counts: does a period that was meant for short lives stay with a long-lived thread?
+ */
+void sample_swap_note_period(struct sample_swap *swap, const struct perf_source_tag *tag,
+                             const struct perf_record *record, uint64_t nominal_ns);
 
 /*
  * Once per drain round, after all rings were read. Follows the wished size of

@@ -164,6 +164,38 @@ static void children_are_kept_up_to_a_bound(void **state)
     sample_swap_release(&swap);
 }
 
+static bool wants_renewal_after(struct sample_swap *swap, pid_t owner_tid, int32_t tid,
+                                unsigned n_samples, uint64_t period_ns)
+{
+    const struct perf_source_tag tag = {.generation = 3, .tid = owner_tid};
+    struct perf_record record = sample(tid, SINCE_NS + 1);
+    record.sample.period_ns = period_ns;
+    for (unsigned i = 0; i < n_samples; i++) {
+        sample_swap_note_period(swap, &tag, &record, NS_PER_MS);
+    }
+    return swap->wants_renewal;
+}
+
+/* Threads of 2 ms may have any period; one that goes on gets the nominal one. */
+static void an_odd_period_does_not_stay_with_a_long_life(void **state)
+{
+    (void)state;
+    struct sample_swap swap;
+    begin(&swap);
+    for (int32_t tid = 1000; tid < 20000; tid++) {
+        assert_false(wants_renewal_after(&swap, 10, tid, 80, 25 * NS_PER_US));
+    }
+    assert_true(swap.odd_samples.n_used <= 4096);
+    assert_false(wants_renewal_after(&swap, 10, 11, 100000, NS_PER_MS));
+    /* What it was given later on, as events of its own, is drawn again and again. */
+    assert_false(wants_renewal_after(&swap, 10, 10, 100000, 25 * NS_PER_US));
+    assert_false(wants_renewal_after(&swap, 10, 12, 9999, 25 * NS_PER_US));
+    assert_true(wants_renewal_after(&swap, 10, 12, 1, 25 * NS_PER_US));
+    swap.wants_renewal = false;
+    assert_true(wants_renewal_after(&swap, 10, 13, 32, 8 * NS_PER_MS));
+    sample_swap_release(&swap);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +205,7 @@ int main(void)
         cmocka_unit_test(births_and_deaths),
         cmocka_unit_test(a_target_that_does_not_run_yet_needs_no_second_look),
         cmocka_unit_test(children_are_kept_up_to_a_bound),
+        cmocka_unit_test(an_odd_period_does_not_stay_with_a_long_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

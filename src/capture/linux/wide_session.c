@@ -47,8 +47,8 @@ static void load_walk(struct capture *capture, uint32_t n_cpus)
         char note[400];
         const char *reason =
             r == -EOPNOTSUPP ? "there is no program for this architecture" : strerror(-r);
-        (void)snprintf(note, sizeof(note), "stacks are copied, not walked inside the kernel: %s: %s",
-                       step, reason);
+        (void)snprintf(note, sizeof(note),
+                       "stacks are copied, not walked inside the kernel: %s: %s", step, reason);
         log_info("%s", note);
         perf_session_note(capture, note);
         return;

@@ -424,8 +424,7 @@ INLINE int follow_frame_pointers(void *ctx, struct walk_control *c, struct scrat
                                  struct machine *m)
 {
     u64 n_kernel_ips = s->n_ips & 255;
-    long n_bytes =
-        get_stack(ctx, &s->ips[n_kernel_ips], WALK_MAX_COMPAT_IPS * 8, BPF_F_USER_STACK);
+    long n_bytes = get_stack(ctx, &s->ips[n_kernel_ips], WALK_MAX_COMPAT_IPS * 8, BPF_F_USER_STACK);
     s->header.flags |= WALK_FLAG_FRAME_POINTERS;
     s->n_ips = n_kernel_ips + (n_bytes > 0 ? (u64)n_bytes / 8 : 0);
     return finish(ctx, c, s, m, WALK_END_COMPLETE);
