@@ -153,6 +153,40 @@ static void a_chain_ends_where_there_is_no_code(void **state)
     snapshot_unref(snapshot);
 }
 
+/* The same addresses, found by tables: each of them is a caller, whether it is code or not. */
+static void a_walk_goes_on_where_there_is_no_code(void **state)
+{
+    (void)state;
+    _cleanup_(aggregate_freep) struct aggregate *aggregate =
+        new_aggregate((struct aggregate_config){0});
+    tell_mapped(aggregate, 1, 0x400000, 0x500000, 0, "/bin/prog");
+    const uint64_t ips[] = {0x400010, 0x900000, 0x400030};
+    for (uint64_t i = 0; i < 4; i++) {
+        struct event event = {
+            .kind = EVENT_SAMPLE,
+            .time_ns = 2 + i,
+            .pid = TEST_PID,
+            .tid = TEST_PID,
+            .sample = {.ips = ips,
+                       .n_ips = 3,
+                       .stack_source = i % 2 ? EVENT_STACK_WALKED : EVENT_STACK_FRAME_POINTERS,
+                       .stack_end = EVENT_STACK_END_COMPLETE},
+        };
+        assert_int_equal(tell(aggregate, event), 0);
+    }
+    struct snapshot *snapshot = aggregate_snapshot(aggregate, 10);
+    for (uint64_t i = 0; i < 4; i++) {
+        stack_id caller = snapshot_stack(snapshot, snapshot_sample(snapshot, i)->stack).parent;
+        assert_int_equal(caller != STACK_ID_EMPTY, i % 2);
+        if (i % 2) {
+            assert_string_equal(sample_text(snapshot, i, 1), "[unknown]+0x8fffff");
+            assert_string_equal(sample_text(snapshot, i, 2), "prog+0x2f");
+        }
+    }
+    assert_int_equal(snapshot->n_stacks_truncated, 2);
+    snapshot_unref(snapshot);
+}
+
 static void an_address_means_what_it_meant_then(void **state)
 {
     (void)state;
@@ -578,6 +612,7 @@ int main(void)
         cmocka_unit_test(samples_are_counted_by_thread_and_stack),
         cmocka_unit_test(addresses_of_callers_lie_inside_their_calls),
         cmocka_unit_test(a_chain_ends_where_there_is_no_code),
+        cmocka_unit_test(a_walk_goes_on_where_there_is_no_code),
         cmocka_unit_test(an_address_means_what_it_meant_then),
         cmocka_unit_test(processes_have_address_spaces_of_their_own),
         cmocka_unit_test(threads_have_names),

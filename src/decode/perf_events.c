@@ -104,8 +104,8 @@ static bool take_walk(const struct perf_record *record, struct event_batch *batc
     }
     for (size_t i = 0; i < n_ips; i++) {
         ips[i] = perf_record_ip(record, i);
-        if (record->sample.walk.is_by_frame_pointers && i >= n_kernel_ips &&
-            !is_user_code(ips[i])) {
+        bool is_code = i < n_kernel_ips ? ips[i] >= LOWEST_KERNEL_IP : is_user_code(ips[i]);
+        if (record->sample.walk.is_by_frame_pointers && !is_code) {
             sample->is_truncated = true;
             n_ips = i;
         }

@@ -98,6 +98,8 @@ static void a_stack_that_was_walked_in_the_kernel_is_read(void **state)
     assert_int_equal(perf_record_ip(&record, 4), 0x401002);
     assert_int_equal(record.sample.walk.end, EVENT_STACK_END_UNKNOWN);
     assert_true(record.sample.walk.is_caller);
+    assert_int_equal(record.sample.walk.generation, 7);
+    assert_false(record.sample.walk.is_by_frame_pointers);
     assert_true(record.sample.user.is_known);
     assert_int_equal(record.sample.user.ip, 0x401234);
     assert_int_equal(record.sample.user.sp, 0x7ffe1000);
@@ -108,6 +110,16 @@ static void a_stack_that_was_walked_in_the_kernel_is_read(void **state)
     raw = walk_sample(WALK_END_COMPLETE, 3, 0);
     assert_int_equal(parse(&raw, &record), 0);
     assert_int_equal(record.sample.walk.end, EVENT_STACK_END_COMPLETE);
+    assert_false(record.sample.user.is_known);
+
+    /* 32-bit code: whatever it says, no table has led there. */
+    raw = walk_sample(WALK_END_PENDING, 3, 16);
+    uint8_t *magic = memmem(raw.data, raw.n_bytes, &(uint32_t){WALK_PAYLOAD_MAGIC}, 4);
+    assert_non_null(magic);
+    magic[5] = WALK_FLAG_FRAME_POINTERS;
+    assert_int_equal(parse(&raw, &record), 0);
+    assert_true(record.sample.walk.is_by_frame_pointers);
+    assert_int_equal(record.sample.walk.end, EVENT_STACK_END_UNKNOWN);
     assert_false(record.sample.user.is_known);
 
     const uint32_t too_many[] = {100, 0x1fffffff, 0x20000000, UINT32_MAX};
@@ -479,7 +491,7 @@ static void sizes_that_cannot_be_are_refused(void **state)
     (void)state;
     struct raw raw = context_switch(0);
     struct perf_record record;
-    for (uint16_t size_bytes = 0; size_bytes < raw.n_bytes; size_bytes++) {
+    for (uint16_t size_bytes = 0; size_bytes < (uint16_t)raw.n_bytes; size_bytes++) {
         memcpy(raw.data + 6, &size_bytes, sizeof(size_bytes));
         assert_int_equal(parse(&raw, &record), -EBADMSG);
     }

@@ -11,11 +11,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "disasm/code_bounds.h"
 #include "disasm/kernel_memory.h"
 #include "images/elf_file.h"
 #include "images/image_file.h"
+
+/* Of proc_pid_stat(5): the start time is in ticks since the machine began. */
+#define FIRST_FIELD_AFTER_NAME 3
+#define START_FIELD 22
+#define MAX_STAT_BYTES ((size_t)4096)
 
 struct code_reader {
     const struct code_access *access;
@@ -126,17 +132,76 @@ static ssize_t read_file(struct code_reader *reader, uint64_t address, void *buf
     return 0;
 }
 
-static ssize_t read_target(const struct image *image, uint64_t address, void *buffer,
+/* Did the process begin before the code was seen in it? Where that is not known, it did not. */
+static bool is_old_enough(int64_t pid, uint64_t seen_ns)
+{
+    _cleanup_(freep) char *stat = NULL;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%" PRId64 "/stat", pid);
+    long ticks_per_s = sysconf(_SC_CLK_TCK);
+    if (ticks_per_s <= 0 || fd_read_file(path, MAX_STAT_BYTES, &stat, NULL) < 0) {
+        return false;
+    }
+    const char *at = strrchr(stat, ')'); /* the name before it may hold anything */
+    at = at ? at + 1 : NULL;
+    for (int field = FIRST_FIELD_AFTER_NAME; at && field < START_FIELD; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    if (!at) {
+        return false;
+    }
+    uint64_t tick_ns = NS_PER_S / (uint64_t)ticks_per_s;
+    uint64_t start_ns = strtoull(at, NULL, 10) * tick_ns;
+    uint64_t asleep_ns = clock_read_ns(CLOCK_BOOTTIME) - clock_now_ns();
+    return start_ns <= seen_ns + asleep_ns + tick_ns;
+}
+
+static bool is_unchanged(const struct code_access *access)
+{
+    return !access->is_unchanged || access->is_unchanged(access->userdata);
+}
+
+/* -ESTALE where something else stands there by now, -ESRCH where the process is another one. */
+static ssize_t read_target(const struct code_reader *reader, uint64_t address, void *buffer,
                            size_t n_bytes)
 {
+    const struct code_access *access = reader->access;
+    int64_t pid = access->memory_pid ? access->memory_pid : reader->image->pid;
     char path[64];
-    snprintf(path, sizeof(path), "/proc/%" PRId64 "/mem", image->pid);
+    if (!is_unchanged(access)) {
+        return -ESTALE;
+    }
+    snprintf(path, sizeof(path), "/proc/%" PRId64 "/mem", pid);
     _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return -errno;
     }
+    /* Asked when the memory is open already: it stays that of the same process. */
+    if (access->seen_ns != 0 && !is_old_enough(pid, access->seen_ns)) {
+        return -ESRCH;
+    }
     ssize_t r = pread(fd, buffer, n_bytes, (off_t)address);
-    return r < 0 ? -errno : r;
+    if (r < 0) {
+        return -errno;
+    }
+    return is_unchanged(access) ? r : -ESTALE;
+}
+
+static void say_why(const struct code_access *access, ssize_t failure, uint64_t address,
+                    struct error *reterr_error)
+{
+    if (!access->is_target_alive) {
+        error_set(reterr_error, "no_code",
+                  "the run has ended, and nobody kept the code at 0x%" PRIx64, address);
+        error_hint(reterr_error, "annotate it during the run, or have the program write a jitdump "
+                                 "(node --perf-prof)");
+    } else if (failure == -ESTALE) {
+        error_set(reterr_error, "no_code", "the code at 0x%" PRIx64 " was replaced since", address);
+    } else {
+        error_set(reterr_error, "no_code",
+                  "the code at 0x%" PRIx64 " is gone from the program's memory", address);
+        error_hint(reterr_error, "annotate it while the program runs");
+    }
 }
 
 static ssize_t read_anonymous(struct code_reader *reader, uint64_t address, void *buffer,
@@ -149,17 +214,12 @@ static ssize_t read_anonymous(struct code_reader *reader, uint64_t address, void
         reader->origin = "record";
     }
     if (r <= 0 && access->is_target_alive) {
-        r = read_target(reader->image, address, buffer, n_bytes);
+        r = read_target(reader, address, buffer, n_bytes);
         reader->origin = "target memory";
     }
     if (r <= 0) {
         reader->origin = "none";
-        error_set(reterr_error, "no_code",
-                  access->is_target_alive
-                      ? "the code at 0x%" PRIx64 " is gone from the program's memory"
-                      : "the program that made the code at 0x%" PRIx64 " has ended",
-                  address);
-        error_hint(reterr_error, "annotate it while the program runs");
+        say_why(access, r, address, reterr_error);
         return r < 0 ? r : -ENODATA;
     }
     return r;

@@ -27,8 +27,14 @@
 
 /* What may be asked besides files; all of it may be absent. */
 struct code_access {
-    bool is_target_alive; /* the memory of image->pid is still that of the target */
+    bool is_target_alive; /* the run goes on: what nobody kept may stand in memory still */
+    int64_t memory_pid;   /* in whose; 0: image->pid */
+    uint64_t seen_ns;     /* it stood there then (CLOCK_MONOTONIC): a process that began later is
+                           * another one; 0: not known */
     void *userdata;
+    /* Does it stand in memory as it did when it ran? Asked before and after it is read; NULL:
+     * nobody knows. */
+    bool (*is_unchanged)(void *userdata);
     /*
      * Code made at run time, by (image, image_place.offset), as it was when it
      * ran. How many bytes could be copied, from the beginning; 0 where no

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "disasm/code_reader.h"
 #include "images/proc_maps.h"
@@ -148,7 +149,51 @@ static void test_code_made_at_run_time(void **state)
     const struct code_access dead = {.is_target_alive = false};
     assert_int_equal(code_reader_open(&dead, &image, &reader, &error), 0);
     assert_true(code_reader_read(reader, address, bytes, 8, &error) < 0);
-    assert_non_null(strstr(error.message, "has ended"));
+    assert_non_null(strstr(error.message, "the run has ended"));
+    assert_non_null(strstr(error.hint, "jitdump"));
+    reader = code_reader_free(reader);
+}
+
+static int n_asked;
+
+static bool is_unchanged(void *userdata)
+{
+    return n_asked++ < *(const int *)userdata;
+}
+
+/* Memory counts only while it is that of the process, and the code, that was seen. */
+static void test_memory_of_today(void **state)
+{
+    (void)state;
+    static const uint8_t code[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    int n_unchanged = 2;
+    uint8_t bytes[8] = {0};
+    struct error error = {0};
+    struct code_reader *reader = NULL;
+    uint64_t address = (uint64_t)(uintptr_t)code;
+    const struct image image = {
+        .kind = IMAGE_KIND_ANONYMOUS, .path = "[anon]", .name = "[anon]", .pid = 1};
+    struct code_access access = {
+        .is_target_alive = true,
+        .memory_pid = getpid(), /* not that of who mapped such memory first */
+        .seen_ns = clock_now_ns(),
+        .userdata = &n_unchanged,
+        .is_unchanged = is_unchanged,
+    };
+    assert_int_equal(code_reader_open(&access, &image, &reader, &error), 0);
+    n_asked = 0;
+    assert_int_equal(code_reader_read(reader, address, bytes, 8, &error), 8);
+    assert_memory_equal(bytes, code, 8);
+    assert_int_equal(n_asked, 2); /* before and after */
+    for (n_unchanged = 0; n_unchanged < 2; n_unchanged++) {
+        n_asked = 0;
+        assert_true(code_reader_read(reader, address, bytes, 8, &error) < 0);
+        assert_non_null(strstr(error.message, "was replaced since"));
+    }
+    n_asked = 0;
+    access.seen_ns = 1; /* before we began: our pid was another process' */
+    assert_true(code_reader_read(reader, address, bytes, 8, &error) < 0);
+    assert_non_null(strstr(error.message, "gone"));
     reader = code_reader_free(reader);
 }
 
@@ -169,9 +214,8 @@ static void test_says_why_there_is_no_code(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_code_from_the_file),
-        cmocka_unit_test(test_code_of_the_vdso),
-        cmocka_unit_test(test_code_made_at_run_time),
+        cmocka_unit_test(test_code_from_the_file),        cmocka_unit_test(test_code_of_the_vdso),
+        cmocka_unit_test(test_code_made_at_run_time),     cmocka_unit_test(test_memory_of_today),
         cmocka_unit_test(test_says_why_there_is_no_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,7 @@ static bool is_told_to_end(const struct dwarf_file *file)
 /* What breaks off in the middle is worth what came before. */
 static int scan_units(struct dwarf_file *file, struct dwarf_ranges *ranges, struct spans *spans)
 {
+    _cleanup_(dwarf_abbrev_cache_releasep) struct dwarf_abbrev_cache cache = {0};
     uint64_t offset = 0;
     for (;;) {
         struct dwarf_unit unit;
@@ -219,7 +220,7 @@ static int scan_units(struct dwarf_file *file, struct dwarf_ranges *ranges, stru
         if (dwarf_sections_is_cancelled(file->sources.sections)) {
             return is_told_to_end(file) ? -ECANCELED : 0;
         }
-        int r = dwarf_unit_read(file->sources.sections, offset, 0, &unit, &root);
+        int r = dwarf_unit_read(file->sources.sections, offset, 0, &cache, &unit, &root);
         bool is_end = r == -ENOENT || r == -EBADMSG || r == -EIO;
         if (r < 0) {
             return is_end || (r == -ECANCELED && !is_told_to_end(file)) ? 0 : r;
@@ -239,13 +240,14 @@ static int scan_units(struct dwarf_file *file, struct dwarf_ranges *ranges, stru
 
 static int scan_alternate(struct dwarf_file *file)
 {
+    _cleanup_(dwarf_abbrev_cache_releasep) struct dwarf_abbrev_cache cache = {0};
     uint64_t offset = 0;
     for (;;) {
         struct dwarf_unit unit;
         if (dwarf_sections_is_cancelled(file->sources.alternate)) {
             return is_told_to_end(file) ? -ECANCELED : 0;
         }
-        int r = dwarf_unit_read(file->sources.alternate, offset, 0, &unit, NULL);
+        int r = dwarf_unit_read(file->sources.alternate, offset, 0, &cache, &unit, NULL);
         if (r == 0) {
             r = add_unit(&file->alternate_units, &unit);
         }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "dwarf/own_dwarf_test.h"
 
+#include <elf.h>
 #include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -77,6 +79,102 @@ static void test_a_deadline(void **state)
     }
 }
 
+/* A debug file that is made up of these sections. */
+static struct dwarf_file *open_made_up(struct bytes info, struct bytes abbrev, struct bytes line,
+                                       uint64_t deadline_ns)
+{
+    static const char names[] = "\0.debug_info\0.debug_abbrev\0.debug_line\0.shstrtab";
+    const struct bytes parts[] = {info, abbrev, line, bytes_of(names, sizeof(names))};
+    static const uint32_t name_offsets[] = {1, 13, 27, 39};
+    Elf64_Shdr headers[5] = {0};
+    Elf64_Ehdr header = {.e_ident = ELFMAG, .e_type = ET_EXEC, .e_machine = EM_X86_64};
+    header.e_ident[EI_CLASS] = ELFCLASS64;
+    header.e_ident[EI_DATA] = ELFDATA2LSB;
+    header.e_ident[EI_VERSION] = EV_CURRENT;
+    header.e_version = EV_CURRENT;
+    header.e_ehsize = sizeof(header);
+    header.e_shoff = sizeof(header);
+    header.e_shentsize = sizeof(Elf64_Shdr);
+    header.e_shnum = 5;
+    header.e_shstrndx = 4;
+    int fd = memfd_create("made-up", MFD_CLOEXEC);
+    uint64_t at = sizeof(header) + sizeof(headers);
+    for (size_t i = 0; i < 4; i++) {
+        size_t n_bytes = bytes_left(&parts[i]);
+        headers[i + 1] = (Elf64_Shdr){.sh_name = name_offsets[i],
+                                      .sh_type = i == 3 ? SHT_STRTAB : SHT_PROGBITS,
+                                      .sh_offset = at,
+                                      .sh_size = n_bytes};
+        assert_int_equal(pwrite(fd, parts[i].at, n_bytes, (off_t)at), n_bytes);
+        at += n_bytes;
+    }
+    assert_int_equal(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+    assert_int_equal(pwrite(fd, headers, sizeof(headers), sizeof(header)), sizeof(headers));
+    struct dwarf_file *file = NULL;
+    assert_int_equal(dwarf_file_open(fd, -1, "", NULL, deadline_ns, &file), 0);
+    return file;
+}
+
+#define MANY 16384u /* units, and entries of the one table that all of them begin at the end of */
+
+static void test_units_that_share_a_table(void **state)
+{
+    (void)state;
+    static uint8_t info[MANY * 14], abbrev[MANY * 7];
+    size_t n_abbrev = 0;
+    for (uint32_t i = 1; i < MANY; i++) {
+        const uint8_t entry[] = {0x80 | (i & 0x7f),
+                                 0x80 | (i >> 7 & 0x7f),
+                                 (uint8_t)(i >> 14),
+                                 DW_TAG_compile_unit,
+                                 0,
+                                 0,
+                                 0};
+        memcpy(abbrev + n_abbrev, entry, sizeof(entry));
+        n_abbrev += sizeof(entry);
+    }
+    for (uint32_t i = 0; i < MANY; i++) {
+        uint32_t code = MANY - 1 - i % 2;
+        const uint8_t unit[] = {
+            10, 0, 0, 0, 4, 0, 0, 0, 0, 0, 8, 0x80 | (code & 0x7f), 0x80 | (code >> 7 & 0x7f), 0};
+        memcpy(info + (size_t)i * sizeof(unit), unit, sizeof(unit));
+    }
+    _cleanup_(dwarf_file_freep) struct dwarf_file *file =
+        open_made_up(bytes_of(info, sizeof(info)), bytes_of(abbrev, n_abbrev), bytes_of("", 1),
+                     clock_now_ns() + 4 * NS_PER_S);
+    assert_int_equal(file->units.n_units, MANY); /* in time */
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(file->units.units[i].tag, DW_TAG_compile_unit);
+    }
+}
+
+/* Both claim what the lines are of, as if each had run the program itself. */
+static void test_units_that_share_lines(void **state)
+{
+    (void)state;
+    static const uint8_t abbrev[] = {
+        1, DW_TAG_compile_unit, 0, DW_AT_stmt_list, DW_FORM_data4, 0, 0, 0};
+    static const uint8_t info[] = {12, 0, 0, 0, 2, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0, 0,
+                                   12, 0, 0, 0, 2, 0, 0, 0, 0, 0, 8, 1, 0, 0, 0, 0};
+    /* One sequence from 0x1000 on of 16 bytes. */
+    static const uint8_t line[] = {
+        47, 0, 0, 0, 2,    0, 24, 0, 0, 0, 1, 1, 0xfb, 14,  13, /* up to the first opcode */
+        0,  1, 1, 1, 1,    0, 0,  0, 1, 0, 0, 1, 0,    'a', 0,  0, 0, 0, 0, /* operands, files */
+        0,  9, 2, 0, 0x10, 0, 0,  0, 0, 0, 0, 1, 2,    16,  0,  1, 1,
+    };
+    _cleanup_(dwarf_file_freep) struct dwarf_file *file =
+        open_made_up(bytes_of(info, sizeof(info)), bytes_of(abbrev, sizeof(abbrev)),
+                     bytes_of(line, sizeof(line)), 0);
+    assert_int_equal(file->units.n_units, 2);
+    assert_int_equal(file->n_spans, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(file->spans[i].start_addr, 0x1000);
+        assert_int_equal(file->spans[i].end_addr, 0x1010);
+    }
+    assert_int_equal(file->spans[0].unit + file->spans[1].unit, 1);
+    assert_int_equal(dwarf_file_find_unit(file, 0x1004), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +182,8 @@ int main(void)
         cmocka_unit_test(test_what_is_no_debug_file),
         cmocka_unit_test(test_cancelling),
         cmocka_unit_test(test_a_deadline),
+        cmocka_unit_test(test_units_that_share_a_table),
+        cmocka_unit_test(test_units_that_share_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

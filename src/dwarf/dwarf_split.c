@@ -166,7 +166,7 @@ static bool find_in_package(struct dwarf_sections *package, const struct dwarf_u
 {
     struct contributions at;
     if (!package || !find_contributions(package, skeleton->dwo_id, &at) ||
-        dwarf_unit_read(package, at.info, at.abbrev, &ret_split->unit, NULL) < 0 ||
+        dwarf_unit_read(package, at.info, at.abbrev, NULL, &ret_split->unit, NULL) < 0 ||
         !is_unit_of(&ret_split->unit, skeleton)) {
         return false;
     }
@@ -184,7 +184,7 @@ static bool find_in_dwo(const char *path, const struct dwarf_unit *skeleton,
     _cleanup_(dwarf_sections_freep) struct dwarf_sections *dwo = open_sections(path, beside);
     uint64_t offset = 0;
     for (unsigned i = 0; dwo && i < DWARF_SPLIT_UNITS_MAX; i++) {
-        if (dwarf_unit_read(dwo, offset, 0, &ret_split->unit, NULL) < 0) {
+        if (dwarf_unit_read(dwo, offset, 0, NULL, &ret_split->unit, NULL) < 0) {
             return false;
         }
         if (is_unit_of(&ret_split->unit, skeleton)) {

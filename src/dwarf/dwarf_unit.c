@@ -102,20 +102,43 @@ static void keep_root(struct dwarf_unit *unit, const struct dwarf_die *root)
     }
 }
 
+void dwarf_abbrev_cache_release(struct dwarf_abbrev_cache *cache)
+{
+    dwarf_abbrevs_release(&cache->abbrevs);
+    *cache = (struct dwarf_abbrev_cache){0};
+}
+
+/* As far as `code`, into the cache. Of a broken table nothing is kept: it may be good up to
+ * another. */
+static void fill_cache(struct dwarf_abbrev_cache *cache, struct dwarf_sections *sections,
+                       uint64_t offset, uint64_t code)
+{
+    if (cache->is_filled && cache->offset == offset &&
+        (cache->is_whole || dwarf_abbrevs_find(&cache->abbrevs, code))) {
+        return;
+    }
+    dwarf_abbrev_cache_release(cache);
+    struct bytes table = abbrevs_at(sections, offset);
+    if (!bytes_has_failed(&table) && dwarf_abbrevs_read(table, code, &cache->abbrevs) == 0) {
+        cache->is_filled = true;
+        cache->offset = offset;
+        cache->is_whole = !dwarf_abbrevs_find(&cache->abbrevs, code);
+    }
+}
+
 /* false: the bytes were not enough, or are no entry. */
 static bool read_root(struct dwarf_sections *sections, struct bytes bytes, const uint8_t *start,
-                      struct dwarf_unit *unit, struct dwarf_die *root)
+                      struct dwarf_abbrev_cache *cache, struct dwarf_unit *unit,
+                      struct dwarf_die *root)
 {
     struct bytes peeked = bytes;
     uint64_t code = bytes_take_uleb128(&peeked);
-    _cleanup_(dwarf_abbrevs_releasep) struct dwarf_abbrevs abbrevs = {0};
-    struct bytes table = abbrevs_at(sections, unit->abbrev_offset);
-    if (bytes_has_failed(&peeked) || code == 0 || bytes_has_failed(&table) ||
-        dwarf_abbrevs_read(table, code, &abbrevs) < 0) {
+    if (bytes_has_failed(&peeked) || code == 0) {
         return false;
     }
+    fill_cache(cache, sections, unit->abbrev_offset, code);
     struct dwarf_source source = {
-        .abbrevs = &abbrevs,
+        .abbrevs = &cache->abbrevs,
         .encoding = unit->encoding,
         .base = start,
         .base_offset = unit->offset,
@@ -134,8 +157,11 @@ static bool read_root(struct dwarf_sections *sections, struct bytes bytes, const
 }
 
 int dwarf_unit_read(struct dwarf_sections *sections, uint64_t offset, uint64_t abbrev_shift,
-                    struct dwarf_unit *ret_unit, struct dwarf_die *ret_root)
+                    struct dwarf_abbrev_cache *cache, struct dwarf_unit *ret_unit,
+                    struct dwarf_die *ret_root)
 {
+    _cleanup_(dwarf_abbrev_cache_releasep) struct dwarf_abbrev_cache own_cache = {0};
+    cache = cache ? cache : &own_cache;
     struct dwarf_die unwanted_root;
     struct dwarf_die *root = ret_root ? ret_root : &unwanted_root;
     for (uint64_t head_bytes = HEAD_BYTES;; head_bytes = LONG_HEAD_BYTES) {
@@ -156,7 +182,8 @@ int dwarf_unit_read(struct dwarf_sections *sections, uint64_t offset, uint64_t a
         if (in_window < window.n_bytes) {
             bytes.end = window.at + in_window;
         }
-        if (!can_be_read(ret_unit) || read_root(sections, bytes, window.at, ret_unit, root) ||
+        if (!can_be_read(ret_unit) ||
+            read_root(sections, bytes, window.at, cache, ret_unit, root) ||
             head_bytes == LONG_HEAD_BYTES || in_window <= window.n_bytes) {
             return 0;
         }

@@ -54,15 +54,26 @@ struct dwarf_reader {
     struct dwarf_source source;
 };
 
+/* The abbreviations that were read last: neighbours often share them. All zero at first. */
+struct dwarf_abbrev_cache {
+    bool is_filled, is_whole;
+    uint64_t offset;
+    struct dwarf_abbrevs abbrevs;
+};
+
+void dwarf_abbrev_cache_release(struct dwarf_abbrev_cache *cache);
+DEFINE_RELEASEP(dwarf_abbrev_cache);
+
 /*
  * Header and first entry of the unit at `offset`, the latter also into
  * ret_root (may be NULL). `abbrev_shift` is added to the header's offset of
- * abbreviations (packages). 0, -ENOENT at the end, -EBADMSG, or as
- * dwarf_sections_read(). Where the header is good but the first entry is not,
- * 0 with tag 0: the next unit can still be found.
+ * abbreviations (packages). `cache` is of these sections, or NULL. 0, -ENOENT at the end, -EBADMSG,
+ * or as dwarf_sections_read(). Where the header is good but the first entry is not, 0 with tag 0:
+ * the next unit can still be found.
  */
 int dwarf_unit_read(struct dwarf_sections *sections, uint64_t offset, uint64_t abbrev_shift,
-                    struct dwarf_unit *ret_unit, struct dwarf_die *ret_root);
+                    struct dwarf_abbrev_cache *cache, struct dwarf_unit *ret_unit,
+                    struct dwarf_die *ret_root);
 
 /* The bytes of the unit; *ret_bytes starts at its first entry. */
 int dwarf_reader_open(struct dwarf_sections *sections, const struct dwarf_unit *unit,

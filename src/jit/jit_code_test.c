@@ -6,11 +6,13 @@
 
 #include <cmocka.h>
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "jit/jit_code.h"
 #include "jit/jit_test.h"
 
@@ -138,6 +140,102 @@ static void test_exec_and_fork(void **state)
     jit_code_exec(code, 99, 1);
 }
 
+/* A child of a child has the code as well; a pid that is used again does not. */
+static void test_generations(void **state)
+{
+    (void)state;
+    _cleanup_(jit_code_freep) struct jit_code *code = make();
+    assert_false(jit_code_knows(code, 1));
+    load(code, 1, 0x1000, 0x100, 100, "of the first");
+    jit_code_fork(code, 2, 1, 200);
+    jit_code_fork(code, 3, 2, 300);
+    assert_true(jit_code_knows(code, 3));
+    assert_int_equal(jit_code_publish(code), 0);
+    assert_string_equal(test_name_at(code, 3, 0x1010, 350), "of the first");
+    load(code, 9, 0x1000, 0x100, 100, "of another");
+    assert_int_equal(jit_code_publish(code), 0);
+    jit_code_fork(code, 3, 9, 1000);
+    assert_string_equal(test_name_at(code, 3, 0x1010, 1100), "of another");
+    struct jit_place place;
+    assert_true(jit_code_find(code, 3, 0x1010, 1100, 1100, &place));
+    assert_int_equal(place.pid, 3);
+}
+
+/* What is told late of a process that runs another program by now concerns that one. */
+static void test_told_after_exec(void **state)
+{
+    (void)state;
+    _cleanup_(jit_code_freep) struct jit_code *code = make();
+    load(code, 1, 0x1000, 0x100, 100, "before");
+    jit_code_exec(code, 1, 400);
+    load(code, 1, 0x2000, 0x100, 0, "in the next map"); /* "it has always been there" */
+    struct jit_load exact = test_load(1, 0x3000, 0x100, 300, "buffered");
+    exact.is_time_exact = true;
+    assert_int_equal(jit_code_load(code, &exact), 0);
+    assert_int_equal(jit_code_publish(code), 0);
+    assert_string_equal(test_name_at(code, 1, 0x2010, 500), "in the next map");
+    assert_string_equal(test_name_at(code, 1, 0x3010, 350), "buffered");
+    assert_string_equal(test_name_at(code, 1, 0x3010, 500), "");
+    assert_string_equal(test_name_at(code, 1, 0x1010, 500), "");
+}
+
+/* Each move ends the range before it: that takes no search of all that came with it. */
+static void test_many_moves_at_once(void **state)
+{
+    (void)state;
+    _cleanup_(jit_code_freep) struct jit_code *code = make();
+    const uint64_t n = 100000;
+    struct jit_load wanted = test_load(1, 0, 0x10, 100, "f");
+    uint64_t start_ns = clock_now_ns();
+    wanted.producer = 1;
+    wanted.is_time_exact = true;
+    for (uint64_t i = 0; i < n; i++) {
+        wanted.start_ip = 0x100000; /* all in one place */
+        wanted.index = i;
+        assert_int_equal(jit_code_load(code, &wanted), 0);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        assert_int_equal(jit_code_move(code, 1, i, 0x10000000 + 0x10 * i, 200), 0);
+        if (i == n / 2) {
+            assert_int_equal(jit_code_publish(code), 0);
+        }
+    }
+    assert_int_equal(jit_code_publish(code), 0);
+    assert_true(clock_now_ns() - start_ns < 20 * NS_PER_S);
+    assert_string_equal(test_name_at(code, 1, 0x100008, 200 + 2 * NS_PER_S), "");
+    assert_string_equal(test_name_at(code, 1, 0x10000000 + 0x10 * (n - 1), 300), "f");
+    struct jit_code_stats stats;
+    jit_code_get_stats(code, &stats);
+    assert_int_equal(stats.n_moves, n);
+    assert_int_equal(stats.n_dropped, 1); /* there are addresses with more than is looked at */
+}
+
+/* One row of a table, whose description claims as much code as the function has. */
+static void test_tables_have_a_limit(void **state)
+{
+    (void)state;
+    static const uint8_t eh_frame[] = {
+        0x14, 0, 0, 0, 0, 0, 0, 0, 1, 'z', 'R', 0, 1, 0x78, 16, 1, 0x1b, 0x0c, 7, 8, 0x90, 1, 0, 0,
+        /* FDE: 64 MiB from 64 MiB + 32 bytes before. */
+        0x18, 0, 0, 0, 0x1c, 0, 0, 0, 0xe0, 0xff, 0xff, 0xfb, 0, 0, 0, 4, 0, 0x41, 0x0e, 16, 0x86,
+        2, 0x02, 13, 0x0c, 7, 8, 0, 0, 0, 0, 0};
+    _cleanup_(jit_code_freep) struct jit_code *code = make();
+    struct jit_code_stats stats;
+    struct jit_load wanted = test_load(1, 0x10000000, 64u << 20, 100, "f");
+    wanted.fd = test_file();
+    wanted.elf_machine = EM_X86_64;
+    const uint64_t n_fit = JIT_CODE_MAX_BYTES >> 20; /* each table has an index of 1 MiB */
+    for (uint64_t i = 0; i < n_fit + 20; i++) {
+        wanted.eh_frame = bytes_of(eh_frame, sizeof(eh_frame));
+        assert_int_equal(jit_code_load(code, &wanted), 0);
+    }
+    jit_code_get_stats(code, &stats);
+    assert_in_range(stats.n_tables, n_fit - 20, n_fit);
+    assert_int_equal(stats.n_functions, n_fit + 20); /* with their names, without tables */
+    assert_int_equal(stats.n_dropped, n_fit + 20 - stats.n_tables);
+    close(wanted.fd);
+}
+
 /* However often it was compiled, a function is one line of a table. */
 static void test_equal_names_are_one_symbol(void **state)
 {
@@ -248,6 +346,10 @@ int main(void)
         cmocka_unit_test(test_late_records),
         cmocka_unit_test(test_move),
         cmocka_unit_test(test_exec_and_fork),
+        cmocka_unit_test(test_generations),
+        cmocka_unit_test(test_told_after_exec),
+        cmocka_unit_test(test_many_moves_at_once),
+        cmocka_unit_test(test_tables_have_a_limit),
         cmocka_unit_test(test_equal_names_are_one_symbol),
         cmocka_unit_test(test_what_is_told_again),
         cmocka_unit_test(test_readers_while_it_grows),

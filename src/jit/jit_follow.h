@@ -22,6 +22,7 @@
 #include <stddef.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "images/image_table.h"
 #include "jit/jit_code.h"
 

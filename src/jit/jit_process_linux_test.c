@@ -38,6 +38,21 @@ static void test_ourselves(void **state)
     assert_in_range(now_ns - process.start_unix_ns + NS_PER_S, 0, 3600 * NS_PER_S);
 }
 
+static void test_who_it_is(void **state)
+{
+    (void)state;
+    _cleanup_(jit_process_releasep) struct jit_process process;
+    assert_int_equal(jit_process_open(getpid(), &process), 0);
+    assert_true(process.start_ticks > 0);
+    assert_false(jit_process_is_replaced(&process));
+    process.start_ticks--;
+    assert_true(jit_process_is_replaced(&process));
+    assert_int_equal(jit_process_parent_of(getpid()), getppid());
+    process.pid = 44000044; /* no pid is that high */
+    assert_false(jit_process_is_replaced(&process));
+    assert_int_equal(jit_process_parent_of(44000044), -1);
+}
+
 static void test_files_that_are_believed(void **state)
 {
     (void)state;
@@ -115,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ourselves),
+        cmocka_unit_test(test_who_it_is),
         cmocka_unit_test(test_files_that_are_believed),
         cmocka_unit_test(test_another_users_file),
         cmocka_unit_test(test_the_end),

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "query/annotate_internal.h"
 
@@ -317,24 +318,50 @@ int annotate_append(const struct query_context *context, const struct annotate_l
     return 0;
 }
 
+/* Code that was made at run time. */
+struct made_code {
+    struct jit_code *jit; /* NULL: nothing is known of any */
+    const struct annotate_piece *piece;
+};
+
 /* The bytes that a program's record of its own code holds; `offset` is its beginning. */
 static ssize_t read_made(void *userdata, const struct image *image, uint64_t offset, void *buffer,
                          size_t n_bytes)
 {
-    const struct jit_place *made = userdata;
+    const struct made_code *code = userdata;
+    const struct jit_place *made = &code->piece->made;
     (void)image;
     return offset == made->start_ip ? jit_code_read(made, buffer, n_bytes) : -ENODATA;
+}
+
+/* As far as the program told: does the same code stand there now? */
+static bool is_unchanged(void *userdata)
+{
+    const struct made_code *code = userdata;
+    const struct annotate_piece *piece = code->piece;
+    uint64_t now_ns = clock_now_ns();
+    struct jit_place now;
+    bool is_told =
+        code->jit && jit_code_find(code->jit, piece->pid, piece->start_addr, now_ns, now_ns, &now);
+    if (!piece->is_made) {
+        return !is_told || now.from_ns <= piece->seen_ns;
+    }
+    return is_told && now.symbol == piece->made.symbol && now.start_ip == piece->made.start_ip &&
+           now.from_ns <= piece->made.from_ns && now.to_ns > now_ns;
 }
 
 int annotate_code(const struct query_context *context, const struct query_annotate_options *options,
                   const struct annotate_target *target, const struct annotate_piece *piece,
                   uint64_t function_ns, struct annotate_result *result)
 {
-    struct jit_place made = piece->made;
+    struct made_code made = {.jit = query_names_jit(context->names), .piece = piece};
     const struct code_access access = {
         .is_target_alive = options->code.is_target_alive,
+        .memory_pid = piece->pid,
+        .seen_ns = piece->seen_ns,
         .userdata = &made,
         .read_recorded = piece->is_made ? read_made : NULL,
+        .is_unchanged = piece->pid ? is_unchanged : NULL,
     };
     _cleanup_(code_reader_freep) struct code_reader *reader = NULL;
     struct error error = {0};

@@ -53,6 +53,9 @@ struct annotate_piece {
     uint64_t start_addr, end_addr;
     bool is_made;          /* by the program, while it ran */
     struct jit_place made; /* then: its record */
+    /* Of code in memory without a file: in whose memory it was seen, and when; pid 0: nobody's. */
+    int64_t pid;
+    uint64_t seen_ns;
     struct annotate_points points;
     uint64_t ns;
 };
@@ -91,6 +94,11 @@ int annotate_made_pieces(const struct query_context *context,
 const struct symbol *annotate_made_at(const struct query_context *context, uint64_t ip,
                                       image_id *ret_image);
 void annotate_points_sort(struct annotate_points *points);
+/* Of a nameless place in memory without a file: the process whose samples fell there most. Returns
+ * how many other processes have samples there. */
+size_t annotate_points_owner(const struct query_context *context,
+                             const struct annotate_functions *functions,
+                             const struct annotate_target *target, struct annotate_piece *piece);
 /* Of a function that was inlined: where, hottest first. */
 int annotate_inlined_into(const struct query_context *context,
                           const struct annotate_functions *functions, const struct symbol *inlined,

@@ -19,13 +19,20 @@ struct made {
     size_t n_points;
 };
 
+/* The bytes that the program kept are the same for all its children; memory is each one's own. */
+static bool is_same_code(const struct annotate_piece *piece, const struct jit_place *place)
+{
+    return piece->is_made && piece->made.start_ip == place->start_ip &&
+           piece->made.from_ns == place->from_ns && piece->made.body == place->body &&
+           (place->pid == piece->pid || place->body);
+}
+
 static struct annotate_piece *find_piece(struct annotate_target *target,
-                                         const struct jit_place *place)
+                                         const struct jit_place *place, uint64_t seen_ns)
 {
     for (size_t i = 0; i < target->n_pieces; i++) {
         struct annotate_piece *piece = &target->pieces[i];
-        if (piece->is_made && piece->made.start_ip == place->start_ip &&
-            piece->made.from_ns == place->from_ns) {
+        if (is_same_code(piece, place)) {
             return piece;
         }
     }
@@ -39,6 +46,8 @@ static struct annotate_piece *find_piece(struct annotate_target *target,
         .end_addr = is_shown ? place->end_ip : 0,
         .is_made = is_shown,
         .made = *place,
+        .pid = place->pid,
+        .seen_ns = seen_ns,
     };
     return piece;
 }
@@ -101,11 +110,12 @@ int annotate_made_pieces(const struct query_context *context,
     }
     for (frame_id id = 0; id < n_frames; id++) {
         struct jit_place place;
-        if (snapshot_frame(context->snapshot, id).code_epoch == 0 ||
-            !find_made(context, id, &place) || place.symbol != target->symbol) {
+        uint32_t code_epoch = snapshot_frame(context->snapshot, id).code_epoch;
+        if (code_epoch == 0 || !find_made(context, id, &place) || place.symbol != target->symbol) {
             continue;
         }
-        const struct annotate_piece *piece = find_piece(target, &place);
+        uint64_t seen_ns = snapshot_code_epoch(context->snapshot, code_epoch).from_ns;
+        const struct annotate_piece *piece = find_piece(target, &place, seen_ns);
         if (functions->frame_samples[id] > 0 || functions->frame_ns[id] > 0) {
             made.pieces[made.n_points] = (uint8_t)(piece - target->pieces);
             made.points[made.n_points++] = (struct annotate_point){

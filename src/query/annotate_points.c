@@ -208,6 +208,55 @@ int annotate_points_collect(const struct query_context *context,
     return 0;
 }
 
+#define MAX_OWNERS 64u
+
+size_t annotate_points_owner(const struct query_context *context,
+                             const struct annotate_functions *functions,
+                             const struct annotate_target *target, struct annotate_piece *piece)
+{
+    const struct range range = {context, target, piece->start_addr, piece->end_addr};
+    const struct snapshot *snapshot = context->snapshot;
+    struct {
+        int64_t pid;
+        uint64_t samples, seen_ns;
+    } owners[MAX_OWNERS];
+    size_t n_owners = 0, hottest = 0;
+    for (frame_id id = 0; id < snapshot->n_frames; id++) {
+        struct name_chain chain;
+        uint64_t address;
+        struct frame frame = snapshot_frame(snapshot, id);
+        if (frame.code_epoch == 0 || functions->frame_samples[id] == 0) {
+            continue;
+        }
+        query_names_find_chain(context->names, snapshot, id, &chain);
+        if (!is_in_range(&range, id, &chain, &address)) {
+            continue;
+        }
+        struct epoch_span span = snapshot_code_epoch(snapshot, frame.code_epoch);
+        size_t i = 0;
+        while (i < n_owners && owners[i].pid != span.pid) {
+            i++;
+        }
+        if (i == MAX_OWNERS) {
+            continue;
+        }
+        if (i == n_owners) {
+            owners[n_owners].pid = span.pid;
+            owners[n_owners].samples = owners[n_owners].seen_ns = 0;
+            n_owners++;
+        }
+        owners[i].samples += functions->frame_samples[id];
+        owners[i].seen_ns = span.from_ns; /* of the last epoch: the code of today, if any is */
+        hottest = owners[i].samples > owners[hottest].samples ? i : hottest;
+    }
+    if (n_owners == 0) {
+        return 0;
+    }
+    piece->pid = owners[hottest].pid;
+    piece->seen_ns = owners[hottest].seen_ns;
+    return n_owners - 1;
+}
+
 static int by_weight(const void *left, const void *right)
 {
     const struct annotate_candidate *a = left, *b = right;

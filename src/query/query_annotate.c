@@ -80,7 +80,7 @@ static void await_chains(const struct query_context *context, const struct annot
 static int compiled_piece(const struct query_context *context,
                           const struct query_annotate_options *options,
                           const struct annotate_functions *functions,
-                          struct annotate_target *target)
+                          struct annotate_target *target, struct annotate_result *result)
 {
     struct annotate_piece *piece = arena_alloc(context->arena, sizeof(*piece));
     if (!piece) {
@@ -91,6 +91,15 @@ static int compiled_piece(const struct query_context *context,
         piece->end_addr = target->symbol->start_address + target->symbol->size_bytes;
     } else {
         find_bounds(context, functions, &options->code, target, piece);
+    }
+    size_t n_others = target->image->kind == IMAGE_KIND_ANONYMOUS
+                          ? annotate_points_owner(context, functions, target, piece)
+                          : 0;
+    if (n_others > 0) {
+        annotate_note(context, result,
+                      "%zu other processes have samples at these addresses: the code is that of "
+                      "process %" PRId64,
+                      n_others, piece->pid);
     }
     await_chains(context, target, piece);
     target->pieces = piece;
@@ -116,7 +125,7 @@ static int annotate_target(const struct query_context *context,
 {
     int r = annotate_made_pieces(context, functions, target);
     if (r == 0 && target->n_pieces == 0) {
-        r = compiled_piece(context, options, functions, target);
+        r = compiled_piece(context, options, functions, target, result);
     }
     if (r != 0) {
         return r;

@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "server/run.h"
+#include "server/run_diagnose_unwind.h"
 #include "server/run_test.h"
 
 /* A backend that fails where it is told to, and otherwise plays a replay. */
@@ -249,6 +251,84 @@ static void test_frequency_is_clamped_with_a_note(void **state)
     run_unref(run);
 }
 
+/* A capture whose set_code() takes as long as the test wants, as reading another process can. */
+static struct event_sink slow_sink;
+static uv_sem_t slow_has_begun, slow_may_end;
+static bool slow_has_told;
+
+static int slow_open(const struct capture_config *config, struct event_sink sink,
+                     struct capture **ret_capture, struct error *reterr_error)
+{
+    slow_sink = sink;
+    return capture_fake_ops.open(config, sink, ret_capture, reterr_error);
+}
+
+static int slow_drain(struct capture *capture, int timeout_ms, enum capture_state *ret_state)
+{
+    static const uint64_t ip = 0x401000;
+    struct event sample = {.kind = EVENT_SAMPLE, .pid = 9, .tid = 9, .time_ns = clock_now_ns()};
+    sample.sample.ips = &ip;
+    sample.sample.n_ips = 1;
+    sample.sample.stack_source = EVENT_STACK_WALKED;
+    sample.sample.stack_end = EVENT_STACK_END_COMPLETE;
+    if (!slow_has_told) {
+        slow_has_told = true;
+        assert_int_equal(slow_sink.on_events(slow_sink.userdata, &sample, 1), 0);
+    }
+    return capture_fake_ops.drain(capture, timeout_ms, ret_state);
+}
+
+static void slow_set_code(struct capture *capture, const struct code_map *map)
+{
+    (void)capture;
+    assert_int_equal(map->pid, 9);
+    uv_sem_post(&slow_has_begun);
+    uv_sem_wait(&slow_may_end);
+}
+
+static void test_who_asks_does_not_wait_for_the_target(void **state)
+{
+    (void)state;
+    struct start_request request = request_for("samples=10,threads=1,hold=1");
+    _cleanup_(cfi_store_freep) struct cfi_store *store = NULL;
+    _cleanup_(arena_releasep) struct arena arena;
+    struct diagnose_unwind unwind;
+    struct capture_stats capture;
+    struct run_ingest_stats ingest;
+    struct run *run = NULL;
+    arena_init(&arena, 0);
+    ops.open = slow_open;
+    ops.drain = slow_drain;
+    ops.set_code = slow_set_code;
+    slow_has_told = false;
+    uv_sem_init(&slow_has_begun, 0);
+    uv_sem_init(&slow_may_end, 0);
+    assert_int_equal(cfi_store_new(&store), 0);
+    const struct run_config config = {
+        .id = 3,
+        .capture = &ops,
+        .request = &request,
+        .symbolizer = symbolizer,
+        .cfi_store = store,
+        .on_change = on_change,
+    };
+    assert_int_equal(run_new(&config, &run), 0);
+    uv_sem_wait(&slow_has_begun);
+    alarm(20);
+    run_get_stats(run, &capture, &ingest);
+    assert_int_equal(run_diagnose_unwind(run, &arena, &unwind), 0);
+    alarm(0);
+    uv_sem_post(&slow_may_end);
+    run_stop(run, RUN_END_STOPPED);
+    wait_for(run, RUN_PHASE_STOPPED);
+    run_join(run);
+    assert_int_equal(run_diagnose_unwind(run, &arena, &unwind), 0);
+    assert_true(unwind.stacks >= 1);
+    run_unref(run);
+    uv_sem_destroy(&slow_has_begun);
+    uv_sem_destroy(&slow_may_end);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -261,6 +341,7 @@ int main(void)
         TEST(test_start_that_fails),
         TEST(test_capture_that_breaks),
         TEST(test_frequency_is_clamped_with_a_note),
+        TEST(test_who_asks_does_not_wait_for_the_target),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

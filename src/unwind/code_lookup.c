@@ -52,6 +52,7 @@ struct code_lookup {
     struct code_space *space;
     struct code_image *images; /* by image_id */
     size_t n_images, capacity;
+    size_t n_wanted;
     uint64_t generation; /* grows with mappings and tables */
     struct {
         uint64_t generation; /* 0: nothing was exported yet */
@@ -120,6 +121,11 @@ static struct code_image *image_at(struct code_lookup *lookup, image_id id)
     return &lookup->images[id];
 }
 
+size_t code_lookup_n_wanted(const struct code_lookup *lookup)
+{
+    return lookup->n_wanted;
+}
+
 static void note_change(struct code_lookup *lookup, uint64_t start_ip, uint64_t end_ip)
 {
     lookup->exported.is_wrong = true;
@@ -181,6 +187,7 @@ static void refresh(struct code_lookup *lookup, struct code_image *image)
     const struct cfi_table *table = NULL;
     if (!image->is_wanted) {
         image->is_wanted = true;
+        lookup->n_wanted++;
         cfi_source_want(image->source);
     }
     enum code_state state = cfi_source_state(image->source, &table, &layout);

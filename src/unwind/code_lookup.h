@@ -40,7 +40,8 @@ const struct image *code_lookup_describe(struct code_lookup *lookup, image_id im
 
 /* Ids go up to this minus 1. */
 size_t code_lookup_n_images(const struct code_lookup *lookup);
-/* Has a stack passed through it? */
+/* Has a stack passed through it? How many are there such? */
+size_t code_lookup_n_wanted(const struct code_lookup *lookup);
 bool code_lookup_is_wanted(const struct code_lookup *lookup, image_id image);
 
 /*

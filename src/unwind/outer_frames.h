@@ -64,6 +64,9 @@ bool outer_frames_find(const struct outer_frames *frames, int64_t tid,
                        const struct unwind_place *places, size_t n_places,
                        struct outer_frames_match *ret_match);
 
+/* Is any stack of the thread remembered? */
+bool outer_frames_have(const struct outer_frames *frames, int64_t tid);
+
 enum outer_frames_verdict {
     OUTER_FRAMES_NEW,   /* nothing is remembered of this place from before the sample */
     OUTER_FRAMES_SAME,  /* from there outwards the stacks are equal */

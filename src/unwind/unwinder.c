@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include "unwind/code_lookup.h"
 #include "unwind/copy_wish.h"
 #include "unwind/outer_frames.h"
+#include "unwind/unwinder_report.h"
 
 /* Memory of the target is fetched in pieces that double, since a deep stack needs all of it. */
 #define OUTSIDE_MIN_BYTES 4096u
@@ -42,8 +42,6 @@
 /* Every so many walks one is timed. */
 #define TIMED_EVERY 16u
 
-#define MAX_IMAGES_WITH_ENDS 64u
-
 /* A piece of the target's memory, as it was while one sample was walked. */
 struct outside {
     uint64_t start;
@@ -69,10 +67,8 @@ struct unwinder {
     const struct unwind_walk *walk;
     int64_t walked_pid;        /* whose stacks the capture walks itself; 0: none */
     uint64_t waiting_since_ns; /* 0: not */
-    pthread_mutex_t lock;      /* of what follows */
     struct unwinder_stats stats;
-    struct unwinder_image_stats images[MAX_IMAGES_WITH_ENDS];
-    size_t n_images;
+    struct unwinder_report report;
 };
 
 int unwinder_new(const struct unwinder_config *config, struct unwinder **ret_unwinder)
@@ -82,7 +78,7 @@ int unwinder_new(const struct unwinder_config *config, struct unwinder **ret_unw
         return -ENOMEM;
     }
     unwinder->config = *config;
-    pthread_mutex_init(&unwinder->lock, NULL);
+    unwinder_report_init(&unwinder->report);
     arena_init(&unwinder->ips, 0);
     unwinder->places = malloc(LIMIT_STACK_IPS * sizeof(*unwinder->places));
     int r = unwinder->places ? code_lookup_new(config, &unwinder->lookup) : -ENOMEM;
@@ -100,7 +96,7 @@ struct unwinder *unwinder_free(struct unwinder *unwinder)
         outer_frames_free(unwinder->outer);
         arena_release(&unwinder->ips);
         free(unwinder->places);
-        pthread_mutex_destroy(&unwinder->lock);
+        unwinder_report_release(&unwinder->report);
         free(unwinder);
     }
     return NULL;
@@ -431,26 +427,6 @@ static void replace_ips(struct unwinder *unwinder, struct event *event,
     event->is_truncated = false; /* that was said of the kernel's chain */
 }
 
-static void count_image_end(struct unwinder *unwinder, const struct event *event, uint64_t ip,
-                            enum event_stack_end end)
-{
-    image_id id = code_lookup_image(unwinder->lookup, event->pid, ip);
-    size_t i = 0;
-    while (i < unwinder->n_images && unwinder->images[i].image != id) {
-        i++;
-    }
-    if (i == MAX_IMAGES_WITH_ENDS) {
-        return;
-    }
-    struct unwinder_image_stats *image = &unwinder->images[i];
-    if (i == unwinder->n_images) {
-        unwinder->n_images++;
-        image->image = id;
-        image->path = code_lookup_describe(unwinder->lookup, id, &image->source)->path;
-    }
-    image->n_ends[end]++;
-}
-
 static void count_walk(struct unwinder *unwinder, const struct event *event,
                        const struct unwind_walk *walk)
 {
@@ -461,7 +437,8 @@ static void count_walk(struct unwinder *unwinder, const struct event *event,
     stats->n_recalled += walk->was_recalled;
     stats->n_read_outside += unwinder->outside.is_asked;
     if (walk->end != EVENT_STACK_END_COMPLETE) {
-        count_image_end(unwinder, event, walk->end_ip, walk->end);
+        unwinder_report_count_end(&unwinder->report, unwinder->lookup, event->pid, walk->end_ip,
+                                  walk->end);
     }
 }
 
@@ -575,7 +552,6 @@ size_t unwinder_apply(struct unwinder *unwinder, struct event *events, size_t n_
                       uint64_t now_ns)
 {
     size_t n_done = 0;
-    pthread_mutex_lock(&unwinder->lock);
     while (n_done < n_events) {
         int r = apply_event(unwinder, &events[n_done]);
         if (r == -EAGAIN) {
@@ -591,7 +567,8 @@ size_t unwinder_apply(struct unwinder *unwinder, struct event *events, size_t n_
         n_done++;
     }
     export_code(unwinder, now_ns);
-    pthread_mutex_unlock(&unwinder->lock);
+    unwinder->stats.wanted_bytes = unwinder->wish.latest_bytes;
+    unwinder_report_publish(&unwinder->report, unwinder->lookup, &unwinder->stats);
     return n_done;
 }
 
@@ -602,50 +579,11 @@ void unwinder_retire(struct unwinder *unwinder)
 
 void unwinder_get_stats(struct unwinder *unwinder, struct unwinder_stats *ret_stats)
 {
-    pthread_mutex_lock(&unwinder->lock);
-    *ret_stats = unwinder->stats;
-    ret_stats->wanted_bytes = unwinder->wish.latest_bytes;
-    pthread_mutex_unlock(&unwinder->lock);
-}
-
-static int by_ends(const void *a, const void *b)
-{
-    const struct unwinder_image_stats *left = a, *right = b;
-    uint64_t n_left = 0, n_right = 0;
-    for (size_t i = 0; i < EVENT_STACK_END_N; i++) {
-        n_left += left->n_ends[i];
-        n_right += right->n_ends[i];
-    }
-    return n_left > n_right ? -1 : n_left < n_right;
-}
-
-static const struct unwinder_image_stats *find_ends(const struct unwinder *unwinder, image_id id)
-{
-    for (size_t i = 0; i < unwinder->n_images; i++) {
-        if (unwinder->images[i].image == id) {
-            return &unwinder->images[i];
-        }
-    }
-    return NULL;
+    unwinder_report_get_stats(&unwinder->report, ret_stats);
 }
 
 size_t unwinder_get_images(struct unwinder *unwinder, struct unwinder_image_stats *ret_images,
                            size_t max_images)
 {
-    size_t n_images = 0;
-    pthread_mutex_lock(&unwinder->lock);
-    for (image_id id = 0; id < code_lookup_n_images(unwinder->lookup) && n_images < max_images;
-         id++) {
-        const struct unwinder_image_stats *ends = find_ends(unwinder, id);
-        if (ends) {
-            ret_images[n_images++] = *ends;
-        } else if (code_lookup_is_wanted(unwinder->lookup, id)) {
-            struct unwinder_image_stats *image = &ret_images[n_images++];
-            *image = (struct unwinder_image_stats){.image = id};
-            image->path = code_lookup_describe(unwinder->lookup, id, &image->source)->path;
-        }
-    }
-    pthread_mutex_unlock(&unwinder->lock);
-    qsort(ret_images, n_images, sizeof(*ret_images), by_ends);
-    return n_images;
+    return unwinder_report_get_images(&unwinder->report, ret_images, max_images);
 }

@@ -15,7 +15,7 @@
  *          one byte further, so that every caller's ip is treated alike.
  * Owner:   unwinder_new()/_free(). New ips are valid until the next
  *          unwinder_begin().
- * Threads: one (the aggregator's); unwinder_stats() any.
+ * Threads: one (the aggregator's); unwinder_get_*() any, and they wait for no walk.
  * Limits:  UNWINDER_MAX_WAIT_NS of waiting for tables per sample; then the
  *          walk goes on by frame pointers.
  * Source:  docs/design/0006-unwinding.md

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import signal
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -251,19 +252,78 @@ def test_names_come_while_it_runs(stax):
     process.wait()
 
 
+def made_area(process):
+    """Where a program that tells nobody of its code has made it: start and size."""
+    def find():
+        for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines():
+            words = line.split()
+            if len(words) == 5 and "x" in words[1]:
+                start, end = (int(number, 16) for number in words[0].split("-"))
+                return start, end - start
+        return None
+    return wait_until(find, what="memory with made code")
+
+
+def a_map_of(process, start, n_bytes):
+    return f"{start:x} {n_bytes:x} planted\n".encode()
+
+
+def a_dump_of(process, start, n_bytes):
+    header = struct.pack("<IIIIIIQQ", 0x4A695444, 1, 40, 62, 0, process.pid, 1, 0)
+    name = b"planted\0"
+    made = struct.pack("<IIQIIQQQQ", 0, 56 + len(name), time.monotonic_ns(), process.pid,
+                       process.pid, start, start, n_bytes, 1)
+    return header + made + name
+
+
 @needs_x86
-def test_another_users_files_are_not_believed(other):
-    """A file that somebody else laid there names nothing."""
-    process = other.popen(other.program("jit"), "--seconds", 4)
-    planted = Path(f"/tmp/perf-{process.pid}.map")
-    planted.write_text("0 7fffffffffff planted\n")
+@pytest.mark.parametrize("path, text_of", [("/tmp/perf-%d.map", a_map_of),
+                                           ("/tmp/jit-%d.dump", a_dump_of)])
+def test_another_users_files_are_not_believed(other, path, text_of):
+    """A file that somebody else laid there names nothing; the same one of the user's own does."""
+    process = other.popen(other.program("jit"), "--seconds", 6)
+    planted = Path(path % process.pid)
+    planted.write_bytes(text_of(process, *made_area(process)))
     os.chmod(planted, 0o644)
     os.chown(planted, 12345, 12345)
     try:
         other.ok("record", "-q", "-p", process.pid, "--time-limit", "1s")
         assert all(row["name"] != "planted" for row in other.json("top", "-n", 0)["rows"])
+        notes = " ".join(other.last_run().get("notes", []))
+        assert "belongs to another user" in notes, notes
+        os.chown(planted, other.account.uid, other.account.gid)
+        other.ok("record", "-q", "-p", process.pid, "--time-limit", "1s")
+        rows = {row["name"]: row["self_samples"] for row in other.json("top", "-n", 0)["rows"]}
+        assert rows.get("planted", 0) > 100, rows
+        assert "another user" not in " ".join(other.last_run().get("notes", []))
     finally:
         planted.unlink()
+
+
+@needs_x86
+def test_annotate_code_that_nobody_kept(stax):
+    """What stands in memory is shown while it is the code that ran, and no other."""
+    process = stax.popen(stax.program("jit"), "--seconds", 8, "--map", "--reuse")
+    recorder = stax.start("record", "-q", "-p", process.pid)
+    stax.await_samples(300)
+
+    def has(name):
+        return any(row["name"] == name for row in stax.json("top", "-n", 0)["rows"])
+
+    wait_until(lambda: has("jit_work_70"), what="the first functions")
+    shown = stax.json("annotate", "jit_work_70")
+    assert shown["origin"] == "target memory", shown
+    assert any((line.get("text") or "").startswith("imul") for line in shown["lines"]), shown
+    wait_until(lambda: has("jit_later_70"), timeout_s=20, what="those written over them")
+    gone = stax.json("annotate", "jit_work_70")
+    assert any("was replaced since" in note for note in gone["notes"]), gone
+    assert not any(line.get("text") for line in gone["lines"]), gone
+    assert any(line.get("text") for line in stax.json("annotate", "jit_later_70")["lines"])
+    stax.ok("stop")
+    recorder.wait()
+    assert process.poll() is None, "the program must outlive the run"
+    notes = stax.json("annotate", "jit_later_70")["notes"]
+    assert any("the run has ended, and nobody kept the code" in note for note in notes), notes
 
 
 def node_record(stax, options, seconds=3):

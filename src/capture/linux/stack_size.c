@@ -12,7 +12,8 @@
 
 /* What is worth new events, and what is too much at once: a few samples may have been alike. */
 #define LESS_PART 6u
-#define DOWN_PART 8u
+#define DOWN_PART 2u
+#define FIRST_DOWN_PART 4u
 #define SMALL_BYTES 512u
 
 /* Of a sample without its copy: most chains are no longer. */
@@ -141,8 +142,9 @@ bool stack_size_follow(struct stack_size *size, uint32_t wish_bytes, uint64_t n_
         return false;
     }
     uint32_t wanted_bytes = step_for(size, wish_bytes);
-    if (size->now_bytes > SMALL_BYTES && wanted_bytes < size->now_bytes / DOWN_PART) {
-        wanted_bytes = step_for(size, size->now_bytes / DOWN_PART);
+    uint32_t lowest_bytes = size->now_bytes / (size->has_changed ? DOWN_PART : FIRST_DOWN_PART);
+    if (size->now_bytes > SMALL_BYTES && wanted_bytes < lowest_bytes) {
+        wanted_bytes = step_for(size, lowest_bytes);
     }
     if (is_about_the_same(wanted_bytes, size->now_bytes)) {
         size->lower_since_ns = 0;

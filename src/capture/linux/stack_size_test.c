@@ -64,10 +64,10 @@ static void the_first_wish_is_followed_at_once(void **state)
     struct stack_size size;
     uint64_t now_ns = NS_PER_S;
     stack_size_init(&size, 32768, now_ns);
-    assert_true(stack_size_follow(&size, 2000, 0, now_ns + 1));
-    assert_int_equal(size.now_bytes, 2048);
+    assert_true(stack_size_follow(&size, 4000, 0, now_ns + 1));
+    assert_int_equal(size.now_bytes, 4096);
     assert_false(stack_size_follow(&size, 100, 0, now_ns + 2));
-    assert_false(stack_size_follow(&size, 4000, 0, now_ns + 3));
+    assert_false(stack_size_follow(&size, 8000, 0, now_ns + 3));
 }
 
 /* Past its first change. */
@@ -84,7 +84,7 @@ static void it_goes_up_soon_and_down_later(void **state)
 {
     (void)state;
     uint64_t now_ns = NS_PER_S;
-    struct stack_size size = changed_once(2048, &now_ns);
+    struct stack_size size = changed_once(4096, &now_ns);
     assert_int_equal(follow(&size, 20000, &now_ns, STEP_NS), 1);
     assert_int_equal(size.now_bytes, 20480);
     /* Within the same step nothing is re-opened. */
@@ -93,8 +93,8 @@ static void it_goes_up_soon_and_down_later(void **state)
     assert_int_equal(follow(&size, 1000, &now_ns, STACK_SIZE_DOWN_NS), 0);
     /* … and not to the bottom at once. */
     assert_int_equal(follow(&size, 1000, &now_ns, 2 * STEP_NS), 1);
-    assert_int_equal(size.now_bytes, 2560);
-    assert_int_equal(follow(&size, 1000, &now_ns, NS_PER_S), 1);
+    assert_int_equal(size.now_bytes, 10240);
+    assert_int_equal(follow(&size, 1000, &now_ns, 10 * NS_PER_S), 4);
     assert_int_equal(size.now_bytes, 1024);
     /* A wish that is lower only now and then is not followed. */
     unsigned n_changes = 0;
@@ -102,7 +102,7 @@ static void it_goes_up_soon_and_down_later(void **state)
         n_changes += follow(&size, i % 2 ? 100 : 1000, &now_ns, 200 * NS_PER_MS);
     }
     assert_int_equal(n_changes, 0);
-    assert_int_equal(follow(&size, 0, &now_ns, 2 * NS_PER_S), 2);
+    assert_int_equal(follow(&size, 0, &now_ns, 10 * NS_PER_S), 2);
     assert_int_equal(size.now_bytes, 0);
     assert_int_equal(follow(&size, 1, &now_ns, NS_PER_S), 1);
     assert_int_equal(size.now_bytes, 64);
@@ -112,7 +112,7 @@ static void a_restless_wish_changes_little(void **state)
 {
     (void)state;
     uint64_t now_ns = NS_PER_S;
-    struct stack_size size = changed_once(2048, &now_ns);
+    struct stack_size size = changed_once(4096, &now_ns);
     unsigned n_changes = 0;
     for (unsigned i = 0; i < 1000; i++) {
         n_changes += follow(&size, i % 2 ? 60000 : 64, &now_ns, STEP_NS);
