@@ -79,10 +79,13 @@ static size_t count_descriptors(void)
 {
     size_t n = 0;
     DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
     while (folder && readdir(folder)) {
         n++;
     }
-    closedir(folder);
+    if (folder) {
+        closedir(folder);
+    }
     return n;
 }
 

@@ -19,7 +19,8 @@
 /* The end of the copy must still be what it was, or the target has moved on: its last bytes, and
  * the last return addresses that were followed, as far as they are within reach. */
 #define OUTSIDE_PROOF_BYTES 256u
-#define OUTSIDE_PROOF_REACH_BYTES 8192u
+#define OUTSIDE_PROOF_REACH_BYTES 16384u
+#define OUTSIDE_PROOF_FEWEST_FRAMES 4u
 #define OUTSIDE_PROOF_FRAMES 6u
 /* Fewer bytes can be the same again a moment later, for another caller. */
 #define OUTSIDE_PROOF_MIN_BYTES 4096u
@@ -180,7 +181,7 @@ static bool has_same_frames(const struct unwind_walk *walk, const struct event_s
         }
         n_same++;
     }
-    return true;
+    return n_same >= OUTSIDE_PROOF_FEWEST_FRAMES;
 }
 
 /*
@@ -287,8 +288,7 @@ static void trust_outside(struct unwinder *unwinder, struct unwind_walk *walk)
     int64_t tid = unwinder->event->tid;
     uint64_t sample_ns = unwinder->event->time_ns;
     size_t n_inside = walk->n_places_inside;
-    if (!unwinder->outside.is_asked || recall_of_the_dead(unwinder, walk) ||
-        n_inside >= walk->n_places) {
+    if (!unwinder->outside.is_asked || recall_of_the_dead(unwinder, walk)) {
         return;
     }
     bool is_whole = walk->end == EVENT_STACK_END_COMPLETE;
@@ -305,12 +305,13 @@ static void trust_outside(struct unwinder *unwinder, struct unwind_walk *walk)
         (void)outer_frames_remember(unwinder->outer, tid, unwinder->outside.read_ns, walk->places,
                                     walk->n_places);
     }
-    if (is_proven || stands_still(unwinder)) {
+    /* What leads nowhere was not the sample's, however still its end stands. */
+    if (is_whole && (is_proven || stands_still(unwinder))) {
         return;
     }
-    walk->n_places = n_inside;
+    walk->n_places = n_inside < walk->n_places ? n_inside : walk->n_places;
     walk->end = EVENT_STACK_END_COPY;
-    walk->end_ip = walk->places[n_inside - 1].ip;
+    walk->end_ip = walk->places[walk->n_places - 1].ip;
     distrust(unwinder);
 }
 
@@ -319,8 +320,7 @@ static void trust_outside(struct unwinder *unwinder, struct unwind_walk *walk)
 /* For want of bytes the walk has not reached the end. */
 static bool is_short(const struct unwind_walk *walk)
 {
-    return walk->end == EVENT_STACK_END_COPY || walk->end == EVENT_STACK_END_MEMORY ||
-           (walk->end == EVENT_STACK_END_NO_CODE && walk->reader.went_outside);
+    return walk->end == EVENT_STACK_END_COPY || walk->end == EVENT_STACK_END_MEMORY;
 }
 
 /*

@@ -24,6 +24,7 @@ void child_processes_init(struct child_processes *children)
 {
     pthread_mutex_init(&children->lock, NULL);
     children->n_items = 0;
+    children->has_overflowed = false;
 }
 
 void child_processes_release(struct child_processes *children)
@@ -106,6 +107,7 @@ int child_processes_note(struct child_processes *children, int64_t pid, uint64_t
         children->items[children->n_items++] =
             (struct child_process){.pid = pid, .pidfd = TAKE_FD(pidfd)};
     } else {
+        children->has_overflowed = true;
         r = -ENOSPC;
     }
     pthread_mutex_unlock(&children->lock);
@@ -124,8 +126,8 @@ void child_processes_forget(struct child_processes *children, int64_t pid)
 
 int child_processes_open(struct child_processes *children, int64_t pid)
 {
-    int fd = -ESRCH;
     pthread_mutex_lock(&children->lock);
+    int fd = children->has_overflowed ? -EPERM : -ESRCH;
     size_t at = find(children, pid);
     if (at < children->n_items) {
         fd = fcntl(children->items[at].pidfd, F_DUPFD_CLOEXEC, 0);

@@ -16,6 +16,7 @@
  */
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,7 @@ struct child_processes {
     pthread_mutex_t lock;
     struct child_process items[CHILD_PROCESSES_MAX];
     size_t n_items;
+    bool has_overflowed; /* there are children that nothing is known of */
 };
 
 void child_processes_init(struct child_processes *children);
@@ -43,5 +45,6 @@ void child_processes_release(struct child_processes *children);
 int child_processes_note(struct child_processes *children, int64_t pid, uint64_t born_ns);
 void child_processes_forget(struct child_processes *children, int64_t pid);
 
-/* A descriptor of the process, for the caller to close; -ESRCH for one that is not known. */
+/* A descriptor of the process, for the caller to close. -ESRCH for one that is gone, -EPERM where
+ * that is not known. */
 int child_processes_open(struct child_processes *children, int64_t pid);

@@ -88,7 +88,8 @@ static void the_dead_make_room(void **state)
     int pidfd = child_processes_open(&children, late);
     assert_true(pidfd >= 0);
     fd_close(pidfd);
-    assert_int_equal(child_processes_open(&children, pids[7]), -ESRCH);
+    /* One that found no room may be alive. */
+    assert_int_equal(child_processes_open(&children, pids[7]), -EPERM);
     end(late);
     for (size_t i = 0; i < CHILD_PROCESSES_MAX; i++) {
         if (i != 7) {
