@@ -125,13 +125,10 @@ static void take_walk(struct bytes *body, struct perf_record *record)
     struct perf_user_state user = {0};
     uint8_t end = bytes_take_u8(body), flags = bytes_take_u8(body);
     size_t n_kernel_ips = bytes_take_u16(body);
-    size_t n_user_ips = bytes_take_u32(body);
-    user.stack_bytes = bytes_take_u32(body);
+    size_t n_user_ips = bytes_take_u16(body);
+    user.stack_bytes = bytes_take_u16(body);
+    record->sample.walk.generation = bytes_take_u32(body);
     record->sample.period_ns = bytes_take_u64(body);
-    user.ip = bytes_take_u64(body);
-    user.sp = bytes_take_u64(body);
-    user.fp = bytes_take_u64(body);
-    record->sample.walk.generation = bytes_take_u64(body);
     if (n_user_ips > bytes_left(body) / sizeof(uint64_t) ||
         n_kernel_ips + n_user_ips > bytes_left(body) / sizeof(uint64_t)) {
         body->failed = true;
@@ -140,6 +137,11 @@ static void take_walk(struct bytes *body, struct perf_record *record)
     record->format = PERF_FORMAT_WALK;
     record->sample.n_ips = n_kernel_ips + n_user_ips;
     record->sample.ips = bytes_take(body, record->sample.n_ips * sizeof(uint64_t));
+    if (end != WALK_END_COMPLETE) {
+        user.ip = bytes_take_u64(body);
+        user.sp = bytes_take_u64(body);
+        user.fp = bytes_take_u64(body);
+    }
     if (user.stack_bytes > bytes_left(body)) {
         body->failed = true;
         return;

@@ -122,7 +122,7 @@ static void a_stack_that_was_walked_in_the_kernel_is_read(void **state)
     assert_int_equal(record.sample.walk.end, EVENT_STACK_END_UNKNOWN);
     assert_false(record.sample.user.is_known);
 
-    const uint32_t too_many[] = {100, 0x1fffffff, 0x20000000, UINT32_MAX};
+    const uint16_t too_many[] = {100, 0x1fff, 0x2000, UINT16_MAX};
     for (size_t i = 0; i < sizeof(too_many) / sizeof(*too_many); i++) {
         raw = walk_sample(WALK_END_COMPLETE, too_many[i], 0);
         assert_int_equal(parse(&raw, &record), -EBADMSG);

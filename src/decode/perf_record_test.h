@@ -215,27 +215,30 @@ static inline struct raw sched_sample(uint32_t raw_bytes)
 }
 
 /* Two kernel and three user ips, and 16 bytes of stack from which the walk goes on. */
-static inline struct raw walk_sample(uint8_t end, uint32_t n_user_ips, uint32_t n_stack_bytes)
+static inline struct raw walk_sample(uint8_t end, uint16_t n_user_ips, uint16_t n_stack_bytes)
 {
     struct raw raw = sample_head(SCHED_IDENTIFIER);
     uint8_t flags = WALK_FLAG_IS_CALLER;
     uint16_t n_kernel_ips = 2;
-    put_u32(&raw, sizeof(struct walk_payload) + 5 * 8 + 16 + 4);
+    uint32_t n_words = 5 + (end != WALK_END_COMPLETE ? WALK_PAYLOAD_REGISTERS : 0);
+    put_u32(&raw, sizeof(struct walk_payload) + n_words * 8 + 16 + 4);
     put_u32(&raw, WALK_PAYLOAD_MAGIC);
     put(&raw, &end, sizeof(end));
     put(&raw, &flags, sizeof(flags));
     put(&raw, &n_kernel_ips, sizeof(n_kernel_ips));
-    put_u32(&raw, n_user_ips);
-    put_u32(&raw, n_stack_bytes);
+    put(&raw, &n_user_ips, sizeof(n_user_ips));
+    put(&raw, &n_stack_bytes, sizeof(n_stack_bytes));
+    put_u32(&raw, 7);       /* generation */
     put_u64(&raw, 1111111); /* period */
-    put_u64(&raw, 0x401234);
-    put_u64(&raw, 0x7ffe1000);
-    put_u64(&raw, 0x7ffe1040);
-    put_u64(&raw, 7); /* generation */
     put_u64(&raw, 0xffffffff81000010);
     put_u64(&raw, 0xffffffff81000020);
     for (uint64_t i = 0; i < 3; i++) {
         put_u64(&raw, 0x401000 + i);
+    }
+    if (end != WALK_END_COMPLETE) {
+        put_u64(&raw, 0x401234);
+        put_u64(&raw, 0x7ffe1000);
+        put_u64(&raw, 0x7ffe1040);
     }
     put_u64(&raw, 0x1122334455667788);
     put_u64(&raw, 0x99);

@@ -4,9 +4,11 @@
 /*
  * walk_payload - what the program that walks stacks inside the kernel writes
  *
- * Shape:   the header, n_kernel_ips + n_user_ips words of ips (innermost
- *          first, kernel ones before user ones), then n_stack_bytes of the
- *          user stack from sp on, where the walk could not finish by itself.
+ * Shape:   the header; n_kernel_ips + n_user_ips words of ips (innermost
+ *          first, kernel ones before user ones); and, where the walk has not
+ *          reached the thread's start, ip, sp and fp of where it has to go on
+ *          (ip is not among the ips yet) and n_stack_bytes of the user stack
+ *          from sp on.
  * Owner, Threads: values. Included by the program itself: no other header of
  *          ours may be included here.
  * Source:  docs/design/0006-unwinding.md
@@ -41,9 +43,10 @@ struct walk_payload {
     uint8_t end;   /* enum walk_end */
     uint8_t flags; /* WALK_FLAG_* */
     uint16_t n_kernel_ips;
-    uint32_t n_user_ips;
-    uint32_t n_stack_bytes;
+    uint16_t n_user_ips;
+    uint16_t n_stack_bytes;
+    uint32_t generation; /* of the code_map that it was walked by; 0: none */
     uint64_t period_ns;
-    uint64_t ip, sp, fp; /* where the walk has to go on; not among the ips yet */
-    uint64_t generation; /* of the code_map that it was walked by; 0: none */
 };
+
+#define WALK_PAYLOAD_REGISTERS 3u /* behind the ips, unless end is WALK_END_COMPLETE */

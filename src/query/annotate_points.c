@@ -210,6 +210,19 @@ int annotate_points_collect(const struct query_context *context,
 
 #define MAX_OWNERS 64u
 
+/* A place without samples: of whoever mapped such memory first. */
+static void own_by_image(const struct snapshot *snapshot, const struct image *image,
+                         struct annotate_piece *piece)
+{
+    for (uint32_t id = 1; id < snapshot->n_code_epochs; id++) {
+        struct epoch_span span = snapshot_code_epoch(snapshot, id);
+        if (span.pid == image->pid) {
+            piece->pid = span.pid;
+            piece->seen_ns = span.from_ns;
+        }
+    }
+}
+
 size_t annotate_points_owner(const struct query_context *context,
                              const struct annotate_functions *functions,
                              const struct annotate_target *target, struct annotate_piece *piece)
@@ -250,6 +263,7 @@ size_t annotate_points_owner(const struct query_context *context,
         hottest = owners[i].samples > owners[hottest].samples ? i : hottest;
     }
     if (n_owners == 0) {
+        own_by_image(snapshot, target->image, piece);
         return 0;
     }
     piece->pid = owners[hottest].pid;

@@ -17,6 +17,9 @@
 
 /* New tables and code where none was can wait: meanwhile its stacks bring their copies. */
 #define EXPORT_EVERY_NS (20 * NS_PER_MS)
+/* … but for the first ones: a program's own code and its libraries. */
+#define EXPORT_SOON_NS (2 * NS_PER_MS)
+#define EXPORT_SOON_TIMES 32u
 /* Replaced code is remembered for the samples that are under way: those of some 20 ms. */
 #define MAX_CHANGES 256u
 
@@ -57,6 +60,7 @@ struct code_lookup {
     struct {
         uint64_t generation; /* 0: nothing was exported yet */
         uint64_t at_ns;
+        uint32_t n_times;
         int64_t pid;
         bool is_wrong; /* something in it stands there no longer */
         bool has_generated;
@@ -369,11 +373,13 @@ bool code_lookup_export(struct code_lookup *lookup, int64_t pid, uint64_t now_ns
         lookup->exported.has_generated = has_generated;
         lookup->generation++;
     }
-    if (!is_first &&
-        (lookup->exported.generation == lookup->generation ||
-         (!lookup->exported.is_wrong && now_ns - lookup->exported.at_ns < EXPORT_EVERY_NS))) {
+    uint64_t wait_ns =
+        lookup->exported.n_times < EXPORT_SOON_TIMES ? EXPORT_SOON_NS : EXPORT_EVERY_NS;
+    if (!is_first && (lookup->exported.generation == lookup->generation ||
+                      (!lookup->exported.is_wrong && now_ns - lookup->exported.at_ns < wait_ns))) {
         return false;
     }
+    lookup->exported.n_times++;
     lookup->exported.generation = lookup->generation;
     lookup->exported.at_ns = now_ns;
     lookup->exported.pid = pid;

@@ -399,14 +399,15 @@ INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, struct m
     struct walk_payload *h = &s->header;
     h->end = end;
     h->n_user_ips = n_ips - h->n_kernel_ips;
-    h->ip = m->ip;
-    h->sp = m->sp;
-    h->fp = m->fp;
     h->flags = (h->flags & (WALK_FLAG_AFTER_SYSCALL | WALK_FLAG_FRAME_POINTERS)) |
                (s->is_exact ? 0 : WALK_FLAG_IS_CALLER);
     if (end != WALK_END_COMPLETE) {
         /* Behind so many frames the rest is known from earlier, or can be read at leisure. */
         u64 max_bytes = end == WALK_END_LIMIT ? PAGE_BYTES : c->max_stack_bytes;
+        s->ips[n_ips] = m->ip;
+        s->ips[n_ips + 1] = m->sp;
+        s->ips[n_ips + 2] = m->fp;
+        n_ips += WALK_PAYLOAD_REGISTERS;
         n_stack_bytes = copy_stack(max_bytes, (unsigned char *)&s->ips[n_ips], m->sp);
     }
     h->n_stack_bytes = n_stack_bytes;
