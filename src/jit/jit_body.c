@@ -199,6 +199,16 @@ struct jit_body *jit_body_new(struct arena *arena, const struct jit_load *load)
     return body;
 }
 
+bool jit_body_keeps_frame_pointer(const struct jit_body *body)
+{
+    if (!body->table) {
+        return true;
+    }
+    struct cfi_row row = cfi_table_find(body->table, body->start_ip + body->n_bytes / 2);
+    uint8_t kind = row.kind & CFI_KIND_MASK;
+    return kind == CFI_FP || kind == CFI_NONE;
+}
+
 void jit_bodies_release(struct jit_body *first)
 {
     for (struct jit_body *body = first; body; body = body->next) {

@@ -39,6 +39,9 @@ struct jit_body {
 struct jit_body *jit_body_new(struct arena *arena, const struct jit_load *load);
 void jit_bodies_release(struct jit_body *first);
 
+/* Is it left by its frame pointer, once it has set that up? What has no table is held to be so. */
+bool jit_body_keeps_frame_pointer(const struct jit_body *body);
+
 /*
  * A name as people see it: without control characters and what cannot be
  * printed, cut at the end, never empty. V8's function without a name gets

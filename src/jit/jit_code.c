@@ -54,6 +54,7 @@ struct jit_code {
     atomic_bool is_settled;
     atomic_bool has_crowd; /* an address where more stood than is looked at */
     _Atomic uint64_t n_functions, n_moves, n_reused, n_tables, n_lines, n_dropped;
+    _Atomic uint64_t n_table_bytes, n_frameless_bytes;
 };
 
 int jit_code_new(struct jit_code **ret_code)
@@ -208,6 +209,8 @@ void jit_code_get_stats(struct jit_code *code, struct jit_code_stats *ret_stats)
         .n_moves = code->n_moves,
         .n_reused = code->n_reused,
         .n_tables = code->n_tables,
+        .n_table_bytes = code->n_table_bytes,
+        .n_frameless_bytes = code->n_frameless_bytes,
         .n_lines = code->n_lines,
         .n_dropped = code->n_dropped + code->has_crowd,
     };
@@ -311,6 +314,8 @@ static void count_table(struct jit_code *code, struct jit_body *body)
     } else if (body->table) {
         code->arena.max_bytes -= n_bytes;
         code->n_tables++;
+        code->n_table_bytes += body->n_bytes;
+        code->n_frameless_bytes += jit_body_keeps_frame_pointer(body) ? 0 : body->n_bytes;
     }
 }
 

@@ -59,7 +59,9 @@ struct jit_place {
 struct jit_code_stats {
     uint64_t n_functions, n_moves, n_reused; /* reused: code loaded where other code had stood */
     uint64_t n_tables, n_lines;
-    uint64_t n_dropped; /* past a limit, or of a process that is not known */
+    uint64_t n_table_bytes;     /* of code that has unwind records */
+    uint64_t n_frameless_bytes; /* … which cannot be left by its frame pointer */
+    uint64_t n_dropped;         /* past a limit, or of a process that is not known */
 };
 
 int jit_code_new(struct jit_code **ret_code);

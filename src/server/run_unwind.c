@@ -16,6 +16,9 @@ void run_unwind_set_capture(struct run *run, struct capture *capture)
     pthread_mutex_unlock(&run->unwind_lock);
 }
 
+/* Of generated code; what little is without a frame loses its caller, and no more. */
+#define FRAMELESS_PART 16u
+
 static void want_stack_bytes(void *userdata, uint32_t n_bytes)
 {
     struct run *run = userdata;
@@ -61,12 +64,16 @@ static bool find_generated(void *userdata, int64_t pid, uint64_t ip, uint64_t ti
     return true;
 }
 
+/*
+ * Node says in each function's table what its frame pointer says too: then the
+ * walk inside the kernel, which has no tables of generated code, does without.
+ */
 static bool has_generated_tables(void *userdata)
 {
     const struct run *run = userdata;
     struct jit_code_stats stats;
     jit_code_get_stats(run->jit, &stats);
-    return stats.n_tables > 0;
+    return stats.n_frameless_bytes > stats.n_table_bytes / FRAMELESS_PART;
 }
 
 int run_unwind_begin(struct run *run, struct cfi_store *store)
