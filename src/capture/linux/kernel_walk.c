@@ -30,8 +30,12 @@ struct kernel_walk {
     int sample_fd;
     struct walk_control *control; /* the map's memory: the programs see each store */
     uint32_t bank;
-    struct hash_table slots;   /* address of a struct cfi_table → slot or NO_SLOT */
-    uint32_t n_tables;         /* sent */
+    struct hash_table slots; /* address of a struct cfi_table → slot or NO_SLOT */
+    uint32_t n_tables, n_tables_sent;
+    struct {
+        uint32_t fds[WALK_MAX_TABLES];
+        const struct cfi_table *tables[WALK_MAX_TABLES];
+    } unsent;
     struct walk_range *ranges; /* WALK_MAX_RANGES, being filled */
 };
 
@@ -238,8 +242,8 @@ static uint32_t index_words(const struct cfi_table *table)
     return (table->n_pages + 2) / 2;
 }
 
-/* Copies a table into a map of its own. */
-static int send_table(struct kernel_walk *walk, const struct cfi_table *table, uint32_t at)
+/* Copies a table into a map of its own; a descriptor of that, or a negative errno. */
+static int copy_table(const struct cfi_table *table)
 {
     uint32_t n_index = index_words(table);
     _cleanup_(fd_closep) int fd = make_table(n_index + table->n_rows);
@@ -254,11 +258,47 @@ static int send_table(struct kernel_walk *walk, const struct cfi_table *table, u
     memcpy(words, table->pages, ((size_t)table->n_pages + 1) * sizeof(*table->pages));
     memcpy(words + n_index, table->rows, table->n_rows * sizeof(*table->rows));
     munmap(words, n_bytes);
-    uint32_t value = (uint32_t)fd;
-    return update(walk->maps[WALK_MAP_TABLES], at, &value);
+    return TAKE_FD(fd);
 }
 
-/* The slot of a table in the map of maps; false where it cannot be there. */
+/* The kernel has not taken the table in this slot: its code is walked outside. */
+static void give_up_table(struct kernel_walk *walk, uint32_t slot, uint32_t n_ranges)
+{
+    for (uint32_t i = 0; i < n_ranges; i++) {
+        struct walk_range *range = &walk->ranges[i];
+        if (range->state == WALK_RANGE_TABLE && range->table == slot) {
+            range->state = WALK_RANGE_PENDING;
+        }
+    }
+}
+
+/*
+ * The new tables go into the map of maps in one call: in each the kernel waits
+ * until no program runs that began before it (10 to 20 ms).
+ */
+static void send_tables(struct kernel_walk *walk, uint32_t n_ranges)
+{
+    uint32_t first = walk->n_tables_sent, n_new = walk->n_tables - first;
+    uint32_t *fds = walk->unsent.fds;
+    bool are_sent = update_many(walk->maps[WALK_MAP_TABLES], fds, first, n_new) == 0;
+    for (uint32_t i = 0; i < n_new; i++) {
+        /* Older kernels take one at a time. */
+        int r = are_sent ? 0 : update(walk->maps[WALK_MAP_TABLES], first + i, &fds[i]);
+        if (r < 0) {
+            log_debug("a table stays outside the kernel: %s", strerror(-r));
+            (void)hash_table_set(&walk->slots, (uint64_t)(uintptr_t)walk->unsent.tables[i],
+                                 NO_SLOT);
+            give_up_table(walk, first + i, n_ranges);
+        }
+        close((int)fds[i]);
+    }
+    walk->n_tables_sent = walk->n_tables;
+}
+
+/*
+ * The slot that a table has in the map of maps or will have when it is sent;
+ * false where it cannot be there.
+ */
 static bool slot_of(struct kernel_walk *walk, const struct cfi_table *table, uint32_t *ret_slot)
 {
     uint32_t slot = hash_table_find(&walk->slots, (uint64_t)(uintptr_t)table);
@@ -268,12 +308,15 @@ static bool slot_of(struct kernel_walk *walk, const struct cfi_table *table, uin
     }
     slot = NO_SLOT;
     if (walk->n_tables < WALK_MAX_TABLES && table->machine == CFI_MACHINE_X86_64) {
-        int r = send_table(walk, table, walk->n_tables);
-        if (r == 0) {
+        int fd = copy_table(table);
+        if (fd >= 0) {
+            uint32_t at = walk->n_tables - walk->n_tables_sent;
+            walk->unsent.fds[at] = (uint32_t)fd;
+            walk->unsent.tables[at] = table;
             slot = walk->n_tables++;
         } else {
             log_debug("a table of %u rows stays outside the kernel: %s", table->n_rows,
-                      strerror(-r));
+                      strerror(-fd));
         }
     }
     /* Tables stay as long as the recording, so an address is one table's. */
@@ -304,6 +347,7 @@ void kernel_walk_set_code(struct kernel_walk *walk, const struct code_map *map)
     for (size_t i = 0; i < map->n_ranges && n_ranges < WALK_MAX_RANGES; i++) {
         fill_range(walk, &map->ranges[i], &walk->ranges[n_ranges++]);
     }
+    send_tables(walk, n_ranges);
     uint32_t bank = !walk->bank;
     int r =
         update_many(walk->maps[WALK_MAP_RANGES], walk->ranges, bank * WALK_MAX_RANGES, n_ranges);
