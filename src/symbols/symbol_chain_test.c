@@ -175,7 +175,8 @@ static void test_lines_of_a_function(void **state)
     assert_int_equal(
         symbol_source_lines(fixture->source, symbol->start_address, end_addr, 0, &arena, &lines),
         0);
-    assert_int_equal(lines.state, SOURCE_LINES_LOADING);
+    /* Who does not wait may still be lucky. */
+    assert_true(lines.state == SOURCE_LINES_LOADING || lines.state == SOURCE_LINES_LOADED);
     assert_int_equal(symbol_source_lines(fixture->source, symbol->start_address, end_addr,
                                          TIMEOUT_MS, &arena, &lines),
                      0);
