@@ -178,8 +178,7 @@ enum outer_frames_verdict outer_frames_compare(const struct outer_frames *frames
 {
     const struct remembered *thread = find_thread(frames, tid);
     size_t at = thread ? find_by_sp(thread, places[from].sp) : 0;
-    if (!thread || thread->seen_before_ns > sample_ns || at == thread->n_places ||
-        !is_same(&places[from], &thread->places[at])) {
+    if (!thread || at == thread->n_places || !is_same(&places[from], &thread->places[at])) {
         return OUTER_FRAMES_NEW;
     }
     if (thread->n_places - at != n_places - from) {
@@ -190,7 +189,7 @@ enum outer_frames_verdict outer_frames_compare(const struct outer_frames *frames
             return OUTER_FRAMES_OTHER;
         }
     }
-    return OUTER_FRAMES_SAME;
+    return thread->seen_before_ns <= sample_ns ? OUTER_FRAMES_SAME : OUTER_FRAMES_LATER;
 }
 
 bool outer_frames_find_start(const struct outer_frames *frames, int64_t tid, uint64_t ip,

@@ -68,14 +68,15 @@ bool outer_frames_find(const struct outer_frames *frames, int64_t tid,
 bool outer_frames_have(const struct outer_frames *frames, int64_t tid);
 
 enum outer_frames_verdict {
-    OUTER_FRAMES_NEW,   /* nothing is remembered of this place from before the sample */
-    OUTER_FRAMES_SAME,  /* from there outwards the stacks are equal */
-    OUTER_FRAMES_OTHER, /* … they are not */
+    OUTER_FRAMES_NEW,   /* nothing is remembered of this place */
+    OUTER_FRAMES_SAME,  /* from there outwards the stacks are equal, and were before the sample */
+    OUTER_FRAMES_LATER, /* … equal, but that was not seen before the sample */
+    OUTER_FRAMES_OTHER, /* … not equal */
 };
 
 /*
- * Holds places[from …], a whole rest of a stack, against what is remembered of
- * places[from] from a time up to sample_ns.
+ * Holds places[from …], the whole rest of a stack of sample_ns, against what is
+ * remembered of places[from].
  */
 enum outer_frames_verdict outer_frames_compare(const struct outer_frames *frames, int64_t tid,
                                                uint64_t sample_ns,

@@ -118,7 +118,7 @@ static void what_was_seen_later_was_not_before(void **state)
     const struct {
         uint64_t sample_ns;
         enum outer_frames_verdict verdict;
-    } before[] = {{1233, OUTER_FRAMES_NEW}, {1234, OUTER_FRAMES_SAME}, {1300, OUTER_FRAMES_SAME}};
+    } before[] = {{1233, OUTER_FRAMES_LATER}, {1234, OUTER_FRAMES_SAME}, {1300, OUTER_FRAMES_SAME}};
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(outer_frames_compare(fixture.frames, TID, before[i].sample_ns,
                                               fixture.places, N_PLACES, 3),
@@ -137,7 +137,7 @@ static void what_was_seen_later_was_not_before(void **state)
     assert_int_equal(outer_frames_compare(fixture.frames, TID, 2600, fixture.places, N_PLACES, 3),
                      OUTER_FRAMES_SAME);
     assert_int_equal(outer_frames_compare(fixture.frames, TID, 1900, fixture.places, N_PLACES, 3),
-                     OUTER_FRAMES_NEW);
+                     OUTER_FRAMES_LATER);
     outer_frames_free(fixture.frames);
 }
 

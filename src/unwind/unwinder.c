@@ -19,7 +19,7 @@
 /* The end of the copy must still be what it was, or the target has moved on: its last bytes, and
  * the last return addresses that were followed, as far as they are within reach. */
 #define OUTSIDE_PROOF_BYTES 256u
-#define OUTSIDE_PROOF_REACH_BYTES 16384u
+#define OUTSIDE_PROOF_REACH_BYTES 32768u
 #define OUTSIDE_PROOF_FEWEST_FRAMES 4u
 #define OUTSIDE_PROOF_FRAMES 6u
 /* Fewer bytes can be the same again a moment later, for another caller. */
@@ -262,7 +262,7 @@ static bool stands_still(struct unwinder *unwinder)
  */
 static bool is_proof(struct unwinder *unwinder, enum outer_frames_verdict verdict)
 {
-    if (verdict != OUTER_FRAMES_NEW) {
+    if (verdict == OUTER_FRAMES_SAME || verdict == OUTER_FRAMES_OTHER) {
         int32_t now = verdict == OUTER_FRAMES_OTHER ? 1024 : 0;
         unwinder->other_share += (now - unwinder->other_share) / OTHER_SHARE_SAMPLES;
     }
@@ -297,7 +297,7 @@ static void trust_outside(struct unwinder *unwinder, struct unwind_walk *walk)
                                         walk->n_places, n_inside - 1)
                  : OUTER_FRAMES_NEW;
     bool is_proven = is_proof(unwinder, verdict);
-    if (verdict == OUTER_FRAMES_SAME) {
+    if (verdict == OUTER_FRAMES_SAME || verdict == OUTER_FRAMES_LATER) {
         (void)outer_frames_confirm(unwinder->outer, tid, sample_ns, unwinder->outside.read_ns,
                                    walk->places, walk->n_places);
     } else if (is_whole) {

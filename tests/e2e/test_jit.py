@@ -201,9 +201,8 @@ def test_code_without_frame_pointers(anybody, report):
 
 @needs_x86
 @pytest.mark.parametrize("options", ["--dump", "--map"])
-def test_generator_attached(anybody, options, report):
+def test_generator_attached(stax, options, report):
     """What it told before anybody looked is there as well."""
-    stax = anybody
     process = stax.popen(stax.program("jit"), "--seconds", 6, options, "--reuse")
     time.sleep(0.5)
     stax.ok("record", "-q", "-p", process.pid, "--time-limit", "2s")
@@ -379,8 +378,7 @@ def check_split(stax, told, report, what):
 
 
 @pytest.mark.parametrize("option", ["--perf-prof", "--perf-basic-prof"])
-def test_node_split(anybody, option, report):
-    stax = anybody
+def test_node_split(stax, option, report):
     script = stax.folder / "split.js"
     script.write_text(NODE_SPLIT_SOURCE % 4000)
     os.chmod(script, 0o644)
@@ -438,8 +436,7 @@ def check_java(stax, report, what, prefix):
     assert right >= 0.9, paths
 
 
-def test_java_map(anybody, report):
-    stax = anybody
+def test_java_map(stax, report):
     folder = java_folder(stax)
     stax.record("--", need("java"), "-XX:+UnlockDiagnosticVMOptions", "-XX:+DumpPerfMapAtExit",
                 "-XX:+PreserveFramePointer", "-cp", folder, "Hot")
@@ -462,9 +459,9 @@ def test_java_map_on_demand(stax, report):
     Path(f"/tmp/perf-{process.pid}.map").unlink(missing_ok=True)
 
 
-def test_java_jitdump(anybody, report):
+def test_java_jitdump(other, report):
     """An agent that writes a jitdump below the home folder, found by its mapping."""
-    stax = anybody
+    stax = other
     agent = Path(stax.program("libjvm_agent.so"))
     if not agent.exists():
         pytest.skip("no JDK headers when the test programs were built")

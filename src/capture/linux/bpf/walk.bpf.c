@@ -50,8 +50,9 @@ struct map_name {
 };
 extern struct map_name control, ranges, tables, scratch, outputs;
 
-#define MAX_USER_IPS 2048 /* a deeper stack is finished outside */
-#define MAX_IPS 4096
+#define MAX_USER_IPS                                                                               \
+    7400 /* with a page of stack it fits into a record; a deeper stack is finished outside */
+#define MAX_IPS 8192
 #define WINDOW_BYTES 1024
 #define PAGE_BYTES 4096
 #define MAX_RECORD_BYTES 65000 /* with what the kernel puts before it, below 64 KiB */

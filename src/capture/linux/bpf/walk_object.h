@@ -30,4 +30,4 @@ struct walk_place {
 /* A record of the ring is shorter than 64 KiB. */
 #define WALK_MAX_STACK_BYTES 49152
 /* sizeof(struct scratch) of walk.bpf.c, which asserts it. */
-#define WALK_SCRATCH_BYTES (32 + 4096 * 8 + WALK_MAX_STACK_BYTES + 10 * 8 + 1024 + 1024 * 32)
+#define WALK_SCRATCH_BYTES (32 + 8192 * 8 + WALK_MAX_STACK_BYTES + 10 * 8 + 1024 + 1024 * 32)
