@@ -312,7 +312,9 @@ static void trust_outside(struct unwinder *unwinder, struct unwind_walk *walk)
     walk->n_places = n_inside < walk->n_places ? n_inside : walk->n_places;
     walk->end = EVENT_STACK_END_COPY;
     walk->end_ip = walk->places[walk->n_places - 1].ip;
-    distrust(unwinder);
+    if (verdict == OUTER_FRAMES_OTHER) {
+        distrust(unwinder);
+    }
 }
 
 /* ---- how much to copy ---- */
