@@ -85,7 +85,7 @@ def check_chain(stax):
 @pytest.mark.parametrize("mode", ["chain", "libc", "signals", "threads"])
 def test_chain_of_sixty(anybody, report, mode):
     stax = anybody
-    stax.record("--", stax.program("stacks"), mode, 3)
+    stax.record("--", stax.program("stacks"), mode, 2)
     stax.await_names()
     check_whoever(stax, report, mode)
     check_chain(stax)
@@ -98,7 +98,7 @@ def test_chain_of_sixty(anybody, report, mode):
 @pytest.mark.parametrize("depth, frame_bytes", [(40, 4096), (200, 1000), (5000, 32)])
 def test_deep_stacks(anybody, report, depth, frame_bytes):
     stax = anybody
-    stax.record("--", stax.program("stacks"), "deep", 3, depth, frame_bytes)
+    stax.record("--", stax.program("stacks"), "deep", 2, depth, frame_bytes)
     check_whoever(stax, report, f"{depth} frames of {frame_bytes} bytes")
     samples = stax.last_run()["samples"]
     stax.await_names()
@@ -110,7 +110,7 @@ def test_deep_stacks(anybody, report, depth, frame_bytes):
 def test_recursion_that_comes_and_goes(anybody, report):
     """A copy holds some hundred levels of it, and the memory behind changes all the time."""
     stax = anybody
-    stax.record("--", stax.program("stacks"), "down", 4, 5000)
+    stax.record("--", stax.program("stacks"), "down", 3, 5000)
     check_whoever(stax, report, "5000 levels, down and up", copied_least_pct=50)
 
 
