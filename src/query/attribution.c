@@ -14,6 +14,7 @@
 struct portion {
     uint64_t total_ns;
     uint64_t weight, weight_given;
+    uint64_t given_ns;
 };
 
 static uint64_t share_at(const struct portion *portion)
@@ -27,9 +28,10 @@ static uint64_t share_at(const struct portion *portion)
 
 static uint64_t take_portion(struct portion *portion, uint64_t weight)
 {
-    uint64_t before_ns = share_at(portion);
+    uint64_t before_ns = portion->given_ns;
     portion->weight_given += weight;
-    return share_at(portion) - before_ns;
+    portion->given_ns = share_at(portion);
+    return portion->given_ns - before_ns;
 }
 
 struct work {
