@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "cli/launch_linux.h"
 #include "cli/live_line.h"
 #include "model/requests.h"
@@ -101,19 +101,6 @@ static void *watch_run(void *userdata)
     return NULL;
 }
 
-/* Signals are for the thread that waits for the target. */
-static int start_thread(struct run_watch *watch)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&watch->thread, NULL, watch_run, watch);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    watch->has_thread = error == 0;
-    return -error;
-}
-
 int run_watch_start(const struct run_watch_options *options, struct run_watch **ret_watch,
                     struct error *reterr_error)
 {
@@ -136,7 +123,8 @@ int run_watch_start(const struct run_watch_options *options, struct run_watch **
     if (r < 0) {
         return r;
     }
-    r = start_thread(watch);
+    r = thread_start("stax-watch", watch_run, watch, &watch->thread);
+    watch->has_thread = r == 0;
     if (r < 0) {
         return r;
     }

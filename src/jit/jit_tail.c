@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/thread.h"
 #include "jit/jit_follow.h"
 
 /*
@@ -245,7 +245,6 @@ static void *run_tail(void *userdata)
 
 static void start(struct jit_tail *tail)
 {
-    sigset_t all, before;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
         return; /* the next notice tries again */
@@ -254,13 +253,8 @@ static void start(struct jit_tail *tail)
     tail->wake_fd = ends[0];
     tail->wakes_fd = ends[1];
     pthread_mutex_unlock(&tail->lock);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    atomic_store(&tail->has_thread, pthread_create(&tail->thread, NULL, run_tail, tail) == 0);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (tail->has_thread) {
-        (void)pthread_setname_np(tail->thread, "stax-jit");
-    } else {
+    atomic_store(&tail->has_thread, thread_start("stax-jit", run_tail, tail, &tail->thread) == 0);
+    if (!tail->has_thread) {
         pthread_mutex_lock(&tail->lock);
         close_pipe(tail);
         pthread_mutex_unlock(&tail->lock);

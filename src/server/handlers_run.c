@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <malloc.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -247,8 +246,6 @@ static void settle_stop(struct server *server)
     run_join(run);
     log_info("run %u: stopped, %llu samples", run_get_id(run),
              (unsigned long long)run_get_samples(run));
-    /* What it needed while it ran is not needed now. */
-    (void)malloc_trim(0);
     run_registry_retire(&server->registry);
     struct call *call = TAKE_PTR(server->stop_calls);
     while (call) {

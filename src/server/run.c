@@ -3,11 +3,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "server/run_drain.h"
 #include "server/run_internal.h"
 #include "server/run_unwind.h"
@@ -114,7 +115,6 @@ static void *aggregator_main(void *userdata)
     struct run *run = userdata;
     struct answers answers = {.run = run};
     bool is_over = false;
-    pthread_setname_np(pthread_self(), "stax-aggregate");
     run_raise_priority();
     while (!is_over) {
         struct run_slab *slab = run_ingest_next(run->ingest);
@@ -135,18 +135,9 @@ static void *aggregator_main(void *userdata)
     snapshot_unref(answers.latest);
     run_unwind_end(run);
     aggregate_finish(run, answers.complete_until_ns);
+    /* Here, since it takes milliseconds: the main loop and questions go on meanwhile. */
+    (void)malloc_trim(0);
     return NULL;
-}
-
-/* Threads of a run take no signals: those are the main loop's. */
-static int start_thread(pthread_t *ret_thread, void *(*main)(void *userdata), void *userdata)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = pthread_create(ret_thread, NULL, main, userdata);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -r;
 }
 
 static int copy_request(struct run *run, const struct start_request *request)
@@ -205,12 +196,12 @@ static int make_parts(struct run *run, const struct run_config *config)
 /* The aggregator first: without a drain thread it is sent home by an empty stream. */
 static int start_threads(struct run *run)
 {
-    int r = start_thread(&run->aggregator_thread, aggregator_main, run);
+    int r = thread_start("stax-aggregate", aggregator_main, run, &run->aggregator_thread);
     if (r < 0) {
         return r;
     }
     run->has_aggregator_thread = true;
-    r = start_thread(&run->drain_thread, run_drain_main, run);
+    r = thread_start("stax-drain", run_drain_main, run, &run->drain_thread);
     if (r < 0) {
         atomic_store(&run->phase, RUN_PHASE_FAILED);
         run_ingest_end(run->ingest, 0);

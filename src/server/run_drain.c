@@ -191,7 +191,6 @@ static void finish(struct run *run)
 void *run_drain_main(void *userdata)
 {
     struct run *run = userdata;
-    pthread_setname_np(pthread_self(), "stax-drain");
     run_raise_priority();
     int r = begin(run);
     if (r < 0) {

@@ -9,15 +9,15 @@
 /* Tables take milliseconds; a question should not wait for one. */
 #define TABLE_POLL_NS 300000
 
+/* Of generated code; what little is without a frame loses its caller, and no more. */
+#define FRAMELESS_PART 16u
+
 void run_unwind_set_capture(struct run *run, struct capture *capture)
 {
     pthread_mutex_lock(&run->unwind_lock);
     run->unwind_capture = capture;
     pthread_mutex_unlock(&run->unwind_lock);
 }
-
-/* Of generated code; what little is without a frame loses its caller, and no more. */
-#define FRAMELESS_PART 16u
 
 static void want_stack_bytes(void *userdata, uint32_t n_bytes)
 {

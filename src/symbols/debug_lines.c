@@ -8,9 +8,9 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
 #include "base/log.h"
+#include "base/thread.h"
 
 #define IDLE_BEFORE_DROP_NS (2 * NS_PER_S)
 
@@ -291,20 +291,6 @@ static void *run_reader(void *userdata)
     return NULL;
 }
 
-/* Signals are the business of the program's other threads. */
-static int start_reader(struct debug_lines_desk *desk)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = pthread_create(&desk->reader, NULL, run_reader, desk);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r == 0) {
-        (void)pthread_setname_np(desk->reader, "lines");
-    }
-    return -r;
-}
-
 int debug_lines_desk_new(size_t max_bytes, struct debug_lines_desk **ret_desk)
 {
     struct debug_lines_desk *desk = calloc(1, sizeof(*desk));
@@ -321,7 +307,7 @@ int debug_lines_desk_new(size_t max_bytes, struct debug_lines_desk **ret_desk)
     pthread_cond_init(&desk->has_work, &attributes);
     pthread_cond_init(&desk->has_changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    int r = start_reader(desk);
+    int r = thread_start("lines", run_reader, desk, &desk->reader);
     if (r < 0) {
         free(desk);
         return r;

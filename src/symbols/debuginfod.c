@@ -15,7 +15,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +24,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 #define LIBRARY "libdebuginfod.so.1"
 #define URL_FOLDER "/etc/debuginfod"
@@ -400,23 +400,14 @@ static void *run_client(void *userdata)
 
 static int start_thread(struct debuginfod *client)
 {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
     pthread_mutex_lock(&client->lock);
-    int r = pthread_create(&thread, &attributes, run_client, client);
+    int r = thread_start("debuginfod", run_client, client, &thread);
     if (r == 0) {
-        (void)pthread_setname_np(thread, "debuginfod");
+        (void)pthread_detach(thread);
     }
     pthread_mutex_unlock(&client->lock);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    return -r;
+    return r;
 }
 
 int debuginfod_new(struct debuginfod **ret_client)

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/hash_table.h"
+#include "base/thread.h"
 #include "images/image_file.h"
 #include "symbols/debug_fetch.h"
 #include "symbols/debug_lines.h"
@@ -336,20 +336,6 @@ static void *run_loader(void *userdata)
     return NULL;
 }
 
-/* Signals are the business of the program's other threads. */
-static int start_loader(struct symbolizer *symbolizer)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = pthread_create(&symbolizer->loader, NULL, run_loader, symbolizer);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r == 0) {
-        (void)pthread_setname_np(symbolizer->loader, "symbols");
-    }
-    return -r;
-}
-
 int symbolizer_new(struct symbolizer **ret_symbolizer)
 {
     struct symbolizer *symbolizer = calloc(1, sizeof(*symbolizer));
@@ -378,7 +364,7 @@ int symbolizer_new(struct symbolizer **ret_symbolizer)
     pthread_cond_init(&symbolizer->has_work, &attributes);
     pthread_cond_init(&symbolizer->is_idle, &attributes);
     pthread_condattr_destroy(&attributes);
-    r = start_loader(symbolizer);
+    r = thread_start("symbols", run_loader, symbolizer, &symbolizer->loader);
     if (r < 0) {
         debug_lines_desk_free(symbolizer->lines_desk);
         debug_fetch_free(symbolizer->fetch);

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/hash_table.h"
+#include "base/thread.h"
 #include "images/image_file.h"
 #include "unwind/cfi_outcomes.h"
 
@@ -303,20 +303,6 @@ static void *run_builder(void *userdata)
     return NULL;
 }
 
-/* Signals are the business of the program's other threads. */
-static int start_builder(struct cfi_store *store)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int r = pthread_create(&store->builder, NULL, run_builder, store);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r == 0) {
-        (void)pthread_setname_np(store->builder, "unwind-tables");
-    }
-    return -r;
-}
-
 static void release_locks(struct cfi_store *store)
 {
     pthread_cond_destroy(&store->has_work);
@@ -339,7 +325,7 @@ int cfi_store_new(struct cfi_store **ret_store)
     pthread_condattr_destroy(&attributes);
     atomic_init(&store->outcomes.memory_bytes, 0);
     store->outcomes.max_idle_bytes = CFI_STORE_MAX_IDLE_BYTES;
-    int r = start_builder(store);
+    int r = thread_start("unwind-tables", run_builder, store, &store->builder);
     if (r < 0) {
         release_locks(store);
         free(store);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "unwind/unwinder.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +27,9 @@
 /* The target ends; until it was seen how its stacks were. */
 #define LAST_MOMENTS_NS (100 * NS_PER_MS)
 /*
- * Outer frames that were not the same before and after a sample, or that could
- * not be followed any more: each counts for VOLATILE_STEP samples. From
- * VOLATILE_FROM on, so many samples bring whole stacks where they can.
+ * Outer frames that were not the same before and after a sample: each counts
+ * for VOLATILE_STEP samples. From VOLATILE_FROM on, the next VOLATILE_SAMPLES
+ * bring whole stacks where they can.
  */
 #define VOLATILE_STEP 256u
 #define VOLATILE_FROM 1024u

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import place
-from whole_stacks import check_complete, check_whoever
+from whole_stacks import check_whoever
 
 CPP = r"""
 #include <algorithm>
@@ -110,11 +110,10 @@ def test_deep_stacks(anybody, report, depth, frame_bytes):
 def test_recursion_that_comes_and_goes(anybody, report):
     """A copy holds some hundred levels of it, and the memory behind changes all the time."""
     stax = anybody
-    stax.record("--", stax.program("stacks"), "down", 4, 5000)
-    # Until the kernel has the tables, for 20 to 100 ms, there are copies here too.
-    is_walked = stax.account.is_root
-    check_complete(stax, report, "5000 levels, down and up", least_pct=97 if is_walked else 25,
-                   may_lose=not is_walked)
+    # Until the kernel has the tables, for 20 to 60 ms, there are copies as root too.
+    seconds = 15 if stax.account.is_root else 4
+    stax.record("--", stax.program("stacks"), "down", seconds, 5000)
+    check_whoever(stax, report, "5000 levels, down and up", copied_least_pct=50)
 
 
 def built(stax, source, name, *command):

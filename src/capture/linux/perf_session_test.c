@@ -213,8 +213,7 @@ static void a_fixed_size_stays(void **state)
     assert_int_equal(stats.samples_with_copy, received.n_with_copy);
     assert_true(received.n_with_copy * 10 > received.n_samples * 9);
     assert_true(stats.stack_bytes_copied <= received.n_with_copy * 2048);
-    /* Of a short stack all there is. */
-    assert_true(stats.stack_bytes_copied > received.n_with_copy * 256);
+    assert_true(stats.stack_bytes_copied > received.n_with_copy * 1024);
     assert_int_equal(stats.records_lost, 0);
 }
 
@@ -224,8 +223,8 @@ static void the_size_follows_without_a_gap(void **state)
     struct received received;
     struct capture_stats stats;
     assert_whole(record(&bound, false, true, &received, &stats), &received);
-    assert_true(received.n_sizes[0] > 10);
-    assert_true(received.n_sizes[1] > 10);
+    assert_true(received.n_sizes[0] > 50);
+    assert_true(received.n_sizes[1] > 50);
     assert_int_equal(stats.records_lost, 0);
 }
 
@@ -235,8 +234,8 @@ static void threads_that_come_and_go_are_sampled_once(void **state)
     struct received received;
     struct capture_stats stats;
     assert_whole(record(&bound, true, true, &received, &stats), &received);
-    assert_true(received.n_sizes[0] > 10);
-    assert_true(received.n_sizes[1] > 10);
+    assert_true(received.n_sizes[0] > 50);
+    assert_true(received.n_sizes[1] > 50);
 }
 
 static void so_it_is_per_cpu(void **state)
@@ -255,8 +254,8 @@ static void so_it_is_per_cpu(void **state)
     double share = record(&wide, true, true, &received, &stats);
     unsetenv("STAX_KERNEL_WALK");
     assert_whole(share, &received);
-    assert_true(received.n_sizes[0] > 10);
-    assert_true(received.n_sizes[1] > 10);
+    assert_true(received.n_sizes[0] > 50);
+    assert_true(received.n_sizes[1] > 50);
     assert_int_equal(stats.records_lost, 0);
 }
 
