@@ -110,7 +110,7 @@ void log_open(const char *program, const char *spec)
     }
 }
 
-/* "../src/capture/linux/perf_open.c" is of the module "capture/linux". */
+/* "../src/sources/perf_open.c" is of the module "capture/linux". */
 static void find_module(const char *file, const char **ret_module, size_t *ret_n_bytes)
 {
     const char *module = file;

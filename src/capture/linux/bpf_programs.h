@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "capture/linux/kernel_btf.h"
+#include "sources/kernel_btf.h"
 
 /* May this process see process ids as the kernel's own programs see them? (Not in a pid namespace.)
  */

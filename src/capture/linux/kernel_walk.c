@@ -10,12 +10,12 @@
 #include "base/fd.h"
 #include "base/hash_table.h"
 #include "base/log.h"
-#include "capture/linux/bpf/walk_maps.h"
-#include "capture/linux/bpf_call.h"
+#include "sources/bpf/walk_maps.h"
+#include "sources/bpf_call.h"
 #if defined(__x86_64__)
-#include "capture/linux/bpf/walk_program.h"
+#include "sources/bpf/walk_program.h"
 #else
-#include "capture/linux/bpf/walk_object.h"
+#include "sources/bpf/walk_object.h"
 #endif
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof(*(array)))

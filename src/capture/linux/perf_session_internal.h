@@ -24,7 +24,7 @@
 #include "capture/linux/birth_period.h"
 #include "capture/linux/child_processes.h"
 #include "capture/linux/host.h"
-#include "capture/linux/perf_attr.h"
+#include "sources/perf_attr.h"
 #include "capture/linux/perf_sources.h"
 #include "capture/linux/sample_swap.h"
 #include "capture/linux/stack_size.h"

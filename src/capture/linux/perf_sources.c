@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "capture/linux/cpus.h"
-#include "capture/linux/perf_open.h"
+#include "sources/perf_open.h"
 
 #define RING_MIN_BYTES (32u * 1024)
 #define RING_WAKES_AT 4u /* the reader, when a quarter is full */

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "capture/linux/perf_open.h"
+#include "sources/perf_open.h"
 #include "capture/linux/perf_session_internal.h"
 #include "capture/linux/target_state.h"
 

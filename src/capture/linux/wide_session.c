@@ -7,9 +7,9 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "capture/linux/bpf/walk_object.h"
+#include "sources/bpf/walk_object.h"
 #include "capture/linux/bpf_programs.h"
-#include "capture/linux/kernel_btf.h"
+#include "sources/kernel_btf.h"
 #include "capture/linux/kernel_walk.h"
 #include "capture/linux/perf_session_internal.h"
 #include "decode/perf_abi.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "capture/linux/perf_open.h"
+#include "sources/perf_open.h"
 
 #include <errno.h>
 #include <sys/ioctl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "capture/linux/bpf_call.h"
+#include "sources/bpf_call.h"
 
 #include <errno.h>
 #include <linux/btf.h>

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "capture/linux/perf_attr.h"
+#include "sources/perf_attr.h"
 #include "decode/perf_abi.h"
 
 /* What the decoder relies on, whatever the event is for. */

@@ -7,8 +7,8 @@
  * Owner, Threads: constants.
  */
 
-#include "capture/linux/bpf/walk_object.h"
-#include "capture/linux/bpf_call.h"
+#include "sources/bpf/walk_object.h"
+#include "sources/bpf_call.h"
 
 /* clang-format off */
 

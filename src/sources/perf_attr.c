@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "capture/linux/perf_attr.h"
+#include "sources/perf_attr.h"
 
 #include <string.h>
 #include <time.h>

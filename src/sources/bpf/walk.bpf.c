@@ -19,8 +19,8 @@
 #include <linux/bpf.h>
 #include <linux/bpf_perf_event.h>
 
-#include "capture/linux/bpf/walk_maps.h"
-#include "capture/linux/bpf/walk_object.h"
+#include "sources/bpf/walk_maps.h"
+#include "sources/bpf/walk_object.h"
 #include "decode/walk_payload.h"
 
 typedef __u64 u64;

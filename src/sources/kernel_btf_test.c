@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "capture/linux/kernel_btf.h"
+#include "sources/kernel_btf.h"
 
 #define KERNEL_BTF_PATH "/sys/kernel/btf/vmlinux"
 

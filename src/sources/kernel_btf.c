@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "capture/linux/kernel_btf.h"
+#include "sources/kernel_btf.h"
 
 #include <errno.h>
 #include <linux/btf.h>
