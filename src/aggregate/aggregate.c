@@ -241,9 +241,9 @@ static int apply_sample(struct aggregate *aggregate, const struct event *event)
     if (r != 0) {
         return r;
     }
-    aggregate->n_kernel_samples += event->sample.n_kernel_ips > 0;
+    aggregate->n_kernel_samples += event->stack.n_kernel_ips > 0;
     aggregate->n_stacks_truncated += is_cut;
-    aggregate->n_stacks_empty += event->sample.n_ips == 0;
+    aggregate->n_stacks_empty += event->stack.n_ips == 0;
     return 0;
 }
 
@@ -311,7 +311,7 @@ static int apply_switch(struct aggregate *aggregate, const struct event *event)
         thread_table_switch_in(aggregate->threads, id, event->time_ns);
     } else {
         thread_table_switch_out(aggregate->threads, id, event->time_ns, event->cpu,
-                                event->is_preempted, event->sched.cpu_time_ns);
+                                event->is_preempted, event->switch_out.cpu_time_ns);
     }
     return 0;
 }

@@ -109,8 +109,7 @@ static void addresses_of_callers_lie_inside_their_calls(void **state)
         .time_ns = 2,
         .pid = TEST_PID,
         .tid = TEST_PID,
-        .is_truncated = true,
-        .sample = {.ips = ips, .n_ips = 5, .n_kernel_ips = 2},
+        .stack = {.ips = ips, .n_ips = 5, .n_kernel_ips = 2, .is_truncated = true},
     };
     assert_int_equal(tell(aggregate, event), 0);
     struct snapshot *snapshot = aggregate_snapshot(aggregate, 2);
@@ -167,10 +166,10 @@ static void a_walk_goes_on_where_there_is_no_code(void **state)
             .time_ns = 2 + i,
             .pid = TEST_PID,
             .tid = TEST_PID,
-            .sample = {.ips = ips,
-                       .n_ips = 3,
-                       .stack_source = i % 2 ? EVENT_STACK_WALKED : EVENT_STACK_FRAME_POINTERS,
-                       .stack_end = EVENT_STACK_END_COMPLETE},
+            .stack = {.ips = ips,
+                      .n_ips = 3,
+                      .source = i % 2 ? EVENT_STACK_WALKED : EVENT_STACK_FRAME_POINTERS,
+                      .end = EVENT_STACK_END_COMPLETE},
         };
         assert_int_equal(tell(aggregate, event), 0);
     }
@@ -238,7 +237,7 @@ static void processes_have_address_spaces_of_their_own(void **state)
                            .time_ns = 3,
                            .pid = 200,
                            .tid = 200,
-                           .sample = {.ips = &ip, .n_ips = 1}};
+                           .stack = {.ips = &ip, .n_ips = 1}};
     tell(aggregate, sample);
     tell_image(aggregate, 4, 200, (struct event_image){.change = EVENT_IMAGE_EXEC});
     tell_image(aggregate, 5, 200,
@@ -542,9 +541,9 @@ static size_t make_slices(struct event *ret_events)
             .tid = plan[i].tid,
         };
         if (plan[i].kind == EVENT_SAMPLE) {
-            ret_events[i].sample.ips = ips;
-            ret_events[i].sample.n_ips = 2;
-            ret_events[i].sample.n_kernel_ips = plan[i].tid == 2;
+            ret_events[i].stack.ips = ips;
+            ret_events[i].stack.n_ips = 2;
+            ret_events[i].stack.n_kernel_ips = plan[i].tid == 2;
         } else if (plan[i].kind == EVENT_THREAD) {
             ret_events[i].thread.change = EVENT_THREAD_GONE;
         }

@@ -32,7 +32,8 @@ static inline void tell_sample(struct aggregate *aggregate, uint64_t time_ns, in
                         .time_ns = time_ns,
                         .pid = TEST_PID,
                         .tid = tid,
-                        .sample = {.ips = ips, .n_ips = n_ips, .period_ns = TEST_MS},
+                        .stack = {.ips = ips, .n_ips = n_ips},
+                        .sample = {.period_ns = TEST_MS},
                     });
 }
 

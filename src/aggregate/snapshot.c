@@ -254,3 +254,22 @@ const struct stored_slice *snapshot_slice(const struct snapshot *snapshot, uint6
 {
     return chunked_get(&snapshot->aggregate->slices, index);
 }
+
+const struct stored_wait *snapshot_wait(const struct snapshot *snapshot, uint64_t index)
+{
+    return &snapshot->newest_waits[index];
+}
+
+struct outsider snapshot_outsider(const struct snapshot *snapshot, waker_id waker)
+{
+    (void)snapshot;
+    (void)waker;
+    return (struct outsider){.name = ""};
+}
+
+struct wait_object snapshot_wait_object(const struct snapshot *snapshot, wait_object_id object)
+{
+    (void)snapshot;
+    (void)object;
+    return (struct wait_object){.syscall = EVENT_NO_SYSCALL};
+}

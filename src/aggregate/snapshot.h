@@ -62,6 +62,55 @@ struct stored_slice {
  * its end. */
 #define STORED_SLICE_MAX_NS UINT64_C(1000000000)
 
+#define WAIT_FLAG_APPROXIMATE 1u /* the stack is that of a look in between, or of an earlier wait  \
+                                  */
+#define WAIT_FLAG_CUT 2u         /* the stack does not reach the thread's start */
+
+/*
+ * A wait for something other than a CPU, from switch-out to switch-in. In the
+ * order of their ends; [start_ns, wake_ns) was blocked, [wake_ns, end_ns)
+ * waited for a CPU.
+ */
+struct stored_wait {
+    uint64_t start_ns, wake_ns, end_ns; /* wake_ns is end_ns where nobody told */
+    thread_id thread;
+    stack_id stack; /* STACK_ID_EMPTY: not known */
+    waker_id waker;
+    stack_id waker_stack; /* STACK_ID_EMPTY: not known */
+    wait_object_id object;
+    uint8_t flags; /* WAIT_FLAG_* */
+};
+
+/* All waits of `thread` in `stack`, over the whole run. */
+struct wait_sums {
+    thread_id thread;
+    stack_id stack;
+    uint8_t flags;
+    uint64_t n_waits, blocked_ns, runnable_ns, max_blocked_ns;
+};
+
+/* All that `waker` did to wake `wakee` from `waker_stack`, over the whole run. */
+struct wake_sums {
+    waker_id waker;
+    thread_id wakee;
+    stack_id waker_stack;
+    uint64_t n_wakeups;   /* with those of threads that were not asleep */
+    uint64_t blocked_ns;  /* of the waits that they ended */
+    uint64_t runnable_ns; /* from wakeup to running */
+};
+
+/* A thread that has woken one of the target's and is none of them. */
+struct outsider {
+    int64_t tid;
+    const char *name; /* "" where unknown; lives as long as the aggregate */
+};
+
+struct wait_object {
+    int64_t pid;
+    uint32_t syscall; /* EVENT_NO_SYSCALL: not told */
+    uint64_t argument;
+};
+
 enum thread_phase {
     THREAD_PHASE_UNKNOWN,
     THREAD_PHASE_RUNNING,
@@ -83,6 +132,10 @@ struct thread_totals {
     uint64_t n_samples;
     uint64_t n_voluntary, n_involuntary;
     uint64_t period_ns; /* of its last sample */
+    /* BLOCKED: the wait that lasts, as far as it is known. */
+    stack_id wait_stack;
+    wait_object_id wait_object;
+    uint8_t wait_flags;
 };
 
 /* How often `thread` was sampled in `stack`, by the length of the slices, over the whole run. */
@@ -114,6 +167,17 @@ struct snapshot {
     uint64_t n_kernel_samples;             /* with kernel frames; 0 where it is not sampled */
     size_t n_newest;                       /* the last samples and pairs are these: */
     const struct stored_sample *newest;
+    /* Waits that have ended: stored ones, then n_newest_waits that may still change by a few
+     * microseconds. */
+    uint64_t n_waits, first_wait;
+    size_t n_newest_waits;
+    const struct stored_wait *newest_waits;
+    size_t n_wait_sums; /* with the newest waits, without those that last */
+    const struct wait_sums *wait_sums;
+    size_t n_wake_sums;
+    const struct wake_sums *wake_sums;
+    uint32_t n_outsiders, n_wait_objects;
+    uint64_t n_wait_stacks_unknown; /* waits whose stack was lost on the way */
     uint64_t lost[EVENT_LOST_CAUSE_N];
     uint64_t n_wakeups;
     uint64_t n_stacks_truncated, n_stacks_empty;
@@ -144,3 +208,6 @@ const struct image *snapshot_image(const struct snapshot *snapshot, image_id id)
 struct sample_pair snapshot_pair(const struct snapshot *snapshot, size_t index);
 const struct stored_sample *snapshot_sample(const struct snapshot *snapshot, uint64_t index);
 const struct stored_slice *snapshot_slice(const struct snapshot *snapshot, uint64_t index);
+const struct stored_wait *snapshot_wait(const struct snapshot *snapshot, uint64_t index);
+struct outsider snapshot_outsider(const struct snapshot *snapshot, waker_id waker);
+struct wait_object snapshot_wait_object(const struct snapshot *snapshot, wait_object_id object);

@@ -62,7 +62,7 @@ static struct frame place_of(struct aggregate *aggregate, const struct event *sa
 /* Returns the number of frames that the stack really has, or a negative errno. */
 static int resolve_ips(struct aggregate *aggregate, const struct event *sample, frame_id *frames)
 {
-    uint32_t n_ips = sample->sample.n_ips, n_kernel_ips = sample->sample.n_kernel_ips;
+    uint32_t n_ips = sample->stack.n_ips, n_kernel_ips = sample->stack.n_kernel_ips;
     if (n_ips > LIMIT_STACK_IPS) {
         n_ips = LIMIT_STACK_IPS;
     }
@@ -72,9 +72,9 @@ static int resolve_ips(struct aggregate *aggregate, const struct event *sample, 
          * instruction of the caller; one byte before it is inside for sure.
          */
         bool is_innermost = i == 0 || i == n_kernel_ips;
-        uint64_t ip = sample->sample.ips[i] - (is_innermost ? 0 : 1);
+        uint64_t ip = sample->stack.ips[i] - (is_innermost ? 0 : 1);
         struct frame frame = place_of(aggregate, sample, ip, i < n_kernel_ips);
-        bool is_walked = sample->sample.stack_source == EVENT_STACK_WALKED;
+        bool is_walked = sample->stack.source == EVENT_STACK_WALKED;
         if (frame.image == IMAGE_ID_UNKNOWN && !is_innermost && !is_walked) {
             /*
              * Nothing executable is mapped there: the frame-pointer chain went
@@ -95,17 +95,17 @@ static int resolve_ips(struct aggregate *aggregate, const struct event *sample, 
 int stack_resolve(struct aggregate *aggregate, const struct event *sample, stack_id *ret_stack,
                   bool *ret_is_cut)
 {
-    uint32_t n_ips = sample->sample.n_ips, n_kernel_ips = sample->sample.n_kernel_ips;
-    *ret_is_cut = sample->is_truncated || (sample->sample.stack_source == EVENT_STACK_WALKED &&
-                                           sample->sample.stack_end != EVENT_STACK_END_COMPLETE);
+    uint32_t n_ips = sample->stack.n_ips, n_kernel_ips = sample->stack.n_kernel_ips;
+    *ret_is_cut = sample->stack.is_truncated || (sample->stack.source == EVENT_STACK_WALKED &&
+                                                 sample->stack.end != EVENT_STACK_END_COMPLETE);
     if (n_ips == 0) {
         *ret_stack = STACK_ID_EMPTY;
         return 0;
     }
     uint64_t generation = image_map_generation(aggregate->map, sample->pid);
     uint64_t epoch = code_epochs_now(aggregate->code_epochs, sample->pid, sample->time_ns);
-    uint64_t is_walked = sample->sample.stack_source == EVENT_STACK_WALKED;
-    uint64_t hash = hash_bytes(sample->sample.ips, n_ips * sizeof(uint64_t)) ^
+    uint64_t is_walked = sample->stack.source == EVENT_STACK_WALKED;
+    uint64_t hash = hash_bytes(sample->stack.ips, n_ips * sizeof(uint64_t)) ^
                     hash_u64(generation ^ epoch << 40 ^ is_walked << 63 ^
                              hash_u64((uint64_t)sample->pid << 16 ^ n_kernel_ips));
     struct stack_cache_entry *entry = &aggregate->stack_cache[hash % STACK_CACHE_ENTRIES];

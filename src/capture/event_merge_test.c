@@ -38,17 +38,17 @@ static void check_parts(const struct event *event)
     (void)snprintf(wanted, sizeof(wanted), "/part/%d/%d", (int)event->pid, (int)event->tid);
     switch (event->kind) {
     case EVENT_SAMPLE:
-        assert_int_equal(event->sample.n_ips, 1 + event->tid % 5);
-        for (uint32_t i = 0; i < event->sample.n_ips; i++) {
-            assert_int_equal(event->sample.ips[i],
+        assert_int_equal(event->stack.n_ips, 1 + event->tid % 5);
+        for (uint32_t i = 0; i < event->stack.n_ips; i++) {
+            assert_int_equal(event->stack.ips[i],
                              (uint64_t)event->pid << 32 | (uint64_t)event->tid << 8 | i);
         }
-        assert_int_equal(event->sample.copy != NULL, event->tid % 3 == 0);
-        if (event->sample.copy) {
-            assert_int_equal(event->sample.copy->sp, event->tid);
-            assert_int_equal(event->sample.copy->n_bytes, event->tid % 97);
-            for (uint32_t i = 0; i < event->sample.copy->n_bytes; i++) {
-                assert_int_equal(event->sample.copy->bytes[i], (uint8_t)(event->tid + i));
+        assert_int_equal(event->stack.copy != NULL, event->tid % 3 == 0);
+        if (event->stack.copy) {
+            assert_int_equal(event->stack.copy->sp, event->tid);
+            assert_int_equal(event->stack.copy->n_bytes, event->tid % 97);
+            for (uint32_t i = 0; i < event->stack.copy->n_bytes; i++) {
+                assert_int_equal(event->stack.copy->bytes[i], (uint8_t)(event->tid + i));
             }
         }
         break;
@@ -107,9 +107,9 @@ static void add_event(struct event_merge *merge, int source, int number, uint64_
         break;
     default:
         event.kind = EVENT_SAMPLE;
-        event.sample.ips = ips;
-        event.sample.n_ips = 1 + (uint32_t)number % 5;
-        event.sample.copy = number % 3 == 0 ? &copy : NULL;
+        event.stack.ips = ips;
+        event.stack.n_ips = 1 + (uint32_t)number % 5;
+        event.stack.copy = number % 3 == 0 ? &copy : NULL;
         for (uint32_t i = 0; i < 5; i++) {
             ips[i] = (uint64_t)source << 32 | (uint64_t)number << 8 | i;
         }

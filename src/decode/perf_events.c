@@ -58,7 +58,7 @@ static bool take_chain(const struct perf_record *record, struct event_batch *bat
     size_t n_wanted = record->sample.n_ips;
     if (n_wanted > LIMIT_STACK_IPS) {
         n_wanted = LIMIT_STACK_IPS;
-        sample->is_truncated = true;
+        sample->stack.is_truncated = true;
     }
     uint64_t *ips = event_batch_add_ips(batch, n_wanted);
     if (!ips) {
@@ -74,7 +74,7 @@ static bool take_chain(const struct perf_record *record, struct event_batch *bat
         }
         bool is_code = is_user ? is_user_code(ip) : ip >= LOWEST_KERNEL_IP;
         if (!is_code) {
-            sample->is_truncated = true;
+            sample->stack.is_truncated = true;
             if (is_user) {
                 break;
             }
@@ -83,9 +83,9 @@ static bool take_chain(const struct perf_record *record, struct event_batch *bat
         ips[n_ips++] = ip;
         n_kernel_ips += is_user ? 0 : 1;
     }
-    sample->sample.ips = ips;
-    sample->sample.n_ips = n_ips;
-    sample->sample.n_kernel_ips = n_kernel_ips;
+    sample->stack.ips = ips;
+    sample->stack.n_ips = n_ips;
+    sample->stack.n_kernel_ips = n_kernel_ips;
     return true;
 }
 
@@ -96,7 +96,7 @@ static bool take_walk(const struct perf_record *record, struct event_batch *batc
     size_t n_ips = record->sample.n_ips, n_kernel_ips = record->sample.walk.n_kernel_ips;
     if (n_ips > LIMIT_STACK_IPS) {
         n_ips = LIMIT_STACK_IPS;
-        sample->is_truncated = true;
+        sample->stack.is_truncated = true;
     }
     uint64_t *ips = event_batch_add_ips(batch, n_ips);
     if (!ips) {
@@ -106,17 +106,17 @@ static bool take_walk(const struct perf_record *record, struct event_batch *batc
         ips[i] = perf_record_ip(record, i);
         bool is_code = i < n_kernel_ips ? ips[i] >= LOWEST_KERNEL_IP : is_user_code(ips[i]);
         if (record->sample.walk.is_by_frame_pointers && !is_code) {
-            sample->is_truncated = true;
+            sample->stack.is_truncated = true;
             n_ips = i;
         }
     }
-    sample->sample.ips = ips;
-    sample->sample.n_ips = (uint32_t)n_ips;
-    sample->sample.n_kernel_ips = (uint32_t)(n_kernel_ips < n_ips ? n_kernel_ips : n_ips);
-    sample->sample.stack_source =
+    sample->stack.ips = ips;
+    sample->stack.n_ips = (uint32_t)n_ips;
+    sample->stack.n_kernel_ips = (uint32_t)(n_kernel_ips < n_ips ? n_kernel_ips : n_ips);
+    sample->stack.source =
         record->sample.walk.is_by_frame_pointers ? EVENT_STACK_FRAME_POINTERS : EVENT_STACK_WALKED;
-    sample->sample.stack_end = (uint8_t)record->sample.walk.end;
-    sample->sample.code_generation = record->sample.walk.generation;
+    sample->stack.end = (uint8_t)record->sample.walk.end;
+    sample->stack.code_generation = record->sample.walk.generation;
     return true;
 }
 
@@ -146,8 +146,8 @@ static bool take_copy(struct perf_translator *translator, const struct perf_reco
         .is_after_syscall = user->is_after_syscall,
     };
     uint8_t *bytes;
-    sample->sample.copy = event_batch_add_stack(batch, &copy, n_bytes, &bytes);
-    if (!sample->sample.copy) {
+    sample->stack.copy = event_batch_add_stack(batch, &copy, n_bytes, &bytes);
+    if (!sample->stack.copy) {
         return false;
     }
     if (n_bytes > 0) {
@@ -169,7 +169,7 @@ static int translate_sample(struct perf_translator *translator, const struct per
             out.pid = translator->pid;
             out.tid = sched->prev_tid;
             out.is_preempted = sched->prev_state == 0;
-            out.sched.cpu_time_ns = sched->prev_cpu_time_ns;
+            out.switch_out.cpu_time_ns = sched->prev_cpu_time_ns;
             n_added += event_batch_add(batch, &out);
         }
         set_running(translator, record->cpu, sched->next_tid);
@@ -201,7 +201,7 @@ static int translate_sample(struct perf_translator *translator, const struct per
         return 0;
     }
     translator->n_samples++;
-    translator->n_truncated_stacks += sample.is_truncated;
+    translator->n_truncated_stacks += sample.stack.is_truncated;
     return event_batch_add(batch, &sample);
 }
 

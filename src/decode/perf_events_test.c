@@ -116,28 +116,28 @@ static void a_chain_is_split_into_kernel_and_user(void **state)
     assert_int_equal(event->time_ns, 100);
     assert_int_equal(event->cpu, 2);
     assert_int_equal(event->sample.period_ns, 1111111);
-    assert_false(event->is_truncated);
-    assert_int_equal(event->sample.n_ips, 5);
-    assert_int_equal(event->sample.n_kernel_ips, 2);
+    assert_false(event->stack.is_truncated);
+    assert_int_equal(event->stack.n_ips, 5);
+    assert_int_equal(event->stack.n_kernel_ips, 2);
     const uint64_t wanted[] = {KERNEL_IP, KERNEL_IP + 8, USER_IP, USER_IP + 8, USER_IP + 16};
-    assert_memory_equal(event->sample.ips, wanted, sizeof(wanted));
+    assert_memory_equal(event->stack.ips, wanted, sizeof(wanted));
 
     const uint64_t user_only[] = {PERF_ABI_CONTEXT_USER, USER_IP};
     record = sample_of(PID, PID, user_only, COUNT(user_only));
     assert_int_equal(translate(&fixture, &record), 1);
-    assert_int_equal(last(&fixture, 0)->sample.n_ips, 1);
-    assert_int_equal(last(&fixture, 0)->sample.n_kernel_ips, 0);
+    assert_int_equal(last(&fixture, 0)->stack.n_ips, 1);
+    assert_int_equal(last(&fixture, 0)->stack.n_kernel_ips, 0);
 
     const uint64_t kernel_only[] = {PERF_ABI_CONTEXT_KERNEL, KERNEL_IP};
     record = sample_of(PID, PID, kernel_only, COUNT(kernel_only));
     assert_int_equal(translate(&fixture, &record), 1);
-    assert_int_equal(last(&fixture, 0)->sample.n_ips, 1);
-    assert_int_equal(last(&fixture, 0)->sample.n_kernel_ips, 1);
+    assert_int_equal(last(&fixture, 0)->stack.n_ips, 1);
+    assert_int_equal(last(&fixture, 0)->stack.n_kernel_ips, 1);
 
     record = sample_of(PID, PID, NULL, 0);
     assert_int_equal(translate(&fixture, &record), 1);
-    assert_int_equal(last(&fixture, 0)->sample.n_ips, 0);
-    assert_false(last(&fixture, 0)->is_truncated);
+    assert_int_equal(last(&fixture, 0)->stack.n_ips, 0);
+    assert_false(last(&fixture, 0)->stack.is_truncated);
     assert_int_equal(fixture.translator.n_truncated_stacks, 0);
     end(&fixture);
 }
@@ -158,18 +158,18 @@ static void a_user_chain_ends_where_it_goes_astray(void **state)
         struct perf_record record = sample_of(PID, PID, ips, COUNT(ips));
         assert_int_equal(translate(&fixture, &record), 1);
         const struct event *event = last(&fixture, 0);
-        assert_int_equal(event->sample.n_ips, 2);
-        assert_int_equal(event->sample.n_kernel_ips, 1);
-        assert_int_equal(event->sample.ips[1], USER_IP);
-        assert_true(event->is_truncated);
+        assert_int_equal(event->stack.n_ips, 2);
+        assert_int_equal(event->stack.n_kernel_ips, 1);
+        assert_int_equal(event->stack.ips[1], USER_IP);
+        assert_true(event->stack.is_truncated);
         assert_int_equal(fixture.translator.n_truncated_stacks, i + 1);
     }
     /* The lowest address that can be mapped is code like any other. */
     const uint64_t ips[] = {PERF_ABI_CONTEXT_USER, 4096, (UINT64_C(1) << 63) - 1};
     struct perf_record record = sample_of(PID, PID, ips, COUNT(ips));
     assert_int_equal(translate(&fixture, &record), 1);
-    assert_int_equal(last(&fixture, 0)->sample.n_ips, 2);
-    assert_false(last(&fixture, 0)->is_truncated);
+    assert_int_equal(last(&fixture, 0)->stack.n_ips, 2);
+    assert_false(last(&fixture, 0)->stack.is_truncated);
     end(&fixture);
 }
 
@@ -182,10 +182,10 @@ static void what_is_no_kernel_address_is_left_out(void **state)
     struct perf_record record = sample_of(PID, PID, ips, COUNT(ips));
     assert_int_equal(translate(&fixture, &record), 1);
     const struct event *event = last(&fixture, 0);
-    assert_int_equal(event->sample.n_ips, 2);
-    assert_int_equal(event->sample.n_kernel_ips, 2);
-    assert_int_equal(event->sample.ips[1], KERNEL_IP + 8);
-    assert_true(event->is_truncated);
+    assert_int_equal(event->stack.n_ips, 2);
+    assert_int_equal(event->stack.n_kernel_ips, 2);
+    assert_int_equal(event->stack.ips[1], KERNEL_IP + 8);
+    assert_true(event->stack.is_truncated);
     end(&fixture);
 }
 
@@ -202,9 +202,9 @@ static void a_stack_that_is_too_deep_is_cut(void **state)
     struct perf_record record = sample_of(PID, PID, ips, COUNT(ips));
     assert_int_equal(translate(&fixture, &record), 1);
     const struct event *event = last(&fixture, 0);
-    assert_int_equal(event->sample.n_ips, LIMIT_STACK_IPS);
-    assert_int_equal(event->sample.ips[LIMIT_STACK_IPS - 1], USER_IP + LIMIT_STACK_IPS);
-    assert_true(event->is_truncated);
+    assert_int_equal(event->stack.n_ips, LIMIT_STACK_IPS);
+    assert_int_equal(event->stack.ips[LIMIT_STACK_IPS - 1], USER_IP + LIMIT_STACK_IPS);
+    assert_true(event->stack.is_truncated);
     end(&fixture);
 }
 
@@ -238,10 +238,10 @@ static void a_copy_lies_in_the_batch(void **state)
     assert_int_equal(translate(&fixture, &record), 1);
     memset(stack, 0xee, sizeof(stack)); /* the ring is written over */
     const struct event *event = last(&fixture, 0);
-    assert_int_equal(event->sample.n_ips, 2);
-    assert_int_equal(event->sample.stack_source, EVENT_STACK_FRAME_POINTERS);
-    assert_int_equal(event->sample.stack_end, EVENT_STACK_END_UNKNOWN);
-    const struct event_stack_copy *copy = event->sample.copy;
+    assert_int_equal(event->stack.n_ips, 2);
+    assert_int_equal(event->stack.source, EVENT_STACK_FRAME_POINTERS);
+    assert_int_equal(event->stack.end, EVENT_STACK_END_UNKNOWN);
+    const struct event_stack_copy *copy = event->stack.copy;
     assert_non_null(copy);
     assert_int_equal(copy->ip, USER_IP);
     assert_int_equal(copy->sp, 0x7ffe0000);
@@ -269,7 +269,7 @@ static void a_copy_may_have_registers_only_or_be_missing(void **state)
     record.sample.user.is_after_syscall = true;
     record.sample.user.lr = 77;
     assert_int_equal(translate(&fixture, &record), 1);
-    const struct event_stack_copy *copy = last(&fixture, 0)->sample.copy;
+    const struct event_stack_copy *copy = last(&fixture, 0)->stack.copy;
     assert_non_null(copy);
     assert_int_equal(copy->n_bytes, 0);
     assert_int_equal(copy->lr, 77);
@@ -277,10 +277,10 @@ static void a_copy_may_have_registers_only_or_be_missing(void **state)
 
     record.sample.user = (struct perf_user_state){.is_known = false};
     assert_int_equal(translate(&fixture, &record), 1);
-    assert_null(last(&fixture, 0)->sample.copy);
+    assert_null(last(&fixture, 0)->stack.copy);
     record = sample_of(PID, PID + 1, ips, COUNT(ips));
     assert_int_equal(translate(&fixture, &record), 1);
-    assert_null(last(&fixture, 0)->sample.copy);
+    assert_null(last(&fixture, 0)->stack.copy);
     assert_int_equal(fixture.translator.n_samples, 3);
     assert_int_equal(fixture.translator.n_copies, 1);
     assert_int_equal(fixture.translator.copied_bytes, 0);
@@ -304,7 +304,7 @@ static void the_largest_copies_fill_a_batch_and_no_more(void **state)
     }
     assert_true(n_added >= 8);
     for (size_t i = 0; i < n_added; i++) {
-        assert_int_equal(event_batch_get(fixture.batch, i)->sample.copy->bytes[0], (uint8_t)i);
+        assert_int_equal(event_batch_get(fixture.batch, i)->stack.copy->bytes[0], (uint8_t)i);
     }
     end(&fixture);
 }
@@ -397,7 +397,7 @@ static void one_switch_record_of_ours_can_be_two_events(void **state)
     assert_int_equal(out->pid, PID);
     assert_int_equal(out->tid, PID + 1);
     assert_false(out->is_preempted);
-    assert_int_equal(out->sched.cpu_time_ns, 5555);
+    assert_int_equal(out->switch_out.cpu_time_ns, 5555);
     assert_int_equal(in->kind, EVENT_SWITCH_IN);
     assert_int_equal(in->pid, PID);
     assert_int_equal(in->tid, PID + 2);

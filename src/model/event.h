@@ -7,7 +7,7 @@
  * The narrow waist of stax: capture backends, replay and importers produce
  * these, the aggregator consumes them and cannot tell the producers apart.
  *
- * Shape:   a tagged struct of one cache line; times are CLOCK_MONOTONIC in ns.
+ * Shape:   a tagged struct; times are CLOCK_MONOTONIC in ns.
  * Owner:   events, ips and names are borrowed: valid until on_events() returns.
  * Threads: delivered by one thread, in time order.
  */
@@ -23,6 +23,7 @@ enum event_kind {
     EVENT_SAMPLE,
     EVENT_SWITCH_IN,
     EVENT_SWITCH_OUT,
+    EVENT_WAIT_SEEN,
     EVENT_WAKEUP,
     EVENT_THREAD,
     EVENT_IMAGE,
@@ -53,7 +54,7 @@ enum event_lost_cause {
     EVENT_LOST_CAUSE_N
 };
 
-/* How the user frames of a sample were found. */
+/* How the user frames of a stack were found. */
 enum event_stack_source {
     EVENT_STACK_FRAME_POINTERS, /* the kernel followed saved frame pointers: callers may be missing
                                  */
@@ -74,7 +75,7 @@ enum event_stack_end {
     EVENT_STACK_END_N
 };
 
-/* Registers and stack memory from which the walk of a sample's user stack goes on. */
+/* Registers and stack memory from which the walk of a user stack goes on. */
 struct event_stack_copy {
     uint64_t ip, sp, fp;
     uint64_t lr;          /* aarch64: the link register; else 0 */
@@ -82,6 +83,29 @@ struct event_stack_copy {
     uint32_t n_bytes;
     bool is_innermost;     /* ip is where the thread was; else it is a return address */
     bool is_after_syscall; /* ip was in a system call: it stands behind the instruction */
+};
+
+/*
+ * A call stack: of a sample, of a wait (where the thread gave up the CPU), of
+ * who woke somebody. n_ips 0: none.
+ */
+struct event_stack {
+    const uint64_t *ips; /* innermost first: n_kernel_ips kernel ones, then user ones */
+    uint32_t n_ips;
+    uint32_t n_kernel_ips;
+    uint8_t source, end;      /* enum event_stack_source, event_stack_end */
+    bool is_truncated;        /* ips were cut at a limit */
+    uint64_t code_generation; /* of the code_map that WALKED was done by; 0: unknown */
+    /* Where the walk has to go on; NULL: there is nothing to add. */
+    const struct event_stack_copy *copy;
+};
+
+#define EVENT_NO_SYSCALL UINT32_MAX
+
+/* The system call that a thread waits in. */
+struct event_wait_object {
+    uint32_t syscall;  /* its number; EVENT_NO_SYSCALL: none (a page fault), or not told */
+    uint64_t argument; /* its first */
 };
 
 /* What is mapped; file fields are zero for what has no file. */
@@ -97,29 +121,53 @@ struct event_image {
     int64_t parent_pid; /* EVENT_IMAGE_FORKED only */
 };
 
+#define EVENT_NO_WAKER INT64_C(0)         /* no thread: an interrupt, a timer */
+#define EVENT_WAKER_UNKNOWN (-INT64_C(1)) /* nobody told */
+
+/*
+ * Stacks of waits and of wakers repeat. A serial (not 0) names one among those
+ * of its thread: the event that brings it first has the stack, later ones have
+ * the serial alone. Whoever has not met it, because that event was lost, knows
+ * no stack.
+ */
 struct event {
     enum event_kind kind;
     uint16_t cpu;
     bool is_preempted; /* SWITCH_OUT: it still wanted to run */
-    bool is_truncated; /* SAMPLE: ips were cut at a limit */
     uint64_t time_ns;
     int64_t pid, tid; /* of the thread that the event is about */
+    /*
+     * SAMPLE; SWITCH_OUT: of the wait; WAIT_SEEN: the same, found later;
+     * WAKEUP: of the waker. SWITCH_IN: the kernel frames of the wait that ends,
+     * where SWITCH_OUT told the user frames only.
+     */
+    struct event_stack stack;
     union {
         struct {
-            const uint64_t *ips; /* innermost first: n_kernel_ips kernel ones, then user ones */
-            uint32_t n_ips;
-            uint32_t n_kernel_ips;
             uint32_t period_ns; /* CPU time between samples as the timer was set; 0 unknown */
-            uint8_t stack_source, stack_end; /* enum event_stack_source, event_stack_end */
-            uint64_t code_generation; /* of the code_map that WALKED was done by; 0: unknown */
-            /* Where the walk has to go on; NULL: there is nothing to add. */
-            const struct event_stack_copy *copy;
         } sample;
         struct {
-            uint64_t cpu_time_ns; /* SWITCH_OUT: the kernel's own total for the thread; 0 unknown */
-        } sched;
+            uint64_t cpu_time_ns; /* the kernel's own total for the thread; 0 unknown */
+            uint32_t stack_serial;
+            struct event_wait_object object;
+        } switch_out;
         struct {
-            int64_t waker_tid; /* 0: not a thread (interrupt, timer) */
+            uint64_t wake_ns;      /* since when it wanted to run again; 0: not told */
+            int64_t waker_tid;     /* 0: no thread (an interrupt, a timer), -1: not told */
+            uint32_t waker_serial; /* among the stacks of wakeups by waker_tid; 0: none */
+        } switch_in;
+        /* The thread was found blocked, and where; nobody knows whether it was there all the
+         * time since it was switched out. */
+        struct {
+            const char *site; /* the kernel's name of the place; NULL: not told */
+            struct event_wait_object object;
+        } wait_seen;
+        struct {
+            int64_t waker_tid;      /* as above */
+            const char *waker_name; /* of a waker that is none of the target's; may be NULL */
+            uint32_t waker_serial;
+            /* tid was not asleep, so no SWITCH_IN will tell of this wakeup. */
+            bool ends_no_wait;
         } wakeup;
         struct {
             enum event_thread_change change;
@@ -133,3 +181,9 @@ struct event {
         } lost;
     };
 };
+
+/* The thread whose stack an event has. */
+static inline int64_t event_stack_tid(const struct event *event)
+{
+    return event->kind == EVENT_WAKEUP ? event->wakeup.waker_tid : event->tid;
+}

@@ -170,34 +170,55 @@ bool event_batch_add(struct event_batch *batch, const struct event *event)
     return true;
 }
 
-bool event_batch_add_deep(struct event_batch *batch, const struct event *event)
+/* The stack, wherever an event has one. */
+static bool copy_stack(struct event_batch *batch, struct event *copy)
 {
-    struct event copy = *event;
-    if (event->kind == EVENT_SAMPLE && event->sample.n_ips > 0) {
-        uint64_t *ips = event_batch_add_ips(batch, event->sample.n_ips);
+    struct event_stack *stack = &copy->stack;
+    if (stack->n_ips > 0) {
+        uint64_t *ips = event_batch_add_ips(batch, stack->n_ips);
         if (!ips) {
             return false;
         }
-        memcpy(ips, event->sample.ips, event->sample.n_ips * sizeof(*ips));
-        copy.sample.ips = ips;
+        memcpy(ips, stack->ips, stack->n_ips * sizeof(*ips));
+        stack->ips = ips;
     }
-    if (event->kind == EVENT_SAMPLE && event->sample.copy) {
-        copy.sample.copy = add_stack_deep(batch, event->sample.copy);
-        if (!copy.sample.copy) {
-            return false;
-        }
-    } else if (event->kind == EVENT_IMAGE) {
-        copy.image = event_batch_add_image(batch, event->image);
-        if (!copy.image) {
-            return false;
-        }
-    } else if (event->kind == EVENT_THREAD && event->thread.name) {
-        copy.thread.name = event_batch_add_text(batch, event->thread.name);
-        if (!copy.thread.name) {
-            return false;
-        }
+    if (stack->copy) {
+        stack->copy = add_stack_deep(batch, stack->copy);
+        return stack->copy;
     }
-    return event_batch_add(batch, &copy);
+    return true;
+}
+
+static bool copy_text(struct event_batch *batch, const char **text)
+{
+    if (*text) {
+        *text = event_batch_add_text(batch, *text);
+        return *text;
+    }
+    return true;
+}
+
+static bool copy_parts(struct event_batch *batch, struct event *copy)
+{
+    switch (copy->kind) {
+    case EVENT_IMAGE:
+        copy->image = event_batch_add_image(batch, copy->image);
+        return copy->image;
+    case EVENT_THREAD:
+        return copy_text(batch, &copy->thread.name);
+    case EVENT_WAIT_SEEN:
+        return copy_text(batch, &copy->wait_seen.site);
+    case EVENT_WAKEUP:
+        return copy_text(batch, &copy->wakeup.waker_name);
+    default:
+        return true;
+    }
+}
+
+bool event_batch_add_deep(struct event_batch *batch, const struct event *event)
+{
+    struct event copy = *event;
+    return copy_stack(batch, &copy) && copy_parts(batch, &copy) && event_batch_add(batch, &copy);
 }
 
 size_t event_batch_count(const struct event_batch *batch)

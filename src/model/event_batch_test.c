@@ -79,7 +79,8 @@ static void the_parts_of_an_event_are_copied_with_it(void **state)
         .kind = EVENT_SAMPLE,
         .time_ns = 10,
         .tid = 5,
-        .sample = {.ips = ips, .n_ips = 3, .n_kernel_ips = 1, .period_ns = 77},
+        .stack = {.ips = ips, .n_ips = 3, .n_kernel_ips = 1},
+        .sample = {.period_ns = 77},
     };
     struct event named = {
         .kind = EVENT_THREAD,
@@ -100,11 +101,11 @@ static void the_parts_of_an_event_are_copied_with_it(void **state)
     free(image);
 
     const struct event *event = event_batch_get(batch, 0);
-    assert_int_equal(event->sample.n_ips, 3);
-    assert_int_equal(event->sample.n_kernel_ips, 1);
+    assert_int_equal(event->stack.n_ips, 3);
+    assert_int_equal(event->stack.n_kernel_ips, 1);
     assert_int_equal(event->sample.period_ns, 77);
-    assert_int_equal(event->sample.ips[0], 0x1000);
-    assert_int_equal(event->sample.ips[2], 0x3000);
+    assert_int_equal(event->stack.ips[0], 0x1000);
+    assert_int_equal(event->stack.ips[2], 0x3000);
     assert_string_equal(event_batch_get(batch, 1)->thread.name, "worker");
     const struct event_image *copy = event_batch_get(batch, 2)->image;
     assert_string_equal(copy->path, "/usr/lib/libz.so");
@@ -123,18 +124,18 @@ static void parts_may_be_missing(void **state)
         {.kind = EVENT_SAMPLE},
         {.kind = EVENT_THREAD, .thread = {.change = EVENT_THREAD_BORN}},
         {.kind = EVENT_IMAGE, .image = &exec},
-        {.kind = EVENT_SWITCH_OUT, .is_preempted = true, .sched = {.cpu_time_ns = 9}},
+        {.kind = EVENT_SWITCH_OUT, .is_preempted = true, .switch_out = {.cpu_time_ns = 9}},
     };
     for (size_t i = 0; i < 4; i++) {
         assert_true(event_batch_add_deep(batch, &events[i]));
     }
-    assert_int_equal(event_batch_get(batch, 0)->sample.n_ips, 0);
+    assert_int_equal(event_batch_get(batch, 0)->stack.n_ips, 0);
     assert_null(event_batch_get(batch, 1)->thread.name);
     assert_int_equal(event_batch_get(batch, 2)->image->change, EVENT_IMAGE_EXEC);
     assert_null(event_batch_get(batch, 2)->image->path);
     assert_ptr_not_equal(event_batch_get(batch, 2)->image, &exec);
     assert_true(event_batch_get(batch, 3)->is_preempted);
-    assert_int_equal(event_batch_get(batch, 3)->sched.cpu_time_ns, 9);
+    assert_int_equal(event_batch_get(batch, 3)->switch_out.cpu_time_ns, 9);
 }
 
 static void every_bound_holds(void **state)
@@ -164,7 +165,7 @@ static void every_bound_holds(void **state)
 
     struct event event = lost_at(1, 1);
     const uint64_t ip = 0x1000;
-    struct event sample = {.kind = EVENT_SAMPLE, .sample = {.ips = &ip, .n_ips = 1}};
+    struct event sample = {.kind = EVENT_SAMPLE, .stack = {.ips = &ip, .n_ips = 1}};
     assert_true(event_batch_add(batch, &event));
     assert_false(event_batch_add_deep(batch, &sample)); /* its ips have no room */
     assert_int_equal(event_batch_count(batch), 1);

@@ -16,7 +16,14 @@ typedef uint32_t image_id;
 typedef uint32_t frame_id; /* one place in one image */
 typedef uint32_t stack_id; /* a whole call stack; 0 is the empty one */
 
+typedef uint32_t waker_id;       /* who ended a wait: a thread_id, or one of WAKER_ID_… */
+typedef uint32_t wait_object_id; /* what was waited for; 0: not told */
+
 #define THREAD_ID_NONE UINT32_MAX
+#define WAKER_ID_UNKNOWN UINT32_MAX    /* nobody told */
+#define WAKER_ID_NONE (UINT32_MAX - 1) /* no thread: an interrupt, a timer */
+#define WAKER_ID_OUTSIDER                                                                          \
+    UINT32_C(0x80000000) /* | number of a thread that is none of the target's */
 #define STACK_ID_EMPTY 0u
 
 /* Images that every run has. */

@@ -200,15 +200,14 @@ static void short_slices_get_what_the_timer_missed(void **state)
         struct bursts bursts = {.now_ns = 10, .scene = &scene, .state = 5};
         const uint64_t kernel_ip = UINT64_C(0xffffffff81000010);
         tell_in(scene.aggregate, 4, 2);
-        tell(
-            scene.aggregate,
-            (struct event){
-                .kind = EVENT_SAMPLE,
-                .time_ns = 5,
-                .pid = TEST_PID,
-                .tid = 2,
-                .sample = {.ips = &kernel_ip, .n_ips = 1, .n_kernel_ips = (uint32_t)samples_kernel},
-            });
+        tell(scene.aggregate,
+             (struct event){
+                 .kind = EVENT_SAMPLE,
+                 .time_ns = 5,
+                 .pid = TEST_PID,
+                 .tid = 2,
+                 .stack = {.ips = &kernel_ip, .n_ips = 1, .n_kernel_ips = (uint32_t)samples_kernel},
+             });
         tell_out(scene.aggregate, 6, 2, false);
         play_bursts(&bursts);
         aggregate_end(scene.aggregate, bursts.now_ns);

@@ -26,7 +26,8 @@ static void apply_sample(int64_t pid, uint64_t time_ns)
         .pid = pid,
         .tid = pid,
         .time_ns = time_ns,
-        .sample = {.ips = ips, .n_ips = 1, .period_ns = 1000},
+        .stack = {.ips = ips, .n_ips = 1},
+        .sample = {.period_ns = 1000},
     };
     assert_int_equal(aggregate_apply(aggregate, &event, 1), 0);
 }

@@ -39,7 +39,7 @@ static struct event sample(uint64_t time_ns, const uint64_t *ips, size_t n_ips)
         .kind = EVENT_SAMPLE,
         .time_ns = time_ns,
         .tid = 7,
-        .sample = {.ips = ips, .n_ips = (uint32_t)n_ips},
+        .stack = {.ips = ips, .n_ips = (uint32_t)n_ips},
     };
 }
 
@@ -75,7 +75,7 @@ static void test_deep_copies(void **state)
     assert_non_null(slab);
     assert_int_equal(event_batch_count(slab->batch), 3);
     assert_int_equal(slab->complete_until_ns, 12);
-    assert_int_equal(event_batch_get(slab->batch, 0)->sample.ips[2], 3);
+    assert_int_equal(event_batch_get(slab->batch, 0)->stack.ips[2], 3);
     assert_string_equal(event_batch_get(slab->batch, 1)->thread.name, "worker");
     assert_string_equal(event_batch_get(slab->batch, 2)->image->path, "/bin/true");
     assert_int_equal(event_batch_get(slab->batch, 2)->image->end_ip, 9);
@@ -97,7 +97,7 @@ static void test_stacks_fill_slabs(void **state)
     for (uint64_t i = 0; i < SENT; i++) {
         copies[i] = (struct event_stack_copy){.sp = i, .bytes = stack, .n_bytes = sizeof(stack)};
         events[i] = sample(10 + i, &ip, 1);
-        events[i].sample.copy = &copies[i];
+        events[i].stack.copy = &copies[i];
     }
     memset(stack, 0x5a, sizeof(stack));
     struct event_sink sink = run_ingest_sink(ingest);
@@ -113,10 +113,10 @@ static void test_stacks_fill_slabs(void **state)
         for (size_t i = 0; i < event_batch_count(slab->batch); i++) {
             const struct event *event = event_batch_get(slab->batch, i);
             assert_int_equal(event->kind, EVENT_SAMPLE);
-            assert_int_equal(event->sample.copy->sp, n_samples++);
-            assert_int_equal(event->sample.copy->n_bytes, LIMIT_STACK_COPY_BYTES);
-            assert_int_equal(event->sample.copy->bytes[0], 0x5a);
-            assert_int_equal(event->sample.copy->bytes[LIMIT_STACK_COPY_BYTES - 1], 0x5a);
+            assert_int_equal(event->stack.copy->sp, n_samples++);
+            assert_int_equal(event->stack.copy->n_bytes, LIMIT_STACK_COPY_BYTES);
+            assert_int_equal(event->stack.copy->bytes[0], 0x5a);
+            assert_int_equal(event->stack.copy->bytes[LIMIT_STACK_COPY_BYTES - 1], 0x5a);
         }
         run_ingest_return(ingest, slab);
     }
@@ -278,7 +278,7 @@ static void test_two_threads(void **state)
         for (size_t i = 0; !is_over && i < event_batch_count(slab->batch); i++) {
             const struct event *event = event_batch_get(slab->batch, i);
             assert_int_equal(event->time_ns, next);
-            assert_int_equal(event->sample.n_ips, 1 + next % 16);
+            assert_int_equal(event->stack.n_ips, 1 + next % 16);
             next++;
         }
         run_ingest_return(ingest, slab);

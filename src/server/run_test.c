@@ -267,10 +267,10 @@ static int slow_drain(struct capture *capture, int timeout_ms, enum capture_stat
 {
     static const uint64_t ip = 0x401000;
     struct event sample = {.kind = EVENT_SAMPLE, .pid = 9, .tid = 9, .time_ns = clock_now_ns()};
-    sample.sample.ips = &ip;
-    sample.sample.n_ips = 1;
-    sample.sample.stack_source = EVENT_STACK_WALKED;
-    sample.sample.stack_end = EVENT_STACK_END_COMPLETE;
+    sample.stack.ips = &ip;
+    sample.stack.n_ips = 1;
+    sample.stack.source = EVENT_STACK_WALKED;
+    sample.stack.end = EVENT_STACK_END_COMPLETE;
     if (!slow_has_told) {
         slow_has_told = true;
         assert_int_equal(slow_sink.on_events(slow_sink.userdata, &sample, 1), 0);

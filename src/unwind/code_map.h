@@ -31,7 +31,7 @@ struct code_range {
 
 struct code_map {
     int64_t pid;
-    uint64_t generation; /* grows from 1 on; event.sample.code_generation names it */
+    uint64_t generation; /* grows from 1 on; event.stack.code_generation names it */
     size_t n_ranges;
     const struct code_range *ranges;
 };

@@ -144,7 +144,8 @@ static size_t recall(void *userdata, struct unwind_place *places, size_t n_place
     struct unwinder *unwinder = userdata;
     struct outer_frames_match start;
     const struct unwind_place *last = &places[n_places - 1];
-    if (!outer_frames_find_start(unwinder->outer, unwinder->event->tid, last->ip, &start) ||
+    if (!outer_frames_find_start(unwinder->outer, event_stack_tid(unwinder->event), last->ip,
+                                 &start) ||
         !is_same_start(unwinder, last, hint, &start) ||
         start.n_places - 1 > max_places - n_places) {
         return 0;
@@ -157,7 +158,8 @@ static bool is_known(void *userdata, const struct unwind_place *places, size_t n
 {
     const struct unwinder *unwinder = userdata;
     struct outer_frames_match match;
-    return outer_frames_find(unwinder->outer, unwinder->event->tid, places, n_places, &match);
+    return outer_frames_find(unwinder->outer, event_stack_tid(unwinder->event), places, n_places,
+                             &match);
 }
 
 /* Are the last return addresses in copy[offset …] the same now? */
@@ -190,7 +192,7 @@ static bool has_same_frames(const struct unwind_walk *walk, const struct event_s
  */
 static bool has_moved_on(struct unwinder *unwinder)
 {
-    const struct event_stack_copy *copy = unwinder->event->sample.copy;
+    const struct event_stack_copy *copy = unwinder->event->stack.copy;
     uint8_t now[OUTSIDE_PROOF_REACH_BYTES];
     size_t n_bytes = copy->n_bytes < sizeof(now) ? copy->n_bytes : sizeof(now);
     size_t n_last = n_bytes < OUTSIDE_PROOF_BYTES ? n_bytes : OUTSIDE_PROOF_BYTES;
@@ -236,7 +238,8 @@ static bool recall_of_the_dead(struct unwinder *unwinder, struct unwind_walk *wa
     struct outer_frames_match match;
     size_t n_places = walk->n_places_inside;
     if (!unwinder->outside.is_gone ||
-        !outer_frames_find(unwinder->outer, event->tid, walk->places, n_places, &match) ||
+        !outer_frames_find(unwinder->outer, event_stack_tid(event), walk->places, n_places,
+                           &match) ||
         event->time_ns > match.time_ns + LAST_MOMENTS_NS ||
         match.n_places - 1 > walk->max_places - n_places) {
         return false;
@@ -251,7 +254,7 @@ static bool recall_of_the_dead(struct unwinder *unwinder, struct unwind_walk *wa
 /* Is the end of the copy large enough to tell, and does it stand as it did? */
 static bool stands_still(struct unwinder *unwinder)
 {
-    return unwinder->event->sample.copy->n_bytes >= OUTSIDE_PROOF_MIN_BYTES &&
+    return unwinder->event->stack.copy->n_bytes >= OUTSIDE_PROOF_MIN_BYTES &&
            !has_moved_on(unwinder);
 }
 
@@ -284,7 +287,7 @@ static void distrust(struct unwinder *unwinder)
  */
 static void trust_outside(struct unwinder *unwinder, struct unwind_walk *walk)
 {
-    int64_t tid = unwinder->event->tid;
+    int64_t tid = event_stack_tid(unwinder->event);
     uint64_t sample_ns = unwinder->event->time_ns;
     size_t n_inside = walk->n_places_inside;
     if (!unwinder->outside.is_asked || recall_of_the_dead(unwinder, walk)) {
@@ -344,7 +347,7 @@ static void note_need(struct unwinder *unwinder, const struct unwind_walk *walk)
     const struct copy_wish_need need = {
         .n_bytes = need_of(unwinder, walk),
         .is_short = is_short(walk),
-        .is_first = !outer_frames_have(unwinder->outer, unwinder->event->tid),
+        .is_first = !outer_frames_have(unwinder->outer, event_stack_tid(unwinder->event)),
     };
     if (copy_wish_note(&unwinder->wish, &need) && unwinder->config.want_stack_bytes) {
         unwinder->config.want_stack_bytes(unwinder->config.userdata, unwinder->wish.latest_bytes);
@@ -356,16 +359,16 @@ static void note_need(struct unwinder *unwinder, const struct unwind_walk *walk)
 /* Kernel frames, and what was walked inside the kernel already. */
 static uint32_t frames_before(const struct event *event)
 {
-    return event->sample.stack_source == EVENT_STACK_WALKED ? event->sample.n_ips
-                                                            : event->sample.n_kernel_ips;
+    return event->stack.source == EVENT_STACK_WALKED ? event->stack.n_ips
+                                                     : event->stack.n_kernel_ips;
 }
 
 static int walk_sample(struct unwinder *unwinder, const struct event *event,
                        struct unwind_walk *ret_walk)
 {
-    const struct event_stack_copy *copy = event->sample.copy;
-    uint32_t n_kernel_ips = event->sample.n_kernel_ips;
-    bool has_chain = copy->is_innermost && event->sample.stack_source == EVENT_STACK_FRAME_POINTERS;
+    const struct event_stack_copy *copy = event->stack.copy;
+    uint32_t n_kernel_ips = event->stack.n_kernel_ips;
+    bool has_chain = copy->is_innermost && event->stack.source == EVENT_STACK_FRAME_POINTERS;
     uint32_t n_before = frames_before(event);
     bool is_innermost = copy->is_innermost && n_before == n_kernel_ips;
     *ret_walk = (struct unwind_walk){
@@ -378,8 +381,8 @@ static int walk_sample(struct unwinder *unwinder, const struct event *event,
         .is_innermost = is_innermost,
         .is_after_syscall = copy->is_after_syscall,
         .reader = {.start = copy->sp, .bytes = copy->bytes, .n_bytes = copy->n_bytes},
-        .chain = has_chain ? event->sample.ips + n_kernel_ips : NULL,
-        .n_chain = has_chain ? event->sample.n_ips - n_kernel_ips : 0,
+        .chain = has_chain ? event->stack.ips + n_kernel_ips : NULL,
+        .n_chain = has_chain ? event->stack.n_ips - n_kernel_ips : 0,
         .userdata = unwinder,
         .find_code = find_code,
         .recall = recall,
@@ -404,28 +407,28 @@ static int walk_sample(struct unwinder *unwinder, const struct event *event,
 static void replace_ips(struct unwinder *unwinder, struct event *event,
                         const struct unwind_walk *walk)
 {
-    const struct event_stack_copy *copy = event->sample.copy;
+    const struct event_stack_copy *copy = event->stack.copy;
     size_t n_before = frames_before(event);
-    bool starts_innermost = copy->is_innermost && n_before == event->sample.n_kernel_ips;
+    bool starts_innermost = copy->is_innermost && n_before == event->stack.n_kernel_ips;
     uint64_t *ips = arena_alloc_array(&unwinder->ips, n_before + walk->n_places, sizeof(*ips));
-    event->sample.copy = NULL;
+    event->stack.copy = NULL;
     if (!ips) {
-        event->is_truncated = true;
+        event->stack.is_truncated = true;
         return;
     }
     if (n_before > 0) {
-        memcpy(ips, event->sample.ips, n_before * sizeof(*ips));
+        memcpy(ips, event->stack.ips, n_before * sizeof(*ips));
     }
     for (size_t i = 0; i < walk->n_places; i++) {
         const struct unwind_place *place = &walk->places[i];
         bool is_innermost = i == 0 && starts_innermost;
         ips[n_before + i] = place->ip + (place->is_exact && !is_innermost ? 1 : 0);
     }
-    event->sample.ips = ips;
-    event->sample.n_ips = (uint32_t)(n_before + walk->n_places);
-    event->sample.stack_source = EVENT_STACK_WALKED;
-    event->sample.stack_end = (uint8_t)walk->end;
-    event->is_truncated = false; /* that was said of the kernel's chain */
+    event->stack.ips = ips;
+    event->stack.n_ips = (uint32_t)(n_before + walk->n_places);
+    event->stack.source = EVENT_STACK_WALKED;
+    event->stack.end = (uint8_t)walk->end;
+    event->stack.is_truncated = false; /* that was said of the kernel's chain */
 }
 
 static void count_walk(struct unwinder *unwinder, const struct event *event,
@@ -449,8 +452,8 @@ static void remember(struct unwinder *unwinder, const struct event *event,
 {
     bool is_of_the_sample = !walk->was_recalled && walk->n_places_inside >= walk->n_places;
     if (walk->end == EVENT_STACK_END_COMPLETE && is_of_the_sample) {
-        (void)outer_frames_remember(unwinder->outer, event->tid, event->time_ns, walk->places,
-                                    walk->n_places);
+        (void)outer_frames_remember(unwinder->outer, event_stack_tid(event), event->time_ns,
+                                    walk->places, walk->n_places);
     }
 }
 
@@ -464,7 +467,7 @@ static int unwind_sample(struct unwinder *unwinder, struct event *event)
     if (r != 0) {
         return r;
     }
-    if (event->sample.stack_source != EVENT_STACK_WALKED) {
+    if (event->kind == EVENT_SAMPLE && event->stack.source != EVENT_STACK_WALKED) {
         note_need(unwinder, &walk);
     }
     remember(unwinder, event, &walk);
@@ -489,19 +492,19 @@ static void export_code(struct unwinder *unwinder, uint64_t now_ns)
  * is no caller of anything. */
 static void cut_at_replaced_code(struct unwinder *unwinder, struct event *event)
 {
-    uint32_t n_kernel_ips = event->sample.n_kernel_ips;
+    uint32_t n_kernel_ips = event->stack.n_kernel_ips;
     bool is_whole;
     unwinder->walked_pid = event->pid;
-    if (event->sample.code_generation == 0) {
+    if (event->stack.code_generation == 0) {
         return;
     }
-    size_t n_current = code_lookup_n_current(unwinder->lookup, event->sample.code_generation,
-                                             event->sample.ips + n_kernel_ips,
-                                             event->sample.n_ips - n_kernel_ips, &is_whole);
+    size_t n_current = code_lookup_n_current(unwinder->lookup, event->stack.code_generation,
+                                             event->stack.ips + n_kernel_ips,
+                                             event->stack.n_ips - n_kernel_ips, &is_whole);
     if (!is_whole) {
-        event->sample.n_ips = n_kernel_ips + (uint32_t)n_current;
-        event->sample.stack_end = EVENT_STACK_END_REMAPPED;
-        event->sample.copy = NULL;
+        event->stack.n_ips = n_kernel_ips + (uint32_t)n_current;
+        event->stack.end = EVENT_STACK_END_REMAPPED;
+        event->stack.copy = NULL;
     }
 }
 
@@ -517,17 +520,17 @@ static int apply_event(struct unwinder *unwinder, struct event *event)
     if (event->kind == EVENT_THREAD && event->thread.change == EVENT_THREAD_GONE) {
         outer_frames_forget_thread(unwinder->outer, event->tid);
     }
-    if (event->kind != EVENT_SAMPLE) {
+    if (event->stack.n_ips == 0 && !event->stack.copy) {
         return 0;
     }
-    if (event->sample.stack_source == EVENT_STACK_WALKED) {
+    if (event->stack.source == EVENT_STACK_WALKED) {
         cut_at_replaced_code(unwinder, event);
     }
-    if (!event->sample.copy) {
-        if (event->sample.stack_source == EVENT_STACK_WALKED) {
+    if (!event->stack.copy) {
+        if (event->stack.source == EVENT_STACK_WALKED) {
             unwinder->stats.n_walked++;
-            unwinder->stats.n_frames += event->sample.n_ips - event->sample.n_kernel_ips;
-            unwinder->stats.n_ends[event->sample.stack_end]++;
+            unwinder->stats.n_frames += event->stack.n_ips - event->stack.n_kernel_ips;
+            unwinder->stats.n_ends[event->stack.end]++;
         }
         return 0;
     }
@@ -561,7 +564,7 @@ size_t unwinder_apply(struct unwinder *unwinder, struct event *events, size_t n_
             }
             continue;
         }
-        if (unwinder->waiting_since_ns != 0 && events[n_done].kind == EVENT_SAMPLE) {
+        if (unwinder->waiting_since_ns != 0 && events[n_done].stack.n_ips > 0) {
             unwinder->stats.wait_ns += now_ns - unwinder->waiting_since_ns;
             unwinder->waiting_since_ns = 0;
         }

@@ -154,7 +154,7 @@ WALKED static int take(struct fixture *fixture, size_t n_bytes, struct event *re
     *ret_event = (struct event){
         .kind = EVENT_SAMPLE, .time_ns = clock_now_ns(), .pid = getpid(), .tid = gettid()};
     ret_event->tid += fixture->next_thread;
-    ret_event->sample.copy = &copy;
+    ret_event->stack.copy = &copy;
     apply(fixture, ret_event);
     /* Not backtrace(): AddressSanitizer puts a frame of its own below that. */
     struct truth truth = {.ips = ret_ips};
@@ -175,12 +175,12 @@ WALKED static int go_down(int depth, struct fixture *fixture, size_t n_bytes,
 /* Frames of the walk and of _Unwind_Backtrace() are the same, but for the innermost, who asked. */
 static void assert_same(const struct event *event, void **ips, int n_ips)
 {
-    assert_int_equal(event->sample.stack_source, EVENT_STACK_WALKED);
-    assert_null(event->sample.copy);
+    assert_int_equal(event->stack.source, EVENT_STACK_WALKED);
+    assert_null(event->stack.copy);
     assert_true(n_ips > DEPTH);
-    assert_int_equal(event->sample.n_ips, n_ips);
+    assert_int_equal(event->stack.n_ips, n_ips);
     for (int i = 1; i < n_ips; i++) {
-        assert_int_equal(event->sample.ips[i], (uint64_t)(uintptr_t)ips[i]);
+        assert_int_equal(event->stack.ips[i], (uint64_t)(uintptr_t)ips[i]);
     }
 }
 
@@ -193,7 +193,7 @@ static void the_own_stack_is_walked_to_its_start(void **state)
     begin(&fixture, false);
     int n_ips = go_down(DEPTH, &fixture, 32768, &event, ips);
     assert_same(&event, ips, n_ips);
-    assert_int_equal(event.sample.stack_end, EVENT_STACK_END_COMPLETE);
+    assert_int_equal(event.stack.end, EVENT_STACK_END_COMPLETE);
     struct unwinder_stats stats;
     unwinder_get_stats(fixture.unwinder, &stats);
     assert_int_equal(stats.n_walked, 1);
@@ -211,10 +211,10 @@ static void a_cut_copy_ends_the_walk_and_is_said(void **state)
     void *ips[MAX_IPS];
     begin(&fixture, false);
     int n_ips = go_down(DEPTH, &fixture, 2048, &event, ips);
-    assert_int_equal(event.sample.stack_end, EVENT_STACK_END_COPY);
-    assert_true(event.sample.n_ips > 3 && event.sample.n_ips < (uint32_t)n_ips);
-    for (uint32_t i = 1; i < event.sample.n_ips; i++) {
-        assert_int_equal(event.sample.ips[i], (uint64_t)(uintptr_t)ips[i]);
+    assert_int_equal(event.stack.end, EVENT_STACK_END_COPY);
+    assert_true(event.stack.n_ips > 3 && event.stack.n_ips < (uint32_t)n_ips);
+    for (uint32_t i = 1; i < event.stack.n_ips; i++) {
+        assert_int_equal(event.stack.ips[i], (uint64_t)(uintptr_t)ips[i]);
     }
     struct unwinder_image_stats images[8];
     assert_true(unwinder_get_images(fixture.unwinder, images, 8) >= 1);
@@ -231,7 +231,7 @@ static void the_rest_comes_from_memory(void **state)
     begin(&fixture, true);
     for (int i = 0; i < 3; i++) {
         int n_ips = go_down(DEPTH, &fixture, 6144, &event, ips);
-        assert_int_equal(event.sample.stack_end, EVENT_STACK_END_COMPLETE);
+        assert_int_equal(event.stack.end, EVENT_STACK_END_COMPLETE);
         assert_same(&event, ips, n_ips);
     }
     struct unwinder_stats stats;
@@ -274,12 +274,12 @@ static void another_caller_is_not_taken_for_the_last(void **state)
     for (int i = 0; i < 128; i++) {
         bool is_first = i % 16 == 0;
         int n_ips = callers[i / 16 % 2](&fixture, 1024, &event, ips);
-        if (event.sample.stack_end == EVENT_STACK_END_COMPLETE) {
+        if (event.stack.end == EVENT_STACK_END_COMPLETE) {
             assert_same(&event, ips, n_ips);
             n_complete++;
         }
         /* Nothing was before, or something else: what is read now need not have been so. */
-        assert_int_equal(event.sample.stack_end,
+        assert_int_equal(event.stack.end,
                          is_first ? EVENT_STACK_END_COPY : EVENT_STACK_END_COMPLETE);
     }
     assert_int_equal(n_complete, 128 - 8);
@@ -319,25 +319,25 @@ static void a_walk_that_was_begun_is_finished(void **state)
     static uint64_t words[512];
     /* A return address into this test, whose frame is found by its table. */
     uint64_t whole[MAX_IPS];
-    size_t n_whole = event.sample.n_ips;
-    memcpy(whole, event.sample.ips, n_whole * sizeof(*whole));
+    size_t n_whole = event.stack.n_ips;
+    memcpy(whole, event.stack.ips, n_whole * sizeof(*whole));
     struct event_stack_copy copy = {.ip = whole[n_whole - 1],
                                     .sp = 0x7000,
                                     .bytes = (const uint8_t *)words,
                                     .n_bytes = sizeof(words)};
     struct event rest = {.kind = EVENT_SAMPLE, .pid = getpid(), .tid = gettid()};
-    rest.sample.ips = begun;
-    rest.sample.n_ips = 3;
-    rest.sample.n_kernel_ips = 1;
-    rest.sample.stack_source = EVENT_STACK_WALKED;
-    rest.sample.copy = &copy;
+    rest.stack.ips = begun;
+    rest.stack.n_ips = 3;
+    rest.stack.n_kernel_ips = 1;
+    rest.stack.source = EVENT_STACK_WALKED;
+    rest.stack.copy = &copy;
     apply(&fixture, &rest);
-    assert_int_equal(rest.sample.n_ips, 4);
-    assert_int_equal(rest.sample.n_kernel_ips, 1);
-    assert_int_equal(rest.sample.ips[0], begun[0]);
-    assert_int_equal(rest.sample.ips[2], begun[2]);
-    assert_int_equal(rest.sample.ips[3], whole[n_whole - 1]);
-    assert_int_equal(rest.sample.stack_end, EVENT_STACK_END_COMPLETE);
+    assert_int_equal(rest.stack.n_ips, 4);
+    assert_int_equal(rest.stack.n_kernel_ips, 1);
+    assert_int_equal(rest.stack.ips[0], begun[0]);
+    assert_int_equal(rest.stack.ips[2], begun[2]);
+    assert_int_equal(rest.stack.ips[3], whole[n_whole - 1]);
+    assert_int_equal(rest.stack.end, EVENT_STACK_END_COMPLETE);
     assert_true(fixture.n_maps >= 1);
     assert_true(fixture.n_ready >= 2); /* the program and libc */
     end(&fixture);

@@ -50,19 +50,18 @@ static void check_event(const struct event *event)
 {
     switch (event->kind) {
     case EVENT_SAMPLE: {
-        require(event->sample.n_kernel_ips <= event->sample.n_ips);
-        require(event->sample.n_ips <= LIMIT_STACK_IPS);
-        for (uint32_t i = 0; i < event->sample.n_ips; i++) {
+        require(event->stack.n_kernel_ips <= event->stack.n_ips);
+        require(event->stack.n_ips <= LIMIT_STACK_IPS);
+        for (uint32_t i = 0; i < event->stack.n_ips; i++) {
             /* A program may have called address 0, and a walk tells so. */
-            require(event->sample.ips[i] >= 4096 ||
-                    event->sample.stack_source == EVENT_STACK_WALKED);
+            require(event->stack.ips[i] >= 4096 || event->stack.source == EVENT_STACK_WALKED);
         }
         require(event->tid > 0);
-        const struct event_stack_copy *copy = event->sample.copy;
+        const struct event_stack_copy *copy = event->stack.copy;
         if (copy) {
             unsigned sum = 0;
             require(copy->n_bytes <= LIMIT_STACK_COPY_BYTES);
-            require(copy->is_innermost || event->sample.stack_source == EVENT_STACK_WALKED);
+            require(copy->is_innermost || event->stack.source == EVENT_STACK_WALKED);
             for (uint32_t i = 0; i < copy->n_bytes; i++) {
                 sum += copy->bytes[i];
             }

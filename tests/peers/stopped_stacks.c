@@ -136,15 +136,15 @@ static bool is_return_address_of(uint64_t ours, uint64_t ip, bool is_exact, bool
 
 static void compare(const struct event *event, struct tally *tally)
 {
-    const uint64_t *ips = event->sample.ips;
-    size_t n_ours = event->sample.n_ips, i = 0;
+    const uint64_t *ips = event->stack.ips;
+    size_t n_ours = event->stack.n_ips, i = 0;
     while (i < n_ours && i < theirs.n_frames &&
            is_return_address_of(ips[i], theirs.ips[i], theirs.is_exact[i], i == 0)) {
         i++;
     }
     tally->compared++;
     tally->frames += i;
-    tally->complete += event->sample.stack_end == EVENT_STACK_END_COMPLETE;
+    tally->complete += event->stack.end == EVENT_STACK_END_COMPLETE;
     tally->same += i == n_ours && i == theirs.n_frames;
     tally->ours_shorter += i == n_ours && i < theirs.n_frames;
     tally->ours_longer += i < n_ours && i == theirs.n_frames;
@@ -188,7 +188,7 @@ static bool take_moment(size_t stack_bytes, struct tally *tally)
     };
     struct event event = {.kind = EVENT_SAMPLE, .pid = target, .tid = target};
     event.time_ns = clock_now_ns();
-    event.sample.copy = &copy;
+    event.stack.copy = &copy;
     unwinder_begin(unwinder);
     while (unwinder_apply(unwinder, &event, 1, clock_now_ns()) == 0) {
         usleep(500);

@@ -153,10 +153,10 @@ static void make_sample(struct fake_stream *stream, struct event *event)
         .time_ns = stream->start_ns + stream->n_samples * stream->step_ns,
         .pid = FAKE_STREAM_PID,
         .tid = FAKE_STREAM_PID + stream->lanes[cpu].thread,
-        .sample = {.ips = ips,
-                   .n_ips = n_kernel + (uint32_t)script->depth,
-                   .n_kernel_ips = n_kernel,
-                   .period_ns = stream->step_ns * script->cpus},
+        .stack = {.ips = ips,
+                  .n_ips = n_kernel + (uint32_t)script->depth,
+                  .n_kernel_ips = n_kernel},
+        .sample = {.period_ns = stream->step_ns * script->cpus},
     };
 }
 
@@ -199,7 +199,7 @@ static void make_switch_out(struct fake_stream *stream, uint64_t cpu, uint64_t t
         .time_ns = time_ns,
         .pid = FAKE_STREAM_PID,
         .tid = FAKE_STREAM_PID + lane->thread,
-        .sched = {.cpu_time_ns = stream->cpu_time_ns[lane->thread]},
+        .switch_out = {.cpu_time_ns = stream->cpu_time_ns[lane->thread]},
     };
 }
 

@@ -45,10 +45,9 @@ static void tally_switch(struct tally *tally, const struct event *event)
 
 static void tally_sample(struct tally *tally, const struct event *event)
 {
-    assert_true(event->sample.n_ips > 0);
+    assert_true(event->stack.n_ips > 0);
     assert_int_equal(tally->running[event->cpu], event->tid);
-    uint64_t stack =
-        hash_bytes(event->sample.ips, event->sample.n_ips * sizeof(*event->sample.ips));
+    uint64_t stack = hash_bytes(event->stack.ips, event->stack.n_ips * sizeof(*event->stack.ips));
     uint32_t seen = hash_table_find(&tally->stacks, stack);
     seen = seen == HASH_TABLE_NONE ? 1 : seen + 1;
     assert_int_equal(hash_table_set(&tally->stacks, stack, seen), 0);

@@ -24,13 +24,13 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "capture/linux/bpf_programs.h"
-#include "sources/perf_attr.h"
-#include "sources/perf_open.h"
 #include "capture/linux/perf_ring.h"
 #include "decode/perf_abi.h"
 #include "decode/perf_record.h"
 #include "images/elf_file.h"
 #include "images/proc_maps.h"
+#include "sources/perf_attr.h"
+#include "sources/perf_open.h"
 
 #define MAX_RANGES 256
 #define MAX_IPS 128

@@ -114,14 +114,14 @@ static void take_sample(struct received *received, const struct event *event)
     }
     received->last_tid[slot] = event->tid;
     received->last_ns[slot] = event->time_ns;
-    const struct event_stack_copy *copy = event->sample.copy;
+    const struct event_stack_copy *copy = event->stack.copy;
     if (!copy) {
         return;
     }
     received->n_with_copy++;
     received->n_sizes[copy->n_bytes > SMALL_BYTES]++;
-    uint64_t first_ip = event->sample.n_ips > event->sample.n_kernel_ips
-                            ? event->sample.ips[event->sample.n_kernel_ips]
+    uint64_t first_ip = event->stack.n_ips > event->stack.n_kernel_ips
+                            ? event->stack.ips[event->stack.n_kernel_ips]
                             : copy->ip;
     if (copy->ip != first_ip || copy->sp == 0 || copy->n_bytes > LIMIT_STACK_COPY_BYTES) {
         received->n_bad_copies++;
