@@ -67,7 +67,7 @@ class Member:
         self._check_unit(path)
 
     def _check_unit(self, path):
-        _require(re.fullmatch(r"[a-z][a-z0-9_]*", self.name) and len(self.name) <= MAX_KEY,
+        _require(re.fullmatch(r"[a-z][a-zA-Z0-9_]*", self.name) and len(self.name) <= MAX_KEY,
                  path, f"{self.name}: not a name")
         for unit, suffix in UNIT_SUFFIXES.items():
             _require((self.unit == unit) == self.name.endswith(suffix), path,

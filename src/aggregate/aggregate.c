@@ -7,6 +7,7 @@
 
 #include "aggregate/aggregate_internal.h"
 #include "aggregate/stack_resolve.h"
+#include "aggregate/wait_events.h"
 
 #define SAMPLES_MAX (UINT64_C(1) << 32)
 #define SLICES_MAX (UINT64_C(1) << 32)
@@ -43,10 +44,10 @@ static void store_slice(void *userdata, const struct stored_slice *slice)
 
 static int init(struct aggregate *aggregate)
 {
-    const struct slice_sink sink = {
+    const struct slice_sink sink = wait_events_sink((struct slice_sink){
         .userdata = aggregate,
         .on_slice = aggregate->config.has_no_switches ? NULL : store_slice,
-    };
+    });
     int r = image_table_new(&aggregate->images);
     r = r ? r : image_map_new(&aggregate->map);
     r = r ? r : frame_table_new(&aggregate->frames);
@@ -56,6 +57,10 @@ static int init(struct aggregate *aggregate)
     r = r ? r : chunked_init(&aggregate->samples, sizeof(struct stored_sample), SAMPLES_MAX);
     r = r ? r : chunked_init(&aggregate->slices, sizeof(struct stored_slice), SLICES_MAX);
     r = r ? r : chunked_init(&aggregate->pairs, sizeof(struct sample_pair), PAIRS_MAX);
+    r = r ? r : wait_log_init(&aggregate->wait_log);
+    r = r ? r : wait_objects_init(&aggregate->wait_objects);
+    r = r ? r : wakers_init(&aggregate->wakers);
+    r = r ? r : name_table_init(&aggregate->sites);
     if (r != 0) {
         return r;
     }
@@ -78,7 +83,9 @@ int aggregate_new(const struct aggregate_config *config, struct aggregate **ret_
     }
     const struct aggregate_listener *listener = &config->listener;
     for (image_id id = 0; listener->on_image && id < image_table_count(aggregate->images); id++) {
-        listener->on_image(listener->userdata, image_table_get(aggregate->images, id));
+        if (id != IMAGE_ID_NAMED) { /* its places have their names already */
+            listener->on_image(listener->userdata, image_table_get(aggregate->images, id));
+        }
     }
     *ret_aggregate = TAKE_PTR(aggregate);
     return 0;
@@ -111,10 +118,15 @@ struct aggregate *aggregate_free(struct aggregate *aggregate)
         stack_table_free(aggregate->stacks);
         thread_table_free(aggregate->threads);
         pending_samples_release(&aggregate->pending);
+        pending_waits_release(&aggregate->pending_waits);
         chunked_release(&aggregate->samples);
         chunked_release(&aggregate->slices);
         chunked_release(&aggregate->pairs);
         hash_table_release(&aggregate->pair_ids);
+        wait_log_release(&aggregate->wait_log);
+        wait_objects_release(&aggregate->wait_objects);
+        wakers_release(&aggregate->wakers);
+        name_table_release(&aggregate->sites);
         arena_release(&aggregate->names);
         free(aggregate->pair_counts);
         free(aggregate->image_is_seen);
@@ -223,15 +235,15 @@ static int apply_sample(struct aggregate *aggregate, const struct event *event)
     } else {
         thread_table_seen_running(aggregate->threads, id, event->time_ns);
     }
-    stack_id stack;
-    bool is_cut;
-    int r = stack_resolve(aggregate, event, &stack, &is_cut);
+    struct resolved_stack resolved;
+    int r = stack_resolve(aggregate, event->pid, event->time_ns, &event->stack, &resolved);
     if (r != 0) {
         return r;
     }
+    wait_events_sampled(thread, resolved.stack);
     const struct stored_sample sample = {
         .time_ns = event->time_ns,
-        .stack = stack,
+        .stack = resolved.stack,
         .thread = id,
         .cpu = event->cpu,
         .slice_class = SLICE_CLASS_LONG,
@@ -242,7 +254,7 @@ static int apply_sample(struct aggregate *aggregate, const struct event *event)
         return r;
     }
     aggregate->n_kernel_samples += event->stack.n_kernel_ips > 0;
-    aggregate->n_stacks_truncated += is_cut;
+    aggregate->n_stacks_truncated += resolved.is_cut;
     aggregate->n_stacks_empty += event->stack.n_ips == 0;
     return 0;
 }
@@ -283,6 +295,7 @@ static int apply_thread(struct aggregate *aggregate, const struct event *event)
         const struct thread *leader = thread_table_get(aggregate->threads, event->pid, event->pid,
                                                        event->time_ns, &leader_id);
         thread = thread_table_at(aggregate->threads, id);
+        thread->totals.creator_tid = event->thread.creator_tid;
         if (leader && leader != thread) {
             thread->totals.name = leader->totals.name;
         }
@@ -308,12 +321,11 @@ static int apply_switch(struct aggregate *aggregate, const struct event *event)
         return -ENOMEM;
     }
     if (event->kind == EVENT_SWITCH_IN) {
-        thread_table_switch_in(aggregate->threads, id, event->time_ns);
-    } else {
-        thread_table_switch_out(aggregate->threads, id, event->time_ns, event->cpu,
-                                event->is_preempted, event->switch_out.cpu_time_ns);
+        return wait_events_switch_in(aggregate, event, id);
     }
-    return 0;
+    thread_table_switch_out(aggregate->threads, id, event->time_ns, event->cpu, event->is_preempted,
+                            event->switch_out.cpu_time_ns);
+    return wait_events_switch_out(aggregate, event, id);
 }
 
 static int apply_mapping(struct aggregate *aggregate, const struct event *event)
@@ -364,9 +376,10 @@ static int apply_one(struct aggregate *aggregate, const struct event *event)
         return apply_thread(aggregate, event);
     case EVENT_IMAGE:
         return apply_image(aggregate, event);
+    case EVENT_WAIT_SEEN:
+        return aggregate->config.has_no_switches ? 0 : wait_events_seen(aggregate, event);
     case EVENT_WAKEUP:
-        aggregate->n_wakeups++;
-        return 0;
+        return aggregate->config.has_no_switches ? 0 : wait_events_wakeup(aggregate, event);
     case EVENT_LOST:
         aggregate->lost[event->lost.cause] += event->lost.count;
         return 0;
@@ -398,6 +411,7 @@ size_t aggregate_apply(struct aggregate *aggregate, const struct event *events, 
     for (size_t i = 0; i < n_events; i++) {
         pass_time(aggregate, events[i].time_ns);
         n_failed += release_samples(aggregate, events[i].time_ns, false);
+        n_failed += wait_events_store(aggregate, events[i].time_ns, false);
         n_failed += apply_one(aggregate, &events[i]) != 0;
         aggregate->sequence++;
         if (events[i].time_ns > aggregate->newest_ns) {
@@ -421,7 +435,9 @@ void aggregate_end(struct aggregate *aggregate, uint64_t end_ns)
         thread_table_end(aggregate->threads, aggregate->end_ns);
     }
     aggregate->lost[EVENT_LOST_QUEUE_FULL] += release_samples(aggregate, aggregate->end_ns, true);
+    aggregate->lost[EVENT_LOST_QUEUE_FULL] += wait_events_store(aggregate, aggregate->end_ns, true);
     pending_samples_release(&aggregate->pending);
+    pending_waits_release(&aggregate->pending_waits);
     /* No stack will be resolved any more. */
     free(aggregate->stack_cache);
     aggregate->stack_cache = NULL;

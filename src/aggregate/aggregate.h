@@ -7,8 +7,8 @@
  * Owner:   aggregate_new()/_free(). Free it only after its last snapshot.
  * Threads: apply, tick and snapshot_take belong to one thread (the aggregator
  *          of the run); everything else goes through snapshots.
- * Limits:  config.max_memory_bytes: past it the oldest stored samples and
- *          slices are dropped (their sums stay), see snapshot.folded_until_ns.
+ * Limits:  config.max_memory_bytes: past it the oldest stored samples,
+ *          slices and waits are dropped (their sums stay), see snapshot.folded_until_ns.
  * Source:  docs/design/0003-stacks-and-time.md
  * Tests:   aggregate_test.c
  */

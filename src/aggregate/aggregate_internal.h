@@ -14,10 +14,15 @@
 #include "aggregate/chunked.h"
 #include "aggregate/code_epoch.h"
 #include "aggregate/frame_table.h"
+#include "aggregate/name_table.h"
 #include "aggregate/pending_samples.h"
+#include "aggregate/pending_waits.h"
 #include "aggregate/stack_table.h"
 #include "aggregate/switch_lag.h"
 #include "aggregate/thread_table.h"
+#include "aggregate/wait_log.h"
+#include "aggregate/wait_objects.h"
+#include "aggregate/wakers.h"
 #include "base/arena.h"
 #include "base/hash_table.h"
 #include "images/image_map.h"
@@ -28,7 +33,7 @@ struct held_snapshot {
     _Atomic uint32_t n_references;
     uint64_t number;
     struct held_snapshot *next;
-    void *memory; /* threads, newest samples and counts */
+    void *memory; /* what is copied: threads, sums, counts, the newest samples and waits */
 };
 
 /* A chunk that was dropped while snapshots up to `number` could still see it. */
@@ -80,7 +85,13 @@ struct aggregate {
     uint32_t *pair_counts;
     size_t pair_counts_capacity;
 
+    struct pending_waits pending_waits;
+    struct wait_log wait_log;
+    struct wait_objects wait_objects;
+    struct wakers wakers;
+    struct name_table sites; /* of the kernel, known by name alone: places in IMAGE_ID_NAMED */
     uint64_t lost[EVENT_LOST_CAUSE_N];
+    uint64_t n_wait_stacks_unknown;
     uint64_t n_wakeups, n_stacks_truncated, n_stacks_empty, n_not_stored;
     uint64_t folded_until_ns;
 
@@ -89,7 +100,7 @@ struct aggregate {
     struct dropped_chunk *dropped;
 };
 
-/* Drops the oldest stored samples and slices while the run holds more than it may. */
+/* Drops the oldest stored samples, slices and waits while the run holds more than it may. */
 void aggregate_fold(struct aggregate *aggregate);
 uint64_t aggregate_memory_bytes(const struct aggregate *aggregate);
 

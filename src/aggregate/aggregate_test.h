@@ -43,6 +43,16 @@ static inline void tell_in(struct aggregate *aggregate, uint64_t time_ns, int64_
          (struct event){.kind = EVENT_SWITCH_IN, .time_ns = time_ns, .pid = TEST_PID, .tid = tid});
 }
 
+static inline void tell_woken(struct aggregate *aggregate, uint64_t time_ns, int64_t tid,
+                              uint64_t wake_ns, int64_t waker_tid)
+{
+    tell(aggregate, (struct event){.kind = EVENT_SWITCH_IN,
+                                   .time_ns = time_ns,
+                                   .pid = TEST_PID,
+                                   .tid = tid,
+                                   .switch_in = {.wake_ns = wake_ns, .waker_tid = waker_tid}});
+}
+
 static inline void tell_out(struct aggregate *aggregate, uint64_t time_ns, int64_t tid,
                             bool is_preempted)
 {
@@ -50,7 +60,8 @@ static inline void tell_out(struct aggregate *aggregate, uint64_t time_ns, int64
                                    .time_ns = time_ns,
                                    .pid = TEST_PID,
                                    .tid = tid,
-                                   .is_preempted = is_preempted});
+                                   .is_preempted = is_preempted,
+                                   .switch_out = {.object = {.syscall = EVENT_NO_SYSCALL}}});
 }
 
 static inline void tell_thread(struct aggregate *aggregate, uint64_t time_ns, int64_t tid,

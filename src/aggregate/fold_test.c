@@ -11,7 +11,7 @@
 #include "aggregate/aggregate_internal.h"
 #include "aggregate/aggregate_test.h"
 
-#define MAX_BYTES (3u << 20)
+#define MAX_BYTES (7u << 19)
 
 /* The same run twice: once with little memory, once with all it wants. */
 struct fixture {
@@ -68,6 +68,13 @@ static void assert_same_sums(const struct snapshot *small, const struct snapshot
         assert_int_equal(one->n_samples, other->n_samples);
         assert_int_equal(one->n_voluntary, other->n_voluntary);
     }
+    assert_int_equal(small->n_waits, large->n_waits);
+    assert_int_equal(small->n_wait_sums, large->n_wait_sums);
+    assert_int_equal(small->n_wake_sums, large->n_wake_sums);
+    assert_memory_equal(small->wait_sums, large->wait_sums,
+                        small->n_wait_sums * sizeof(*small->wait_sums));
+    assert_memory_equal(small->wake_sums, large->wake_sums,
+                        small->n_wake_sums * sizeof(*small->wake_sums));
 }
 
 /* What is left of the history is the history; reads every byte of it. */
@@ -91,6 +98,10 @@ static void assert_same_history(const struct snapshot *small, const struct snaps
         assert_int_equal(one->before, other->before);
         assert_int_equal(one->after, other->after);
     }
+    for (uint64_t i = small->first_wait; i < small->n_waits - small->n_newest_waits; i++) {
+        const struct stored_wait *one = snapshot_wait(small, i);
+        assert_memory_equal(one, snapshot_wait(large, i), sizeof(*one));
+    }
 }
 
 static void sums_stay_and_history_goes(void **state)
@@ -101,7 +112,7 @@ static void sums_stay_and_history_goes(void **state)
     struct snapshot *large = aggregate_snapshot(fixture->large, fixture->large_life.now_ns);
     assert_true(large->memory_bytes > 2 * MAX_BYTES);
     assert_true(small->memory_bytes <= MAX_BYTES);
-    assert_true(small->first_sample > 0 || small->first_slice > 0);
+    assert_true(small->first_sample > 0 && small->first_slice > 0 && small->first_wait > 0);
     assert_int_equal(large->first_sample, 0);
     assert_int_equal(large->folded_until_ns, 0);
     assert_same_sums(small, large);
@@ -115,6 +126,9 @@ static void sums_stay_and_history_goes(void **state)
     }
     for (uint64_t i = 0; i < small->first_slice; i++) {
         assert_true(snapshot_slice(large, i)->end_ns <= small->folded_until_ns);
+    }
+    for (uint64_t i = 0; i < small->first_wait; i++) {
+        assert_true(snapshot_wait(large, i)->end_ns <= small->folded_until_ns);
     }
     snapshot_unref(small);
     snapshot_unref(large);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "aggregate/snapshot.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,20 +129,118 @@ static void copy_classes(struct aggregate *aggregate, struct snapshot *snapshot)
     snapshot->class_ns[SLICE_CLASS_LONG] += cpu_ns > closed_ns ? cpu_ns - closed_ns : 0;
 }
 
+/* What a snapshot copies lies in one block of memory, in this order. */
+struct copies {
+    size_t n_threads, n_newest, n_newest_waits, n_wait_sums, n_wake_sums, n_pairs;
+    void *memory;
+    struct thread_totals *threads;
+    struct stored_sample *newest;
+    struct stored_wait *newest_waits;
+    struct wait_sums *wait_sums;
+    struct wake_sums *wake_sums;
+    uint32_t *counts; /* of pairs, then of the newest samples */
+};
+
+/* Returns the room that `count` items take at *bytes, and moves on behind them. */
+static size_t take_room(size_t *bytes, size_t count, size_t item_bytes)
+{
+    size_t at = *bytes;
+    *bytes += (count * item_bytes + 15) / 16 * 16;
+    return at;
+}
+
+static int make_room(const struct aggregate *aggregate, struct copies *ret_copies)
+{
+    struct copies copies = {
+        .n_threads = thread_table_count(aggregate->threads),
+        .n_newest = pending_samples_count(&aggregate->pending),
+        .n_newest_waits = pending_waits_count(&aggregate->pending_waits),
+        .n_wait_sums = aggregate->wait_log.n_sums,
+        .n_wake_sums = aggregate->wakers.n_sums,
+        .n_pairs = (size_t)aggregate->pairs.n_items,
+    };
+    size_t n_bytes = 0;
+    size_t threads_at = take_room(&n_bytes, copies.n_threads, sizeof(*copies.threads));
+    size_t newest_at = take_room(&n_bytes, copies.n_newest, sizeof(*copies.newest));
+    size_t waits_at = take_room(&n_bytes, copies.n_newest_waits, sizeof(*copies.newest_waits));
+    size_t wait_sums_at = take_room(&n_bytes, copies.n_wait_sums, sizeof(*copies.wait_sums));
+    size_t wake_sums_at = take_room(&n_bytes, copies.n_wake_sums, sizeof(*copies.wake_sums));
+    size_t counts_at =
+        take_room(&n_bytes, copies.n_pairs + copies.n_newest, sizeof(*copies.counts));
+    uint8_t *memory = malloc(n_bytes + 1);
+    if (!memory) {
+        return -ENOMEM;
+    }
+    copies.memory = memory;
+    copies.threads = (void *)(memory + threads_at);
+    copies.newest = (void *)(memory + newest_at);
+    copies.newest_waits = (void *)(memory + waits_at);
+    copies.wait_sums = (void *)(memory + wait_sums_at);
+    copies.wake_sums = (void *)(memory + wake_sums_at);
+    copies.counts = (void *)(memory + counts_at);
+    *ret_copies = copies;
+    return 0;
+}
+
+static void copy_pairs(const struct aggregate *aggregate, const struct copies *copies)
+{
+    pending_samples_copy(&aggregate->pending, copies->newest);
+    if (copies->n_pairs > 0) {
+        memcpy(copies->counts, aggregate->pair_counts, copies->n_pairs * sizeof(*copies->counts));
+    }
+    for (size_t i = 0; i < copies->n_newest; i++) {
+        copies->counts[copies->n_pairs + i] = 1;
+    }
+}
+
+/* What the record of a wait's end came too late is no part of it, see add_switch_lag(). */
+static void take_lag(uint64_t lag_ns, uint64_t n_waits, uint64_t *blocked_ns, uint64_t *runnable_ns)
+{
+    uint64_t extra_ns = lag_ns * n_waits;
+    uint64_t from_blocked_ns = extra_ns < *blocked_ns ? extra_ns : *blocked_ns;
+    uint64_t rest_ns = extra_ns - from_blocked_ns;
+    *blocked_ns -= from_blocked_ns;
+    *runnable_ns -= rest_ns < *runnable_ns ? rest_ns : *runnable_ns;
+}
+
+static void copy_waits(const struct aggregate *aggregate, const struct copies *copies)
+{
+    uint64_t lag_ns = aggregate->switch_lag.lag_ns;
+    if (copies->n_wait_sums > 0) {
+        memcpy(copies->wait_sums, aggregate->wait_log.sums,
+               copies->n_wait_sums * sizeof(*copies->wait_sums));
+    }
+    if (copies->n_wake_sums > 0) {
+        memcpy(copies->wake_sums, aggregate->wakers.sums,
+               copies->n_wake_sums * sizeof(*copies->wake_sums));
+    }
+    for (size_t i = 0; i < copies->n_newest_waits; i++) {
+        const struct pending_wait *newest = pending_waits_at(&aggregate->pending_waits, i);
+        copies->newest_waits[i] = newest->wait;
+        uint64_t blocked_ns = newest->wait.wake_ns - newest->wait.start_ns;
+        struct wait_sums *sum =
+            newest->wait_sum != WAIT_SUM_NONE ? &copies->wait_sums[newest->wait_sum] : NULL;
+        if (sum && blocked_ns > sum->max_blocked_ns) {
+            sum->max_blocked_ns = blocked_ns;
+        }
+    }
+    for (size_t i = 0; lag_ns > 0 && i < copies->n_wait_sums; i++) {
+        struct wait_sums *sum = &copies->wait_sums[i];
+        take_lag(lag_ns, sum->n_waits, &sum->blocked_ns, &sum->runnable_ns);
+    }
+    for (size_t i = 0; lag_ns > 0 && i < copies->n_wake_sums; i++) {
+        struct wake_sums *sum = &copies->wake_sums[i];
+        take_lag(lag_ns, sum->n_wakeups, &sum->blocked_ns, &sum->runnable_ns);
+    }
+}
+
 struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns)
 {
     aggregate_sweep(aggregate);
-    size_t n_threads = thread_table_count(aggregate->threads);
-    size_t n_pairs = (size_t)aggregate->pairs.n_items;
-    size_t threads_bytes = n_threads * sizeof(struct thread_totals);
-    size_t n_newest = pending_samples_count(&aggregate->pending);
-    size_t newest_bytes = n_newest * sizeof(struct stored_sample);
-    size_t counts_bytes = (n_pairs + n_newest) * sizeof(uint32_t);
+    struct copies copies;
     struct held_snapshot *held = calloc(1, sizeof(*held));
-    void *memory = malloc(threads_bytes + newest_bytes + counts_bytes + 1);
-    if (!held || !memory) {
+    if (!held || make_room(aggregate, &copies) != 0) {
         free(held);
-        free(memory);
         return NULL;
     }
     if (aggregate->has_ended) {
@@ -153,17 +252,10 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
     } else {
         now_ns = aggregate->newest_ns;
     }
-    copy_threads(aggregate, memory, n_threads, now_ns);
-    struct stored_sample *newest = (void *)((uint8_t *)memory + threads_bytes);
-    pending_samples_copy(&aggregate->pending, newest);
-    uint32_t *counts = (uint32_t *)(void *)((uint8_t *)newest + newest_bytes);
-    if (n_pairs > 0) {
-        memcpy(counts, aggregate->pair_counts, n_pairs * sizeof(*counts));
-    }
-    for (size_t i = 0; i < n_newest; i++) {
-        counts[n_pairs + i] = 1;
-    }
-    held->memory = memory;
+    copy_threads(aggregate, copies.threads, copies.n_threads, now_ns);
+    copy_pairs(aggregate, &copies);
+    copy_waits(aggregate, &copies);
+    held->memory = copies.memory;
     held->number = ++aggregate->n_snapshots;
     held->n_references = 1;
     held->next = aggregate->snapshots;
@@ -174,7 +266,7 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
         .start_ns = aggregate->start_ns,
         .now_ns = now_ns,
         .folded_until_ns = aggregate->folded_until_ns,
-        .n_samples = aggregate->samples.n_items + n_newest,
+        .n_samples = aggregate->samples.n_items + copies.n_newest,
         .n_slices = aggregate->slices.n_items,
         .first_sample = aggregate->samples.first_item,
         .first_slice = aggregate->slices.first_item,
@@ -182,13 +274,27 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
         .n_stacks = stack_table_count(aggregate->stacks),
         .n_images = image_table_count(aggregate->images),
         .n_code_epochs = code_epochs_count(aggregate->code_epochs),
-        .n_threads = n_threads,
-        .threads = memory,
-        .n_pairs = n_pairs + n_newest,
-        .pair_counts = counts,
+        .n_threads = copies.n_threads,
+        .threads = copies.threads,
+        .n_pairs = copies.n_pairs + copies.n_newest,
+        .pair_counts = copies.counts,
         .n_kernel_samples = aggregate->n_kernel_samples,
-        .n_newest = n_newest,
-        .newest = newest,
+        .n_newest = copies.n_newest,
+        .newest = copies.newest,
+        .n_waits = aggregate->wait_log.waits.n_items + copies.n_newest_waits,
+        .first_wait = aggregate->wait_log.waits.first_item,
+        .n_long_waits = aggregate->wait_log.long_waits.n_items,
+        .n_newest_waits = copies.n_newest_waits,
+        .newest_waits = copies.newest_waits,
+        .n_wait_sums = copies.n_wait_sums,
+        .wait_sums = copies.wait_sums,
+        .n_wake_sums = copies.n_wake_sums,
+        .wake_sums = copies.wake_sums,
+        .n_outsiders = (uint32_t)aggregate->wakers.outsiders.n_items,
+        .n_wait_objects = (uint32_t)aggregate->wait_objects.objects.n_items,
+        .n_wait_stacks_unknown = aggregate->n_wait_stacks_unknown,
+        .n_wait_details_full =
+            aggregate->wait_objects.n_turned_away + aggregate->wakers.n_turned_away,
         .n_wakeups = aggregate->n_wakeups,
         .n_stacks_truncated = aggregate->n_stacks_truncated,
         .n_stacks_empty = aggregate->n_stacks_empty,
@@ -257,19 +363,22 @@ const struct stored_slice *snapshot_slice(const struct snapshot *snapshot, uint6
 
 const struct stored_wait *snapshot_wait(const struct snapshot *snapshot, uint64_t index)
 {
-    return &snapshot->newest_waits[index];
+    uint64_t n_stored = snapshot->n_waits - snapshot->n_newest_waits;
+    return index < n_stored ? chunked_get(&snapshot->aggregate->wait_log.waits, index)
+                            : &snapshot->newest_waits[index - n_stored];
 }
 
 struct outsider snapshot_outsider(const struct snapshot *snapshot, waker_id waker)
 {
-    (void)snapshot;
-    (void)waker;
-    return (struct outsider){.name = ""};
+    return wakers_get_outsider(&snapshot->aggregate->wakers, waker);
+}
+
+const char *snapshot_named_place(const struct snapshot *snapshot, uint64_t offset)
+{
+    return name_table_get(&snapshot->aggregate->sites, (uint32_t)offset);
 }
 
 struct wait_object snapshot_wait_object(const struct snapshot *snapshot, wait_object_id object)
 {
-    (void)snapshot;
-    (void)object;
-    return (struct wait_object){.syscall = EVENT_NO_SYSCALL};
+    return wait_objects_get(&snapshot->aggregate->wait_objects, object);
 }

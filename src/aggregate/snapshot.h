@@ -62,14 +62,17 @@ struct stored_slice {
  * its end. */
 #define STORED_SLICE_MAX_NS UINT64_C(1000000000)
 
-#define WAIT_FLAG_APPROXIMATE 1u /* the stack is that of a look in between, or of an earlier wait  \
-                                  */
-#define WAIT_FLAG_CUT 2u         /* the stack does not reach the thread's start */
+#define WAIT_FLAG_APPROXIMATE                                                                      \
+    1u                   /* the stack is that of a look in between, or of an earlier wait          \
+                          */
+#define WAIT_FLAG_CUT 2u /* the stack does not reach the thread's start */
 
 /*
- * A wait for something other than a CPU, from switch-out to switch-in. In the
- * order of their ends; [start_ns, wake_ns) was blocked, [wake_ns, end_ns)
- * waited for a CPU.
+ * A wait for something other than a CPU, from switch-out to switch-in;
+ * [start_ns, wake_ns) was blocked, [wake_ns, end_ns) waited for a CPU. In the
+ * order of their ends; where a switch-in was not told and inferred late, one
+ * can be up to STORED_SLICE_MAX_NS out of it (wait_cursor.h finds those, too).
+ * As recorded: switch_lag_ns is not taken off.
  */
 struct stored_wait {
     uint64_t start_ns, wake_ns, end_ns; /* wake_ns is end_ns where nobody told */
@@ -89,7 +92,8 @@ struct wait_sums {
     uint64_t n_waits, blocked_ns, runnable_ns, max_blocked_ns;
 };
 
-/* All that `waker` did to wake `wakee` from `waker_stack`, over the whole run. */
+/* All that `waker` did to wake `wakee` from `waker_stack`, over the whole run. The waits that
+ * nobody told the end of are here too, as ended by WAKER_ID_UNKNOWN. */
 struct wake_sums {
     waker_id waker;
     thread_id wakee;
@@ -131,7 +135,8 @@ struct thread_totals {
     uint64_t cpu_ns, blocked_ns, runnable_ns;
     uint64_t n_samples;
     uint64_t n_voluntary, n_involuntary;
-    uint64_t period_ns; /* of its last sample */
+    uint64_t period_ns;  /* of its last sample */
+    int64_t creator_tid; /* who made it; 0: not told */
     /* BLOCKED: the wait that lasts, as far as it is known. */
     stack_id wait_stack;
     wait_object_id wait_object;
@@ -178,8 +183,10 @@ struct snapshot {
     const struct wake_sums *wake_sums;
     uint32_t n_outsiders, n_wait_objects;
     uint64_t n_wait_stacks_unknown; /* waits whose stack was lost on the way */
+    uint64_t n_long_waits;          /* see wait_cursor.h */
+    uint64_t n_wait_details_full;   /* waits whose object or waker is one too many to be told */
     uint64_t lost[EVENT_LOST_CAUSE_N];
-    uint64_t n_wakeups;
+    uint64_t n_wakeups; /* that somebody told of, those of threads that were awake included */
     uint64_t n_stacks_truncated, n_stacks_empty;
     uint64_t n_missed_switches; /* switch-ins that were never told and had to be inferred */
     uint64_t
@@ -210,4 +217,6 @@ const struct stored_sample *snapshot_sample(const struct snapshot *snapshot, uin
 const struct stored_slice *snapshot_slice(const struct snapshot *snapshot, uint64_t index);
 const struct stored_wait *snapshot_wait(const struct snapshot *snapshot, uint64_t index);
 struct outsider snapshot_outsider(const struct snapshot *snapshot, waker_id waker);
+/* The name of the place that a frame of image IMAGE_ID_NAMED stands for. */
+const char *snapshot_named_place(const struct snapshot *snapshot, uint64_t offset);
 struct wait_object snapshot_wait_object(const struct snapshot *snapshot, wait_object_id object);

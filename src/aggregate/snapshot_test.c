@@ -61,7 +61,7 @@ static void the_last_reference_lets_it_go(void **state)
     assert_int_equal(first->n_threads, 0);
     assert_int_equal(first->n_samples, 0);
     assert_int_equal(first->n_stacks, 1);
-    assert_int_equal(first->n_images, 2);
+    assert_int_equal(first->n_images, IMAGE_ID_FIRST);
     struct snapshot *again = snapshot_ref(first);
     assert_ptr_equal(again, first);
     struct snapshot *second = aggregate_snapshot(aggregate, 1);

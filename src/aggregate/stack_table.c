@@ -69,7 +69,13 @@ static int add_child(struct stack_table *table, stack_id parent, frame_id frame,
 int stack_table_intern(struct stack_table *table, const frame_id *frames, size_t n_frames,
                        stack_id *ret_id)
 {
-    stack_id at = STACK_ID_EMPTY;
+    return stack_table_extend(table, STACK_ID_EMPTY, frames, n_frames, ret_id);
+}
+
+int stack_table_extend(struct stack_table *table, stack_id base, const frame_id *frames,
+                       size_t n_frames, stack_id *ret_id)
+{
+    stack_id at = base;
     for (size_t i = n_frames; i-- > 0;) {
         uint32_t child = hash_table_find(&table->children, key_of(at, frames[i]));
         if (child == HASH_TABLE_NONE) {

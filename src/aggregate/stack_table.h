@@ -42,6 +42,9 @@ DEFINE_FREEP(stack_table);
 int stack_table_intern(struct stack_table *table, const frame_id *frames, size_t n_frames,
                        stack_id *ret_id);
 
+/* As stack_table_intern(), with `base` as the caller of the outermost of them. */
+int stack_table_extend(struct stack_table *table, stack_id base, const frame_id *frames,
+                       size_t n_frames, stack_id *ret_id);
 struct stack_node stack_table_get(const struct stack_table *table, stack_id id);
 uint32_t stack_table_count(const struct stack_table *table);
 size_t stack_table_memory_bytes(const struct stack_table *table);

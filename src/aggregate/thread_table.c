@@ -10,6 +10,9 @@
  * CPU. */
 #define USUAL_LAG_MAX_NS 50000
 
+/* How long after its end a thread may still wake others. */
+#define LAST_WAKEUP_NS UINT64_C(1000000000)
+
 struct thread_table {
     struct thread *threads;
     size_t n_threads, capacity;
@@ -101,6 +104,35 @@ struct thread *thread_table_get(struct thread_table *table, int64_t pid, int64_t
     return &table->threads[id];
 }
 
+thread_id thread_table_find(const struct thread_table *table, int64_t tid, uint64_t time_ns)
+{
+    uint32_t id = hash_table_find(&table->newest, (uint64_t)tid);
+    if (id == HASH_TABLE_NONE) {
+        return THREAD_ID_NONE;
+    }
+    const struct thread_totals *totals = &table->threads[id].totals;
+    bool is_gone = totals->end_ns != 0 && totals->end_ns + LAST_WAKEUP_NS < time_ns;
+    return is_gone ? THREAD_ID_NONE : id;
+}
+
+/* The wait before the slice that is open will not change any more. */
+static void finish_wait(struct thread_table *table, struct thread *thread)
+{
+    if (thread->ended.is_there) {
+        thread->ended.is_there = false;
+        if (table->sink.on_wait_final) {
+            table->sink.on_wait_final(table->sink.userdata, &thread->ended);
+        }
+    }
+}
+
+static void forget_wait(struct thread_totals *totals)
+{
+    totals->wait_stack = STACK_ID_EMPTY;
+    totals->wait_object = 0;
+    totals->wait_flags = 0;
+}
+
 /* Ends the phase at time_ns and books its length. */
 static void close_phase(struct thread_table *table, thread_id id, uint64_t time_ns, uint16_t cpu,
                         enum gap_kind after)
@@ -126,6 +158,7 @@ static void close_phase(struct thread_table *table, thread_id id, uint64_t time_
         totals->cpu_ns += length_ns;
         thread->stored_ns += length_ns;
         thread->gap_before = GAP_NONE;
+        finish_wait(table, thread);
         table->sink.on_slice(table->sink.userdata, &slice);
         break;
     }
@@ -191,17 +224,80 @@ int thread_table_born(struct thread_table *table, int64_t pid, int64_t tid, uint
     thread->has_cpu_time = true;
     /* A newborn waits for its first turn on a CPU. */
     thread->totals.phase = THREAD_PHASE_RUNNABLE;
+    forget_wait(&thread->totals);
     return 0;
 }
 
+/* Ends the wait at end_ns and splits it where the thread was woken. */
+static void split_wait(struct ended_wait *ended, uint64_t end_ns)
+{
+    struct stored_wait *wait = &ended->wait;
+    wait->end_ns = end_ns;
+    wait->wake_ns = end_ns;
+    if (ended->told_wake_ns != 0 && ended->told_wake_ns < end_ns) {
+        bool is_before = ended->told_wake_ns < wait->start_ns;
+        wait->wake_ns = is_before ? wait->start_ns : ended->told_wake_ns;
+    }
+}
+
+/* The thread was BLOCKED and is so no longer; books both parts of that time. */
+static void leave_wait(struct thread_table *table, thread_id id, uint64_t time_ns,
+                       const struct wait_end *told)
+{
+    struct thread *thread = &table->threads[id];
+    struct thread_totals *totals = &thread->totals;
+    struct ended_wait *ended = &thread->ended;
+    *ended = (struct ended_wait){
+        .is_there = true,
+        .told_wake_ns = told->wake_ns,
+        .wait = {.start_ns = totals->phase_since_ns,
+                 .thread = id,
+                 .stack = totals->wait_stack,
+                 .waker = told->waker,
+                 .waker_stack = told->waker_stack,
+                 .object = totals->wait_object,
+                 .flags = totals->wait_flags},
+    };
+    split_wait(ended, time_ns);
+    totals->blocked_ns += ended->wait.wake_ns - ended->wait.start_ns;
+    totals->runnable_ns += ended->wait.end_ns - ended->wait.wake_ns;
+    totals->phase_since_ns = time_ns;
+    forget_wait(totals);
+    if (table->sink.on_wait_ended) {
+        table->sink.on_wait_ended(table->sink.userdata, ended);
+    }
+}
+
 /* The open slice begins at start_ns; the gap before it ends there. */
-static void move_start(struct thread *thread, uint64_t start_ns)
+static void move_start(struct thread_table *table, struct thread *thread, uint64_t start_ns)
 {
     struct thread_totals *totals = &thread->totals;
-    uint64_t *gap_ns =
-        thread->gap_before == GAP_RUNNABLE ? &totals->runnable_ns : &totals->blocked_ns;
-    *gap_ns += start_ns - totals->phase_since_ns; /* wraps where the gap shrinks, as it should */
+    struct ended_wait *ended = &thread->ended;
+    if (thread->gap_before == GAP_RUNNABLE) {
+        /* Wraps where the gap shrinks, as it should. */
+        totals->runnable_ns += start_ns - totals->phase_since_ns;
+    } else if (ended->is_there) {
+        /* What was woken already is cut first, see split_wait(). */
+        const struct stored_wait was = ended->wait;
+        split_wait(ended, start_ns);
+        uint64_t more_blocked_ns = ended->wait.wake_ns - was.wake_ns;
+        uint64_t more_runnable_ns = start_ns - was.end_ns - more_blocked_ns;
+        totals->blocked_ns += more_blocked_ns;
+        totals->runnable_ns += more_runnable_ns;
+        if (table->sink.on_wait_moved) {
+            table->sink.on_wait_moved(table->sink.userdata, ended, more_blocked_ns,
+                                      more_runnable_ns);
+        }
+    }
     totals->phase_since_ns = start_ns;
+}
+
+/* Not once a piece of the slice is stored, or the wait before it. */
+static bool can_move_start(const struct thread *thread)
+{
+    bool was_stored = thread->gap_before == GAP_NONE ||
+                      (thread->gap_before == GAP_BLOCKED && !thread->ended.is_there);
+    return !was_stored && thread->totals.phase_since_ns == thread->gap_end_ns;
 }
 
 /* Moves the start of the slice that is open so that it is as long as the kernel says. */
@@ -209,11 +305,9 @@ static void adjust_start(struct thread_table *table, struct thread *thread, uint
                          uint64_t length_ns)
 {
     struct thread_totals *totals = &thread->totals;
-    bool was_stored =
-        thread->gap_before == GAP_NONE || totals->phase_since_ns != thread->gap_end_ns;
     uint64_t left_ns = length_ns > thread->stored_ns ? length_ns - thread->stored_ns : 0;
     uint64_t start_ns = end_ns > left_ns ? end_ns - left_ns : 0;
-    if (was_stored) {
+    if (!can_move_start(thread)) {
         return; /* the start has been told already; what is off by now is a few microseconds of a
                    long slice */
     }
@@ -227,20 +321,19 @@ static void adjust_start(struct thread_table *table, struct thread *thread, uint
     if (moved_ns > -USUAL_LAG_MAX_NS && moved_ns < USUAL_LAG_MAX_NS) {
         table->usual_lag_ns += (-(double)moved_ns - table->usual_lag_ns) / 64;
     }
-    move_start(thread, start_ns);
+    move_start(table, thread, start_ns);
 }
 
 /* The last slice of a thread has no switch-out that tells its length: its start is moved by what is
  * usual. */
-static void adjust_last(const struct thread_table *table, struct thread *thread)
+static void adjust_last(struct thread_table *table, struct thread *thread)
 {
     uint64_t since_ns = thread->totals.phase_since_ns;
-    bool was_stored = thread->gap_before == GAP_NONE || since_ns != thread->gap_end_ns;
-    if (was_stored || !thread->has_cpu_time || table->usual_lag_ns <= 0) {
+    if (!can_move_start(thread) || !thread->has_cpu_time || table->usual_lag_ns <= 0) {
         return;
     }
     uint64_t start_ns = since_ns - (uint64_t)table->usual_lag_ns;
-    move_start(thread, start_ns < thread->gap_start_ns ? thread->gap_start_ns : start_ns);
+    move_start(table, thread, start_ns < thread->gap_start_ns ? thread->gap_start_ns : start_ns);
 }
 
 void thread_table_gone(struct thread_table *table, thread_id id, uint64_t time_ns)
@@ -254,6 +347,11 @@ void thread_table_gone(struct thread_table *table, thread_id id, uint64_t time_n
     }
     if (thread->totals.phase == THREAD_PHASE_RUNNABLE) {
         cut_wait(table, id, time_ns); /* its last switch-in was not told */
+    } else if (thread->totals.phase == THREAD_PHASE_BLOCKED && table->sink.on_slice &&
+               time_ns > thread->totals.phase_since_ns) {
+        const struct wait_end nobody = {.waker = WAKER_ID_UNKNOWN};
+        leave_wait(table, id, time_ns, &nobody);
+        finish_wait(table, thread);
     } else {
         close_phase(table, id, time_ns, 0, GAP_NONE);
     }
@@ -291,6 +389,13 @@ int thread_table_exec(struct thread_table *table, int64_t pid, int64_t tid, uint
 
 void thread_table_switch_in(struct thread_table *table, thread_id id, uint64_t time_ns)
 {
+    const struct wait_end nobody = {.waker = WAKER_ID_UNKNOWN};
+    thread_table_end_wait(table, id, time_ns, &nobody);
+}
+
+void thread_table_end_wait(struct thread_table *table, thread_id id, uint64_t time_ns,
+                           const struct wait_end *told)
+{
     struct thread *thread = &table->threads[id];
     struct thread_totals *totals = &thread->totals;
     thread->has_events = true;
@@ -304,8 +409,25 @@ void thread_table_switch_in(struct thread_table *table, thread_id id, uint64_t t
     thread->gap_start_ns = totals->phase_since_ns;
     thread->gap_end_ns = time_ns;
     thread->stored_ns = 0;
-    close_phase(table, id, time_ns, 0, GAP_NONE);
+    thread->wait_stacks.has_sampled = false;
+    if (totals->phase == THREAD_PHASE_BLOCKED && table->sink.on_slice) {
+        if (time_ns < totals->phase_since_ns) {
+            time_ns = totals->phase_since_ns; /* out of order: no wait is shorter than nothing */
+            thread->gap_end_ns = time_ns;
+        }
+        leave_wait(table, id, time_ns, told);
+    } else {
+        close_phase(table, id, time_ns, 0, GAP_NONE);
+    }
     totals->phase = THREAD_PHASE_RUNNING;
+}
+
+void thread_table_seen_blocked(struct thread_table *table, thread_id id)
+{
+    struct thread_totals *totals = &table->threads[id].totals;
+    if (totals->phase == THREAD_PHASE_UNKNOWN) {
+        totals->phase = THREAD_PHASE_BLOCKED; /* or its switch-out would have been told */
+    }
 }
 
 void thread_table_switch_out(struct thread_table *table, thread_id id, uint64_t time_ns,
@@ -338,6 +460,8 @@ void thread_table_switch_out(struct thread_table *table, thread_id id, uint64_t 
     } else {
         totals->n_voluntary++;
         totals->phase = THREAD_PHASE_BLOCKED;
+        forget_wait(totals);
+        thread->wait_stacks.is_exact = false;
     }
 }
 

@@ -17,6 +17,37 @@
 
 struct thread_table;
 
+/* What a switch-in tells of the wait that it ends. */
+struct wait_end {
+    uint64_t wake_ns; /* 0: not told */
+    waker_id waker;
+    stack_id waker_stack;
+};
+
+/* The wait before the slice that is open. Until that is stored, its start may still move, and with
+ * it the end of the wait, unless the listener has taken it away (is_there = false) before. */
+struct ended_wait {
+    bool is_there;
+    uint64_t told_wake_ns; /* 0: not told */
+    /* Kept by the listener: where it is counted (wait_log.h, wakers.h), and where it stays. */
+    uint32_t wait_sum, wake_sum;
+    uint64_t ticket;
+    struct stored_wait wait;
+};
+
+/* What is known of where a thread waits, beside totals.wait_…; kept by wait_events. */
+struct wait_stacks {
+    bool is_exact; /* the stack of the wait that lasts was told by the switch-out */
+    bool has_seen, has_sampled;
+    uint8_t serial_flags, seen_flags; /* WAIT_FLAG_* */
+    uint32_t serial;                  /* the last that came with a stack */
+    stack_id serial_stack;
+    stack_id seen;         /* where it was when it was looked at last */
+    stack_id sampled;      /* the last sample in the slice that is open */
+    uint32_t waker_serial; /* as serial, of the stacks that it wakes others from */
+    stack_id waker_stack;
+};
+
 struct thread {
     struct thread_totals totals;
     enum gap_kind gap_before; /* what preceded the slice that is open */
@@ -27,6 +58,8 @@ struct thread {
     uint64_t cpu_time_ns;          /* the kernel's own total at its last switch-out */
     bool has_cpu_time;             /* … is known; of a newborn it is 0 */
     bool has_events;               /* anything but its announcement */
+    struct ended_wait ended;
+    struct wait_stacks wait_stacks;
 };
 
 /* Where closed slices go, in the order of their ends. */
@@ -34,6 +67,12 @@ struct slice_sink {
     void *userdata;
     /* NULL: nobody tells of switches, and no time is booked. */
     void (*on_slice)(void *userdata, const struct stored_slice *slice);
+    /* A wait has ended, its parts have grown (or shrunk: they wrap) by so much, its end is final.
+     * All of them NULL: nobody listens. */
+    void (*on_wait_ended)(void *userdata, struct ended_wait *ended);
+    void (*on_wait_moved)(void *userdata, const struct ended_wait *ended, uint64_t more_blocked_ns,
+                          uint64_t more_runnable_ns);
+    void (*on_wait_final)(void *userdata, const struct ended_wait *ended);
 };
 
 int thread_table_new(struct slice_sink sink, struct thread_table **ret_table);
@@ -45,6 +84,10 @@ DEFINE_FREEP(thread_table);
 struct thread *thread_table_get(struct thread_table *table, int64_t pid, int64_t tid,
                                 uint64_t start_ns, thread_id *ret_id);
 struct thread *thread_table_at(struct thread_table *table, thread_id id);
+
+/* The thread that had this tid at time_ns, or had it until just before: one that dies still wakes
+ * whoever waits for its end. THREAD_ID_NONE: none of the run's. */
+thread_id thread_table_find(const struct thread_table *table, int64_t tid, uint64_t time_ns);
 size_t thread_table_count(const struct thread_table *table);
 /* Switch-ins that were never told and had to be inferred. */
 uint64_t thread_table_missed_switches(const struct thread_table *table);
@@ -65,8 +108,14 @@ int thread_table_exec(struct thread_table *table, int64_t pid, int64_t tid, uint
  * running and waiting still add up to wall time.
  */
 void thread_table_switch_in(struct thread_table *table, thread_id id, uint64_t time_ns);
+/* As thread_table_switch_in(), by somebody who knows more of the wait that ends, if one does. */
+void thread_table_end_wait(struct thread_table *table, thread_id id, uint64_t time_ns,
+                           const struct wait_end *told);
 void thread_table_switch_out(struct thread_table *table, thread_id id, uint64_t time_ns,
                              uint16_t cpu, bool is_preempted, uint64_t cpu_time_ns);
+/* Somebody has looked at the thread: it is blocked. */
+void thread_table_seen_blocked(struct thread_table *table, thread_id id);
+
 /* A sample says that the thread runs. */
 void thread_table_seen_running(struct thread_table *table, thread_id id, uint64_t time_ns);
 

@@ -35,6 +35,7 @@ struct capture_config {
     bool no_unwind;       /* frame pointers only */
     uint32_t stack_bytes; /* copied per sample; 0: as want_stack_bytes() says */
     uint32_t frequency_hz;
+    const char *daemon_socket; /* of the privileged broker; NULL: the usual place */
     const char *script; /* capture/fake only */
 };
 
@@ -82,6 +83,10 @@ struct capture_ops {
     /* How this run is captured, for people: "per-CPU events, filtered in the kernel". */
     const char *(*describe)(const struct capture *capture);
     struct capture *(*free)(struct capture *capture);
+
+    /* What the kernel calls its functions, where an ordinary reader is not told but this capture
+     * is: a descriptor of that text, the caller's from now on; -1: none. May be NULL. */
+    int (*take_kernel_names)(struct capture *capture);
 
     /* What the unwinder tells and asks, on the aggregator's thread, between start and stop. Each
      * may be NULL. */

@@ -18,8 +18,11 @@ static void explain_open(int negative_errno, const struct explain_facts *facts,
             error_set(reterr_error, "paranoid",
                       "this host lets no ordinary user profile (kernel.perf_event_paranoid=%d)",
                       facts->event_paranoid);
-            error_hint(reterr_error, "either lower it for this boot with `" FIX_PARANOID
-                                     "`, or run stax-server as root: `sudo stax record …`");
+            error_hint(reterr_error,
+                       "`sudo stax setup` installs the broker that lets users profile "
+                       "their own programs; or lower it for this boot with "
+                       "`" FIX_PARANOID "`, or record as root: "
+                       "`sudo stax record …`");
             return;
         }
         error_set(reterr_error, "permission",

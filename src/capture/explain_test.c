@@ -27,7 +27,7 @@ static const struct {
     struct explain_facts facts;
     const char *code;
     const char *message_part;
-    const char *hint_parts[2];
+    const char *hint_parts[3];
 } rows[] = {
     /* The host forbids it to everybody: both fixes are named. */
     {-EACCES,
@@ -35,13 +35,13 @@ static const struct {
      ORDINARY(3),
      "paranoid",
      "perf_event_paranoid=3",
-     {"sudo sysctl kernel.perf_event_paranoid=2", "sudo stax record"}},
+     {"sudo stax setup", "sudo sysctl kernel.perf_event_paranoid=2", "sudo stax record"}},
     {-EPERM,
      EXPLAIN_OPEN_EVENT,
      ORDINARY(4),
      "paranoid",
      "perf_event_paranoid=4",
-     {"sudo sysctl kernel.perf_event_paranoid=2", "sudo stax record"}},
+     {"sudo stax setup", "sudo sysctl kernel.perf_event_paranoid=2", "sudo stax record"}},
     {-EACCES, EXPLAIN_FIND_TARGET, ORDINARY(3), "paranoid", "perf_event_paranoid=3", {"sudo"}},
     /* The process is somebody else's. */
     {-EACCES,
@@ -90,7 +90,7 @@ static void every_row_says_what_to_type(void **state)
         if (!strstr(error.message, rows[i].message_part)) {
             fail_msg("row %zu: '%s' lacks '%s'", i, error.message, rows[i].message_part);
         }
-        for (size_t k = 0; k < 2 && rows[i].hint_parts[k]; k++) {
+        for (size_t k = 0; k < 3 && rows[i].hint_parts[k]; k++) {
             if (!strstr(error.hint, rows[i].hint_parts[k])) {
                 fail_msg("row %zu: '%s' lacks '%s'", i, error.hint, rows[i].hint_parts[k]);
             }

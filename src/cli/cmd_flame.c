@@ -10,9 +10,13 @@ struct flame_options {
     struct option_number depth;
     double threshold_pct;
     bool invert;
+    unsigned mode; /* enum view_mode */
     struct view_options view;
     struct server_options server;
 };
+
+/* In the order of enum view_mode, whose last one has no command yet. */
+static const char *const modes[] = {"active", "cpu", "off-cpu", "wall", NULL};
 
 static const struct option_spec specs[] = {
     {
@@ -32,6 +36,15 @@ static const struct option_spec specs[] = {
         .fallback = "1.0",
         .summary = "without subtrees below this share of the whole",
         .offset = offsetof(struct flame_options, threshold_pct),
+    },
+    {
+        .name = "mode",
+        .kind = OPTION_CHOICE,
+        .value_name = "MODE",
+        .fallback = "active",
+        .choices = modes,
+        .summary = "what weighs: active, cpu, off-cpu (blocked) or wall (everything)",
+        .offset = offsetof(struct flame_options, mode),
     },
     {
         .name = "invert",
@@ -55,6 +68,7 @@ static int run_flame(const struct invocation *invocation)
         .threshold_pct = options->threshold_pct,
         .invert = options->invert,
     };
+    request.view.mode = (enum view_mode)options->mode;
     struct flame_result result = {0};
     const struct query_page page = {
         .question =
@@ -91,6 +105,7 @@ const struct command command_flame = {
         },
     .examples = "  stax flame\n"
                 "  stax flame --invert -d 4               # who calls the hottest functions\n"
+                "  stax flame --mode off-cpu              # where threads were blocked\n"
                 "  stax flame -d 0 --threshold-pct 0      # the whole tree\n"
                 "  stax flame --tid 4712 --from 2.5 --to 3\n",
     .run = run_flame,

@@ -51,7 +51,8 @@ const struct command command_threads = {
     .summary = "what each thread did with its time",
     .description =
         "Prints each thread's time on a CPU (exact, from the scheduler), blocked (off-CPU) and\n"
-        "waiting for a CPU (runq), the busiest first; also while the run is recorded.",
+        "waiting for a CPU (runq), and for what it was blocked the longest; the busiest first,\n"
+        "also while the run is recorded.",
     .options =
         {
             .groups =

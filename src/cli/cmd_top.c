@@ -15,7 +15,7 @@ struct top_options {
 };
 
 /* In the order of enum top_sort. */
-static const char *const sorts[] = {"self", "total", NULL};
+static const char *const sorts[] = {"self", "total", "off-cpu", NULL};
 
 /* In the order of enum top_group. */
 static const char *const groups[] = {"function", "image", "line", NULL};
@@ -28,7 +28,7 @@ static const struct option_spec specs[] = {
         .value_name = "BY",
         .fallback = "self",
         .choices = sorts,
-        .summary = "self: innermost frame; total: anywhere on the stack",
+        .summary = "self: innermost frame; total: anywhere on the stack; off-cpu: by time blocked",
         .offset = offsetof(struct top_options, sort),
     },
     {
@@ -80,7 +80,7 @@ const struct command command_top = {
     .description =
         "Prints the functions that took the most time on a CPU, also while the run is "
         "recorded.\nA recursive function counts once per stack. Inlined functions have rows "
-        "of their own.",
+        "of their own.\nWith --sort off-cpu those in which threads waited the longest.",
     .options =
         {
             .groups =
@@ -94,6 +94,7 @@ const struct command command_top = {
     .examples = "  stax top -n 5\n"
                 "  stax top --group line                  # the hottest source lines\n"
                 "  stax top --sort total --from -5        # the last five seconds\n"
+                "  stax top --sort off-cpu                # where threads were blocked\n"
                 "  stax top --focus parse --exclude malloc --json\n",
     .run = run_top,
 };

@@ -17,10 +17,15 @@
 #include "model/results/diagnose.h"
 #include "model/results/doctor.h"
 #include "model/results/flame.h"
+#include "model/results/intervals.h"
 #include "model/results/neighbors.h"
+#include "model/results/off_cpu.h"
 #include "model/results/run.h"
 #include "model/results/threads.h"
+#include "model/results/timeline.h"
 #include "model/results/top.h"
+#include "model/results/wakers.h"
+#include "model/results/why.h"
 
 #define RENDER_MAX_BYTES (256u << 20)
 
@@ -30,8 +35,19 @@ void render_flame(const struct flame_result *result, const struct terminal *term
                   struct text *text);
 void render_threads(const struct threads_result *result, const struct terminal *terminal,
                     struct text *text);
+/* Up to max_frames frames of the program below each stack; 0: all, those of the kernel too. */
+void render_off_cpu(const struct off_cpu_result *result, size_t max_frames,
+                    const struct terminal *terminal, struct text *text);
 void render_neighbors(const struct neighbors_result *result, const struct terminal *terminal,
                       struct text *text);
+void render_intervals(const struct intervals_result *result, const struct terminal *terminal,
+                      struct text *text);
+void render_wakers(const struct wakers_result *result, const struct terminal *terminal,
+                   struct text *text);
+void render_timeline(const struct timeline_result *result, const struct terminal *terminal,
+                     struct text *text);
+void render_why(const struct why_result *result, const struct terminal *terminal,
+                struct text *text);
 
 /* How an annotated function is shown. */
 struct render_annotate_style {
@@ -64,5 +80,13 @@ void render_head(const struct run_stamp *run, const struct view_echo *view, stru
 
 /* "parse_line (tool)", and " (inlined)" behind it. */
 void render_frame(const char *name, const char *image, bool inlined, struct text *text);
+
+/* "futex_wait ← pthread_cond_wait ← next_job ← worker": the site (may be NULL), and of the stack
+ * who called it. */
+void render_place(const char *site, const struct frame_result *stack, size_t n_stack,
+                  struct text *text);
+
+/* "worker (4712)"; of no thread (0) the name alone. */
+void render_thread_name(const char *name, int64_t tid, struct text *text);
 
 const char *render_run_state(enum run_state state);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 
+#include "base/clock.h"
 #include "cli/quantity.h"
 #include "cli/render.h"
 #include "cli/table.h"
@@ -13,6 +14,13 @@ static const struct table_column columns[] = {
     {"active", TABLE_RIGHT}, {"target", TABLE_RIGHT}, {"spans", TABLE_RIGHT},
     {"%", TABLE_RIGHT},      {"frame", TABLE_LEFT},
 };
+static const struct table_column wait_columns[] = {
+    {"off-CPU ms", TABLE_RIGHT}, {"%", TABLE_RIGHT}, {"frame", TABLE_LEFT}};
+static const struct table_column wall_columns[] = {{"wall ms", TABLE_RIGHT},
+                                                   {"active ms", TABLE_RIGHT},
+                                                   {"off-CPU ms", TABLE_RIGHT},
+                                                   {"%", TABLE_RIGHT},
+                                                   {"frame", TABLE_LEFT}};
 
 static uint64_t weight_ns(const struct flame_node *node, enum view_mode mode)
 {
@@ -24,7 +32,7 @@ static uint64_t weight_ns(const struct flame_node *node, enum view_mode mode)
     case VIEW_MODE_CPU:
         return node->active_ns - node->target_ns;
     case VIEW_MODE_WALL:
-        return node->active_ns + node->off_cpu_ns;
+        return node->active_ns + node->off_cpu_ns + node->runq_ns;
     case VIEW_MODE_ACTIVE:
         break;
     }
@@ -38,12 +46,33 @@ static void add_duration(struct table *table, uint64_t duration_ns)
     table_add(table, "%s", duration);
 }
 
+static void add_ms(struct table *table, uint64_t duration_ns)
+{
+    table_add(table, "%.2f", (double)duration_ns / NS_PER_MS);
+}
+
+/* The columns before the share. */
+static void add_times(struct table *table, const struct flame_node *node, enum view_mode mode)
+{
+    if (mode == VIEW_MODE_OFF_CPU) {
+        add_ms(table, node->off_cpu_ns);
+        return;
+    }
+    if (mode == VIEW_MODE_WALL) {
+        add_ms(table, weight_ns(node, mode));
+        add_ms(table, node->active_ns);
+        add_ms(table, node->off_cpu_ns);
+        return;
+    }
+    add_duration(table, weight_ns(node, mode));
+    add_duration(table, node->target_ns);
+    table_add(table, "%" PRIu64, node->spans);
+}
+
 static void add_node(struct table *table, const struct flame_node *node,
                      const struct flame_result *result, unsigned depth)
 {
-    add_duration(table, weight_ns(node, result->mode));
-    add_duration(table, node->target_ns);
-    table_add(table, "%" PRIu64, node->spans);
+    add_times(table, node, result->mode);
     uint64_t whole_ns = weight_ns(&result->root, result->mode);
     double share_pct =
         whole_ns > 0 ? 100.0 * (double)weight_ns(node, result->mode) / (double)whole_ns : 0;
@@ -84,13 +113,24 @@ void render_flame(const struct flame_result *result, const struct terminal *term
     quantity_format_duration(result->totals.target_ns, target);
     quantity_format_duration(result->totals.off_cpu_ns, off_cpu);
     render_head(&result->run, &result->view, text);
-    text_printf(text, "%s active, %s target, %s off-CPU%s\n", active, target, off_cpu,
-                result->inverted ? ", callers below callees" : "");
+    text_printf(text, "%s active, %s target, %s off-CPU", active, target, off_cpu);
+    if (result->mode == VIEW_MODE_WALL) {
+        char runq[QUANTITY_TEXT_BYTES];
+        quantity_format_duration(result->totals.runq_ns, runq);
+        text_printf(text, ", %s waiting for a CPU", runq);
+    }
+    text_printf(text, "%s\n", result->inverted ? ", callers below callees" : "");
     if (result->root.n_children == 0 && result->root.hidden_nodes == 0) {
         return;
     }
     _cleanup_(table_releasep) struct table table;
-    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    if (result->mode == VIEW_MODE_OFF_CPU) {
+        table_init(&table, wait_columns, sizeof(wait_columns) / sizeof(wait_columns[0]));
+    } else if (result->mode == VIEW_MODE_WALL) {
+        table_init(&table, wall_columns, sizeof(wall_columns) / sizeof(wall_columns[0]));
+    } else {
+        table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    }
     add_tree(&table, &result->root, result, 0);
     table_append(&table, terminal, text);
 }

@@ -8,13 +8,27 @@
 
 static const struct table_column columns[] = {
     {"cpu ms", TABLE_RIGHT},  {"target ms", TABLE_RIGHT}, {"off-CPU ms", TABLE_RIGHT},
-    {"runq ms", TABLE_RIGHT}, {"samples", TABLE_RIGHT},   {"spans", TABLE_RIGHT},
-    {"kind", TABLE_LEFT},     {"tid", TABLE_RIGHT},       {"name", TABLE_LEFT},
+    {"runq ms", TABLE_RIGHT}, {"blocked", TABLE_LEFT},    {"samples", TABLE_RIGHT},
+    {"spans", TABLE_RIGHT},   {"kind", TABLE_LEFT},       {"tid", TABLE_RIGHT},
+    {"name", TABLE_LEFT},
 };
 
 static void add_ms(struct table *table, uint64_t duration_ns)
 {
     table_add(table, "%.2f", (double)duration_ns / NS_PER_MS);
+}
+
+/* The largest reason with its time: "ready 812.40". */
+static void add_blocked(struct table *table, const struct thread_row *row)
+{
+    enum wait_reason reason;
+    if (!wait_reason_parse(row->blocked, &reason)) {
+        table_add(table, "%s", "-");
+        return;
+    }
+    struct off_cpu_by_reason times = row->off_cpu_by_reason_ns;
+    table_add(table, "%s %.2f", wait_reason_name(reason),
+              (double)*off_cpu_by_reason_at(&times, reason) / NS_PER_MS);
 }
 
 void render_threads(const struct threads_result *result, const struct terminal *terminal,
@@ -41,6 +55,7 @@ void render_threads(const struct threads_result *result, const struct terminal *
         add_ms(&table, row->target_ns);
         add_ms(&table, row->off_cpu_ns);
         add_ms(&table, row->runq_ns);
+        add_blocked(&table, row);
         table_add(&table, "%" PRIu64, row->samples);
         table_add(&table, "%" PRIu64, row->spans);
         table_add(&table, "%s", row->kind == THREAD_KIND_TARGET ? "target" : "thread");

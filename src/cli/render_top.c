@@ -12,6 +12,16 @@
 static const char *const things[] = {"function", "image", "line"};
 static const char *const titles[] = {"function (image)", "image (path)", "line (image)"};
 
+static void add_frame(struct table *table, const struct top_row *row, enum top_group group)
+{
+    _cleanup_(text_releasep) struct text frame;
+    text_init(&frame, FRAME_MAX_BYTES);
+    const char *place = group == TOP_GROUP_IMAGE ? row->file : row->image;
+    bool has_place = place && (group != TOP_GROUP_IMAGE || place[0] != '['); /* "[kernel]" */
+    render_frame(row->name, has_place ? place : NULL, row->inlined, &frame);
+    table_add(table, "%s", frame.data);
+}
+
 static void add_row(struct table *table, const struct top_row *row, enum top_sort sort,
                     enum top_group group)
 {
@@ -22,12 +32,41 @@ static void add_row(struct table *table, const struct top_row *row, enum top_sor
     table_add(table, "%.2f", (double)row->target_ns / NS_PER_MS);
     table_add(table, "%" PRIu64, samples);
     table_add(table, "%" PRIu64, row->spans);
-    _cleanup_(text_releasep) struct text frame;
-    text_init(&frame, FRAME_MAX_BYTES);
-    const char *place = group == TOP_GROUP_IMAGE ? row->file : row->image;
-    bool has_place = place && (group != TOP_GROUP_IMAGE || place[0] != '['); /* "[kernel]" */
-    render_frame(row->name, has_place ? place : NULL, row->inlined, &frame);
-    table_add(table, "%s", frame.data);
+    add_frame(table, row, group);
+}
+
+static void append_waits(const struct top_result *result, const struct terminal *terminal,
+                         struct text *text)
+{
+    const struct table_column columns[] = {
+        {"off-CPU ms", TABLE_RIGHT},
+        {"total ms", TABLE_RIGHT},
+        {"waits", TABLE_RIGHT},
+        {titles[result->group], TABLE_LEFT},
+    };
+    _cleanup_(table_releasep) struct table table;
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < result->n_rows; i++) {
+        const struct top_row *row = &result->rows[i];
+        table_add(&table, "%.2f", (double)row->self_off_cpu_ns / NS_PER_MS);
+        table_add(&table, "%.2f", (double)row->total_off_cpu_ns / NS_PER_MS);
+        table_add(&table, "%" PRIu64, row->waits);
+        add_frame(&table, row, result->group);
+    }
+    table_append(&table, terminal, text);
+}
+
+static void render_waits(const struct top_result *result, const struct terminal *terminal,
+                         struct text *text)
+{
+    char off_cpu[QUANTITY_TEXT_BYTES];
+    quantity_format_duration(result->totals.off_cpu_ns, off_cpu);
+    render_head(&result->run, &result->view, text);
+    text_printf(text, "%s off-CPU, %" PRIu64 " %s%s by time blocked\n", off_cpu, result->functions,
+                things[result->group], quantity_plural(result->functions));
+    if (result->n_rows > 0) {
+        append_waits(result, terminal, text);
+    }
 }
 
 /* Rows up to the last one with time of its own; by self time the others only call. */
@@ -47,6 +86,10 @@ static size_t count_shown(const struct top_result *result)
 
 void render_top(const struct top_result *result, const struct terminal *terminal, struct text *text)
 {
+    if (result->sort == TOP_SORT_OFF_CPU) {
+        render_waits(result, terminal, text);
+        return;
+    }
     char active[QUANTITY_TEXT_BYTES];
     quantity_format_duration(result->totals.active_ns, active);
     render_head(&result->run, &result->view, text);

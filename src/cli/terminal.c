@@ -20,6 +20,19 @@ static bool wants_colour(bool is_terminal, enum colour_choice choice)
     return is_terminal && !(no_color && no_color[0] != '\0') && term && strcmp(term, "dumb") != 0;
 }
 
+/* As the C library chooses: the first of these that is set. */
+static bool is_utf8_locale(void)
+{
+    static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+        const char *locale = getenv(variables[i]);
+        if (locale && locale[0] != '\0') {
+            return strcasestr(locale, "utf-8") || strcasestr(locale, "utf8");
+        }
+    }
+    return false;
+}
+
 void terminal_probe(int fd, enum colour_choice choice, struct terminal *ret_terminal)
 {
     bool is_terminal = isatty(fd) == 1;
@@ -34,6 +47,7 @@ void terminal_probe(int fd, enum colour_choice choice, struct terminal *ret_term
     *ret_terminal = (struct terminal){
         .is_terminal = is_terminal,
         .has_colour = wants_colour(is_terminal, choice),
+        .is_ascii = !is_utf8_locale(),
         .width = width,
     };
 }

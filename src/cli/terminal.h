@@ -17,7 +17,8 @@ enum colour_choice { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 struct terminal {
     bool is_terminal;
     bool has_colour;
-    size_t width; /* columns; SIZE_MAX where nothing limits a line */
+    bool is_ascii; /* the locale is none of UTF-8 */
+    size_t width;  /* columns; SIZE_MAX where nothing limits a line */
 };
 
 /* NO_COLOR and TERM=dumb count with COLOUR_AUTO only. */

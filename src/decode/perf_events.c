@@ -142,7 +142,7 @@ static bool take_copy(struct perf_translator *translator, const struct perf_reco
         .sp = user->sp,
         .fp = user->fp,
         .lr = user->lr,
-        .is_innermost = record->format != PERF_FORMAT_WALK || !record->sample.walk.is_caller,
+        .is_innermost = !record->sample.walk.is_caller,
         .is_after_syscall = user->is_after_syscall,
     };
     uint8_t *bytes;
@@ -153,33 +153,107 @@ static bool take_copy(struct perf_translator *translator, const struct perf_reco
     if (n_bytes > 0) {
         memcpy(bytes, user->stack, n_bytes);
     }
-    translator->n_copies++;
-    translator->copied_bytes += n_bytes;
+    if (sample->kind == EVENT_SAMPLE) {
+        translator->n_copies++;
+        translator->copied_bytes += n_bytes;
+    }
     return true;
+}
+
+/* The stack that came with a record of the scheduler's programs. */
+static bool take_told_stack(struct perf_translator *translator, const struct perf_record *record,
+                            struct event_batch *batch, struct event *event)
+{
+    return take_walk(record, batch, event) && take_copy(translator, record, batch, event);
+}
+
+static int64_t waker_of(const struct sched_payload *sched)
+{
+    return sched->flags & SCHED_FLAG_WAKER_KNOWN ? (int64_t)sched->waker_tid : EVENT_WAKER_UNKNOWN;
+}
+
+static int translate_wakeup(struct perf_translator *translator, const struct perf_record *record,
+                            struct event_batch *batch)
+{
+    const struct sched_payload *sched = &record->sched;
+    struct event wakeup = event_of(EVENT_WAKEUP, record);
+    wakeup.time_ns = sched->time_ns ? sched->time_ns : record->time_ns;
+    wakeup.pid = translator->pid;
+    wakeup.tid = sched->next_tid;
+    wakeup.wakeup.waker_tid = waker_of(sched);
+    wakeup.wakeup.waker_serial = sched->waker_serial;
+    wakeup.wakeup.ends_no_wait = (sched->flags & SCHED_FLAG_AWAKE) != 0;
+    if ((sched->flags & SCHED_FLAG_WAKER_STACK) &&
+        !take_told_stack(translator, record, batch, &wakeup)) {
+        return 0;
+    }
+    return event_batch_add(batch, &wakeup);
+}
+
+static int translate_out(struct perf_translator *translator, const struct perf_record *record,
+                         uint64_t time_ns, struct event_batch *batch)
+{
+    const struct sched_payload *sched = &record->sched;
+    struct event out = event_of(EVENT_SWITCH_OUT, record);
+    out.time_ns = time_ns;
+    out.pid = translator->pid;
+    out.tid = sched->prev_tid;
+    out.is_preempted = sched->prev_state == 0;
+    out.switch_out.cpu_time_ns = sched->prev_cpu_time_ns;
+    out.switch_out.stack_serial = sched->prev_serial;
+    out.switch_out.object = (struct event_wait_object){
+        .syscall = sched->prev_syscall,
+        .argument = sched->prev_argument,
+    };
+    if ((sched->flags & SCHED_FLAG_PREV_STACK) &&
+        !take_told_stack(translator, record, batch, &out)) {
+        return 0;
+    }
+    return event_batch_add(batch, &out);
+}
+
+static int translate_in(struct perf_translator *translator, const struct perf_record *record,
+                        uint64_t time_ns, struct event_batch *batch)
+{
+    const struct sched_payload *sched = &record->sched;
+    struct event in = event_of(EVENT_SWITCH_IN, record);
+    in.time_ns = time_ns;
+    in.pid = translator->pid;
+    in.tid = sched->next_tid;
+    in.switch_in.wake_ns = sched->next_wake_ns;
+    in.switch_in.waker_tid = waker_of(sched);
+    in.switch_in.waker_serial = sched->waker_serial;
+    if ((sched->flags & SCHED_FLAG_NEXT_STACK) &&
+        !take_told_stack(translator, record, batch, &in)) {
+        return 0;
+    }
+    return event_batch_add(batch, &in);
+}
+
+static int translate_sched(struct perf_translator *translator, const struct perf_record *record,
+                           struct event_batch *batch)
+{
+    const struct sched_payload *sched = &record->sched;
+    uint64_t time_ns = sched->time_ns ? sched->time_ns : record->time_ns;
+    int n_added = 0;
+    if (sched->flags & SCHED_FLAG_WAKEUP) {
+        return translate_wakeup(translator, record, batch);
+    }
+    if (sched->flags & SCHED_FLAG_PREV) {
+        n_added += translate_out(translator, record, time_ns, batch);
+    }
+    set_running(translator, record->cpu, sched->next_tid);
+    if (sched->flags & SCHED_FLAG_NEXT) {
+        n_added += translate_in(translator, record, time_ns, batch);
+    }
+    return n_added;
 }
 
 static int translate_sample(struct perf_translator *translator, const struct perf_record *record,
                             struct event_batch *batch)
 {
     if (record->format == PERF_FORMAT_SCHED) {
-        int n_added = 0;
-        const struct sched_payload *sched = &record->sched;
-        if (sched->flags & SCHED_PAYLOAD_PREV_OURS) {
-            struct event out = event_of(EVENT_SWITCH_OUT, record);
-            out.pid = translator->pid;
-            out.tid = sched->prev_tid;
-            out.is_preempted = sched->prev_state == 0;
-            out.switch_out.cpu_time_ns = sched->prev_cpu_time_ns;
-            n_added += event_batch_add(batch, &out);
-        }
-        set_running(translator, record->cpu, sched->next_tid);
-        if (sched->flags & SCHED_PAYLOAD_NEXT_OURS) {
-            struct event in = event_of(EVENT_SWITCH_IN, record);
-            in.pid = translator->pid;
-            in.tid = sched->next_tid;
-            n_added += event_batch_add(batch, &in);
-        }
-        return n_added;
+        return translate_sched(translator, record, batch);
     }
     /* A thread that has lost its numbers is none of the foreign ones: the kernel filters by task.
      */
@@ -189,6 +263,10 @@ static int translate_sample(struct perf_translator *translator, const struct per
     struct event sample = event_of(EVENT_SAMPLE, record);
     sample.sample.period_ns =
         record->sample.period_ns > UINT32_MAX ? 0 : (uint32_t)record->sample.period_ns;
+    if (sample.tid <= 0 && record->sample.walk.tid != 0) {
+        sample.pid = translator->pid;
+        sample.tid = record->sample.walk.tid;
+    }
     if (sample.tid <= 0) {
         sample.pid = translator->is_wide || sample.pid <= 0 ? translator->pid : sample.pid;
         sample.tid = running_tid(translator, record->cpu);
@@ -267,6 +345,7 @@ static int translate_fork(struct perf_translator *translator, const struct perf_
     event.thread.change = EVENT_THREAD_BORN;
     translator->n_births++;
     event.thread.name = NULL;
+    event.thread.creator_tid = record->task.parent_tid;
     n_added += event_batch_add(batch, &event);
     return n_added;
 }

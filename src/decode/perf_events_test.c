@@ -389,8 +389,7 @@ static void one_switch_record_of_ours_can_be_two_events(void **state)
     (void)state;
     struct fixture fixture;
     begin(&fixture, true);
-    struct perf_record record =
-        sched_of(SCHED_PAYLOAD_PREV_OURS | SCHED_PAYLOAD_NEXT_OURS, PID + 1, PID + 2, 1);
+    struct perf_record record = sched_of(SCHED_FLAG_PREV | SCHED_FLAG_NEXT, PID + 1, PID + 2, 1);
     assert_int_equal(translate(&fixture, &record), 2);
     const struct event *out = last(&fixture, 1), *in = last(&fixture, 0);
     assert_int_equal(out->kind, EVENT_SWITCH_OUT);
@@ -404,13 +403,13 @@ static void one_switch_record_of_ours_can_be_two_events(void **state)
     assert_int_equal(in->cpu, 2);
     assert_int_equal(fixture.running_tids[2], PID + 2);
 
-    record = sched_of(SCHED_PAYLOAD_PREV_OURS, PID + 2, 0, 0);
+    record = sched_of(SCHED_FLAG_PREV, PID + 2, 0, 0);
     assert_int_equal(translate(&fixture, &record), 1);
     assert_int_equal(last(&fixture, 0)->kind, EVENT_SWITCH_OUT);
     assert_true(last(&fixture, 0)->is_preempted);
     assert_int_equal(fixture.running_tids[2], 0);
 
-    record = sched_of(SCHED_PAYLOAD_NEXT_OURS, 0, PID + 1, 0);
+    record = sched_of(SCHED_FLAG_NEXT, 0, PID + 1, 0);
     assert_int_equal(translate(&fixture, &record), 1);
     assert_int_equal(last(&fixture, 0)->kind, EVENT_SWITCH_IN);
     assert_int_equal(fixture.running_tids[2], PID + 1);
@@ -418,6 +417,58 @@ static void one_switch_record_of_ours_can_be_two_events(void **state)
     record = sched_of(0, 0, 0, 0);
     assert_int_equal(translate(&fixture, &record), 0);
     assert_int_equal(fixture.translator.n_foreign, 0);
+    end(&fixture);
+}
+
+static void waits_and_wakeups_are_told_with_their_stacks(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, true);
+    const uint64_t ips[] = {UINT64_C(0xffffffff81000000), 0x401000, 0x402000};
+    struct perf_record record =
+        sched_of(SCHED_FLAG_PREV | SCHED_FLAG_NEXT | SCHED_FLAG_PREV_STACK, PID + 1, PID + 2, 1);
+    record.sample.ips = (const uint8_t *)ips;
+    record.sample.n_ips = 3;
+    record.sample.walk.n_kernel_ips = 1;
+    record.sample.walk.end = EVENT_STACK_END_COMPLETE;
+    record.sched.time_ns = 90;
+    record.sched.prev_serial = 7;
+    record.sched.prev_syscall = 202;
+    record.sched.prev_argument = 0x7000;
+    record.sched.next_wake_ns = 80;
+    assert_int_equal(translate(&fixture, &record), 2);
+    const struct event *out = last(&fixture, 1), *in = last(&fixture, 0);
+    assert_int_equal(out->time_ns, 90); /* of the switch, not of the record */
+    assert_int_equal(out->stack.n_ips, 3);
+    assert_int_equal(out->stack.n_kernel_ips, 1);
+    assert_int_equal(out->stack.source, EVENT_STACK_WALKED);
+    assert_int_equal(out->switch_out.stack_serial, 7);
+    assert_int_equal(out->switch_out.object.syscall, 202);
+    assert_int_equal(out->switch_out.object.argument, 0x7000);
+    assert_int_equal(in->stack.n_ips, 0);
+    assert_int_equal(in->switch_in.wake_ns, 80);
+    assert_true(in->switch_in.waker_tid == EVENT_WAKER_UNKNOWN);
+
+    record.sched.flags = SCHED_FLAG_WAKEUP | SCHED_FLAG_WAKER_KNOWN | SCHED_FLAG_WAKER_STACK;
+    record.sched.waker_tid = PID + 3;
+    record.sched.waker_serial = 2;
+    assert_int_equal(translate(&fixture, &record), 1);
+    const struct event *wakeup = last(&fixture, 0);
+    assert_int_equal(wakeup->kind, EVENT_WAKEUP);
+    assert_int_equal(wakeup->tid, PID + 2);
+    assert_int_equal(wakeup->wakeup.waker_tid, PID + 3);
+    assert_int_equal(wakeup->wakeup.waker_serial, 2);
+    assert_int_equal(event_stack_tid(wakeup), PID + 3);
+    assert_int_equal(wakeup->stack.n_ips, 3);
+    assert_false(wakeup->wakeup.ends_no_wait);
+
+    record.sched.flags = SCHED_FLAG_WAKEUP | SCHED_FLAG_WAKER_KNOWN | SCHED_FLAG_AWAKE;
+    record.sched.waker_tid = 0; /* an interrupt */
+    assert_int_equal(translate(&fixture, &record), 1);
+    assert_true(last(&fixture, 0)->wakeup.waker_tid == EVENT_NO_WAKER);
+    assert_true(last(&fixture, 0)->wakeup.ends_no_wait);
+    assert_int_equal(last(&fixture, 0)->stack.n_ips, 0);
     end(&fixture);
 }
 
@@ -607,6 +658,7 @@ int main(void)
         cmocka_unit_test(switches_tell_who_runs_there),
         cmocka_unit_test(it_works_without_a_table_of_who_runs),
         cmocka_unit_test(one_switch_record_of_ours_can_be_two_events),
+        cmocka_unit_test(waits_and_wakeups_are_told_with_their_stacks),
         cmocka_unit_test(wide_recordings_drop_foreign_processes),
         cmocka_unit_test(only_code_is_an_image),
         cmocka_unit_test(exec_is_a_new_image_and_a_new_name),

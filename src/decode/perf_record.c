@@ -119,6 +119,8 @@ static enum event_stack_end walk_end_of(uint8_t end)
     return EVENT_STACK_END_UNKNOWN;
 }
 
+#define SCHED_FLAGS_STACK (SCHED_FLAG_PREV_STACK | SCHED_FLAG_NEXT_STACK | SCHED_FLAG_WAKER_STACK)
+
 /* What follows the magic number of a struct walk_payload. */
 static void take_walk(struct bytes *body, struct perf_record *record)
 {
@@ -128,13 +130,13 @@ static void take_walk(struct bytes *body, struct perf_record *record)
     size_t n_user_ips = bytes_take_u16(body);
     user.stack_bytes = bytes_take_u16(body);
     record->sample.walk.generation = bytes_take_u32(body);
-    record->sample.period_ns = bytes_take_u64(body);
+    record->sample.period_ns = bytes_take_u32(body);
+    record->sample.walk.tid = bytes_take_u32(body);
     if (n_user_ips > bytes_left(body) / sizeof(uint64_t) ||
         n_kernel_ips + n_user_ips > bytes_left(body) / sizeof(uint64_t)) {
         body->failed = true;
         return;
     }
-    record->format = PERF_FORMAT_WALK;
     record->sample.n_ips = n_kernel_ips + n_user_ips;
     record->sample.ips = bytes_take(body, record->sample.n_ips * sizeof(uint64_t));
     if (end != WALK_END_COMPLETE) {
@@ -157,23 +159,40 @@ static void take_walk(struct bytes *body, struct perf_record *record)
     record->sample.walk.is_caller = (flags & WALK_FLAG_IS_CALLER) != 0;
 }
 
+static void take_sched(struct bytes *raw, uint32_t flags, struct perf_record *record)
+{
+    struct sched_payload *sched = &record->sched;
+    sched->flags = flags;
+    sched->prev_tid = bytes_take_u32(raw);
+    sched->next_tid = bytes_take_u32(raw);
+    sched->prev_state = bytes_take_u32(raw);
+    sched->time_ns = bytes_take_u64(raw);
+    sched->prev_cpu_time_ns = bytes_take_u64(raw);
+    sched->next_wake_ns = bytes_take_u64(raw);
+    sched->prev_argument = bytes_take_u64(raw);
+    sched->prev_syscall = bytes_take_u32(raw);
+    sched->prev_serial = bytes_take_u32(raw);
+    sched->waker_tid = bytes_take_u32(raw);
+    sched->waker_serial = bytes_take_u32(raw);
+    if (flags & SCHED_FLAGS_STACK) {
+        raw->failed = raw->failed || bytes_take_u32(raw) != WALK_PAYLOAD_MAGIC;
+        take_walk(raw, record);
+    }
+}
+
 static void take_raw(struct bytes *body, struct perf_record *record)
 {
     uint32_t raw_bytes = bytes_take_u32(body);
-    if (raw_bytes < sizeof(struct sched_payload) || raw_bytes > bytes_left(body)) {
-        body->failed = true;
-        return;
-    }
-    uint32_t first = bytes_take_u32(body);
+    const uint8_t *data = bytes_take(body, raw_bytes);
+    struct bytes raw = bytes_of(data, data ? raw_bytes : 0);
+    uint32_t first = bytes_take_u32(&raw);
     if (first == WALK_PAYLOAD_MAGIC) {
-        take_walk(body, record);
-        return;
+        record->format = PERF_FORMAT_WALK;
+        take_walk(&raw, record);
+    } else {
+        take_sched(&raw, first, record);
     }
-    record->sched.flags = first;
-    record->sched.prev_tid = bytes_take_u32(body);
-    record->sched.next_tid = bytes_take_u32(body);
-    record->sched.prev_state = bytes_take_u32(body);
-    record->sched.prev_cpu_time_ns = bytes_take_u64(body);
+    body->failed = body->failed || bytes_has_failed(&raw);
 }
 
 static int parse_sample(struct bytes *body, const struct perf_formats *formats,
@@ -333,4 +352,22 @@ int perf_record_parse(const void *data, size_t n_bytes, const struct perf_format
 bool perf_record_is_fork(const struct perf_record *record)
 {
     return record->type == PERF_ABI_RECORD_FORK;
+}
+
+int perf_record_parse_sched(const void *data, size_t n_bytes, uint32_t cpu,
+                            struct perf_record *ret_record)
+{
+    struct bytes raw = bytes_of(data, n_bytes);
+    struct perf_record record = {
+        .type = PERF_ABI_RECORD_SAMPLE,
+        .format = PERF_FORMAT_SCHED,
+        .cpu = cpu,
+    };
+    take_sched(&raw, bytes_take_u32(&raw), &record);
+    record.time_ns = record.sched.time_ns;
+    if (bytes_has_failed(&raw)) {
+        return -EBADMSG;
+    }
+    *ret_record = record;
+    return 0;
 }

@@ -19,27 +19,17 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "decode/sched_payload.h"
 #include "model/event.h"
 
 enum perf_format {
     PERF_FORMAT_NONE,  /* an identifier that nobody knows */
     PERF_FORMAT_STACK, /* PERF_ABI_FORMAT_STACK */
-    PERF_FORMAT_SCHED, /* PERF_ABI_FORMAT_SCHED: raw data is a struct sched_payload */
-    PERF_FORMAT_WALK,  /* the same, where it turned out to be a struct walk_payload */
+    PERF_FORMAT_SCHED, /* PERF_ABI_FORMAT_SCHED: raw data is a struct sched_payload, */
+    PERF_FORMAT_WALK,  /* or, as it turned out, a struct walk_payload alone */
     /* PERF_ABI_FORMAT_COPY with the registers of one of the machines. */
     PERF_FORMAT_COPY_X86_64,
     PERF_FORMAT_COPY_AARCH64,
-};
-
-/* What our in-kernel filter writes at each switch that concerns the target. */
-#define SCHED_PAYLOAD_PREV_OURS 1u
-#define SCHED_PAYLOAD_NEXT_OURS 2u
-
-struct sched_payload {
-    uint32_t flags;
-    uint32_t prev_tid, next_tid; /* 0 where it is not the target's */
-    uint32_t prev_state;         /* 0: it still wanted to run */
-    uint64_t prev_cpu_time_ns;   /* the scheduler's own total for prev */
 };
 
 /* The user's registers at a sample, and what of the stack was copied with it. */
@@ -73,22 +63,24 @@ struct perf_record {
     uint32_t cpu;
     int32_t pid, tid; /* of the thread that was running */
     enum perf_format format;
+    struct sched_payload sched; /* PERF_FORMAT_SCHED; `sample` is the stack that its flags name */
     union {
         struct {
             const uint8_t *ips; /* n_ips × 8 bytes, with context markers */
             size_t n_ips;
             uint64_t period_ns;
             struct perf_user_state user;
-            /* PERF_FORMAT_WALK: ips are whole, without markers; user is where the walk stopped. */
+            /* PERF_FORMAT_WALK and _SCHED: ips are whole, without markers; user is where the walk
+             * stopped. */
             struct {
                 size_t n_kernel_ips;
                 enum event_stack_end end;
                 bool is_caller; /* user.ip is a return address */
                 bool is_by_frame_pointers;
                 uint64_t generation; /* of the code_map that was used; 0: none */
+                uint32_t tid;        /* of a sample; else 0 */
             } walk;
         } sample;
-        struct sched_payload sched;
         struct {
             int32_t pid, tid;
             bool is_executable;
@@ -114,6 +106,11 @@ struct perf_record {
 /* 0; 1 for a type that we do not read; -EBADMSG for bytes that make no sense. */
 int perf_record_parse(const void *data, size_t n_bytes, const struct perf_formats *formats,
                       struct perf_record *ret_record);
+
+/* The same for what a program has written into a ring of its own on `cpu`: a struct sched_payload
+ * and what follows it. */
+int perf_record_parse_sched(const void *data, size_t n_bytes, uint32_t cpu,
+                            struct perf_record *ret_record);
 
 static inline uint64_t perf_record_ip(const struct perf_record *record, size_t index)
 {

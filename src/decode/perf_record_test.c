@@ -60,25 +60,49 @@ static void a_callchain_that_lies_is_refused(void **state)
     }
 }
 
+static void a_switch_may_bring_a_stack(void **state)
+{
+    (void)state;
+    struct perf_record record;
+    struct raw raw = sched_stack_sample(WALK_PAYLOAD_MAGIC);
+    assert_int_equal(parse(&raw, &record), 0);
+    assert_int_equal(record.format, PERF_FORMAT_SCHED);
+    assert_int_equal(record.sched.prev_serial, 3);
+    assert_int_equal(record.sample.n_ips, 3);
+    assert_int_equal(record.sample.walk.n_kernel_ips, 1);
+    assert_int_equal(record.sample.walk.end, EVENT_STACK_END_COMPLETE);
+    assert_int_equal(record.sample.walk.generation, 9);
+    assert_int_equal(perf_record_ip(&record, 2), 0x402000);
+    raw = sched_stack_sample(WALK_PAYLOAD_MAGIC + 1);
+    assert_int_equal(parse(&raw, &record), -EBADMSG);
+}
+
 static void a_switch_of_our_program_is_read(void **state)
 {
     (void)state;
-    struct raw raw = sched_sample(28);
+    struct raw raw = sched_sample(68);
     struct perf_record record;
     assert_int_equal(parse(&raw, &record), 0);
     assert_int_equal(record.format, PERF_FORMAT_SCHED);
     assert_int_equal(record.cpu, 5);
-    assert_int_equal(record.sched.flags, SCHED_PAYLOAD_PREV_OURS | SCHED_PAYLOAD_NEXT_OURS);
+    assert_int_equal(record.sched.flags, SCHED_FLAG_PREV | SCHED_FLAG_NEXT);
     assert_int_equal(record.sched.prev_tid, 21);
     assert_int_equal(record.sched.next_tid, 22);
     assert_int_equal(record.sched.prev_state, 1);
+    assert_int_equal(record.sched.time_ns, 777000);
     assert_int_equal(record.sched.prev_cpu_time_ns, 5000);
+    assert_int_equal(record.sched.next_wake_ns, 776000);
+    assert_int_equal(record.sched.prev_argument, 0xabcdef);
+    assert_int_equal(record.sched.prev_syscall, 202);
+    assert_int_equal(record.sched.prev_serial, 3);
+    assert_int_equal(record.sched.waker_tid, 33);
+    assert_int_equal(record.sched.waker_serial, 4);
 
     for (uint32_t raw_bytes = 0; raw_bytes < sizeof(struct sched_payload); raw_bytes++) {
         raw = sched_sample(raw_bytes);
         assert_int_equal(parse(&raw, &record), -EBADMSG);
     }
-    raw = sched_sample(29);
+    raw = sched_sample(69);
     assert_int_equal(parse(&raw, &record), -EBADMSG);
     raw = sched_sample(UINT32_MAX);
     assert_int_equal(parse(&raw, &record), -EBADMSG);
@@ -463,7 +487,8 @@ static void no_cut_reads_past_the_end(void **state)
         stack_sample(3, ips, 3),
         copy_sample(COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_USER, 2, 0, 64),
         copy_sample(COPY_AARCH64_IDENTIFIER, PERF_ABI_MISC_KERNEL, 2, 0, 24),
-        sched_sample(28),
+        sched_sample(68),
+        sched_stack_sample(WALK_PAYLOAD_MAGIC),
         walk_sample(WALK_END_PENDING, 3, 16),
         mmap2_with_build_id(20),
         mmap2_with_inode(5),
@@ -544,6 +569,7 @@ int main(void)
         cmocka_unit_test(ips_may_lie_at_any_address),
         cmocka_unit_test(a_callchain_that_lies_is_refused),
         cmocka_unit_test(a_switch_of_our_program_is_read),
+        cmocka_unit_test(a_switch_may_bring_a_stack),
         cmocka_unit_test(a_stack_that_was_walked_in_the_kernel_is_read),
         cmocka_unit_test(a_recorded_sample_with_its_stack),
         cmocka_unit_test(a_sample_with_registers_and_stack),

@@ -200,15 +200,52 @@ static inline struct raw copy_sample(uint64_t identifier, uint16_t cpumode, uint
     return raw;
 }
 
+/* What stands before a stack that a record of the scheduler's programs may have. */
+static inline void put_sched(struct raw *raw, uint32_t flags)
+{
+    put_u32(raw, flags);
+    put_u32(raw, 21); /* prev */
+    put_u32(raw, 22); /* next */
+    put_u32(raw, 1);  /* state */
+    put_u64(raw, 777000);
+    put_u64(raw, 5000);
+    put_u64(raw, 776000);
+    put_u64(raw, 0xabcdef); /* argument */
+    put_u32(raw, 202);      /* system call */
+    put_u32(raw, 3);        /* serial */
+    put_u32(raw, 33);       /* waker */
+    put_u32(raw, 4);        /* its serial */
+}
+
 static inline struct raw sched_sample(uint32_t raw_bytes)
 {
     struct raw raw = sample_head(SCHED_IDENTIFIER);
     put_u32(&raw, raw_bytes);
-    put_u32(&raw, SCHED_PAYLOAD_PREV_OURS | SCHED_PAYLOAD_NEXT_OURS);
-    put_u32(&raw, 21); /* prev */
-    put_u32(&raw, 22); /* next */
-    put_u32(&raw, 1);  /* state */
-    put_u64(&raw, 5000);
+    put_sched(&raw, SCHED_FLAG_PREV | SCHED_FLAG_NEXT);
+    put_u32(&raw, 0); /* padding to 8 bytes */
+    raw_end(&raw);
+    return raw;
+}
+
+/* A switch with the stack of who was switched out: one kernel and two user ips. */
+static inline struct raw sched_stack_sample(uint32_t magic)
+{
+    struct raw raw = sample_head(SCHED_IDENTIFIER);
+    uint8_t end = WALK_END_COMPLETE, flags = 0;
+    uint16_t n_kernel_ips = 1, n_user_ips = 2, n_stack_bytes = 0;
+    put_u32(&raw, sizeof(struct sched_payload) + sizeof(struct walk_payload) + 3 * 8 + 4);
+    put_sched(&raw, SCHED_FLAG_PREV | SCHED_FLAG_PREV_STACK);
+    put_u32(&raw, magic);
+    put(&raw, &end, 1);
+    put(&raw, &flags, 1);
+    put(&raw, &n_kernel_ips, 2);
+    put(&raw, &n_user_ips, 2);
+    put(&raw, &n_stack_bytes, 2);
+    put_u32(&raw, 9); /* generation */
+    put_u64(&raw, 0); /* period */
+    put_u64(&raw, UINT64_C(0xffffffff81000000));
+    put_u64(&raw, 0x401000);
+    put_u64(&raw, 0x402000);
     put_u32(&raw, 0); /* padding to 8 bytes */
     raw_end(&raw);
     return raw;

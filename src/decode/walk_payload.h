@@ -46,7 +46,8 @@ struct walk_payload {
     uint16_t n_user_ips;
     uint16_t n_stack_bytes;
     uint32_t generation; /* of the code_map that it was walked by; 0: none */
-    uint64_t period_ns;
+    uint32_t period_ns;
+    uint32_t tid; /* also of a thread that has lost its number, in its last steps */
 };
 
 #define WALK_PAYLOAD_REGISTERS 3u /* behind the ips, unless end is WALK_END_COMPLETE */

@@ -167,6 +167,9 @@ int image_table_new(struct image_table **ret_table)
     if (r == 0) {
         r = add_fixed_image(table, IMAGE_KIND_KERNEL, "[kernel]");
     }
+    if (r == 0) {
+        r = add_fixed_image(table, IMAGE_KIND_KERNEL, "[kernel]"); /* IMAGE_ID_NAMED */
+    }
     if (r < 0) {
         return r;
     }

@@ -4,8 +4,8 @@
 /*
  * image_table - every file (or other source of code) that a run has met
  *
- * Shape:   image_id → struct image. Ids 0 and 1 are always there
- *          (IMAGE_ID_UNKNOWN, IMAGE_ID_KERNEL). Two mappings are the same
+ * Shape:   image_id → struct image. Those below IMAGE_ID_FIRST are always
+ *          there (IMAGE_ID_UNKNOWN, …_KERNEL, …_NAMED). Two mappings are the same
  *          image when path, device, inode and build-id agree.
  * Owner:   the table owns strings; nothing moves until image_table_free().
  * Threads: one writer (the aggregator). Readers may look at ids that the

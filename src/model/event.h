@@ -173,6 +173,7 @@ struct event {
             enum event_thread_change change;
             const char *name;     /* NAMED, PRESENT; NULL where unknown */
             uint64_t cpu_time_ns; /* CPU_TIME only */
+            int64_t creator_tid;  /* BORN only: who made it; 0: not told */
         } thread;
         const struct event_image *image;
         struct {

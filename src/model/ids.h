@@ -31,4 +31,6 @@ typedef uint32_t wait_object_id; /* what was waited for; 0: not told */
     0u                     /* code outside every known mapping; addresses are run-time addresses   \
                             */
 #define IMAGE_ID_KERNEL 1u /* the kernel and its modules; addresses are run-time addresses */
-#define IMAGE_ID_FIRST 2u
+#define IMAGE_ID_NAMED                                                                             \
+    2u /* places of the kernel known by name alone; offsets are numbers of names */
+#define IMAGE_ID_FIRST 3u

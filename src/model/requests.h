@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/results/intervals.h"
+#include "model/results/off_cpu.h"
 #include "model/results/top.h"
 #include "model/view.h"
 
@@ -66,6 +68,43 @@ struct flame_request { /* profile.flame → flame_result */
 struct threads_request { /* profile.threads → threads_result */
     struct view view;
     uint32_t limit; /* default 0: all */
+};
+
+struct off_cpu_request { /* profile.offCpu → off_cpu_result */
+    struct view view;
+    enum off_cpu_by by; /* default stack */
+    bool has_reason;
+    enum wait_reason reason;
+    uint32_t limit;      /* default 20; 0: all */
+    uint32_t max_frames; /* of a stack; default 0: all */
+};
+
+struct intervals_request { /* profile.intervals → intervals_result */
+    struct view view;
+    enum intervals_order order; /* default longest */
+    bool has_reason;
+    enum wait_reason reason;
+    uint32_t limit;      /* default 20; 0: all */
+    uint32_t max_frames; /* of a stack; default 0: all */
+};
+
+struct wakers_request { /* profile.wakers → wakers_result */
+    struct view view;
+    bool by_stack, chain;
+    uint32_t limit;      /* default 20; 0: all */
+    uint32_t max_frames; /* of a stack; default 0: all */
+};
+
+struct timeline_request { /* profile.timeline → timeline_result */
+    struct view view;
+    uint32_t buckets; /* default 60 */
+    uint32_t limit;   /* default 20; 0: all */
+};
+
+struct why_request { /* profile.why → why_result */
+    struct view view;
+    uint32_t limit;      /* default 20; 0: all that are kept */
+    uint32_t max_frames; /* of a stack; default 0: all */
 };
 
 struct annotate_request { /* profile.annotate → annotate_result */

@@ -5,34 +5,10 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
-#include "query/pattern.h"
-#include "query/query_names.h"
+#include "query/portion.h"
 #include "query/sample_weight.h"
+#include "query/stack_filter.h"
 #include "query/thread_range.h"
-
-/* Hands out a sum in proportion to weights, so that the parts add up to it exactly. */
-struct portion {
-    uint64_t total_ns;
-    uint64_t weight, weight_given;
-    uint64_t given_ns;
-};
-
-static uint64_t share_at(const struct portion *portion)
-{
-    if (portion->weight == 0) {
-        return 0;
-    }
-    return (uint64_t)((unsigned __int128)portion->total_ns * portion->weight_given /
-                      portion->weight);
-}
-
-static uint64_t take_portion(struct portion *portion, uint64_t weight)
-{
-    uint64_t before_ns = portion->given_ns;
-    portion->weight_given += weight;
-    portion->given_ns = share_at(portion);
-    return portion->given_ns - before_ns;
-}
 
 struct work {
     const struct query_context *context;
@@ -40,7 +16,6 @@ struct work {
     struct attribution *result;
     struct portion *portions; /* by thread_id */
     struct portion pool;
-    uint8_t *stack_is_kept; /* by stack_id; NULL: all are */
     struct sample_weights weights;
 };
 
@@ -211,8 +186,9 @@ static void weigh_samples(struct work *work, const struct equal_samples *samples
 {
     struct thread_share *share = &work->result->threads[samples->thread];
     struct portion *portion = share->has_own_share ? &work->portions[samples->thread] : &work->pool;
-    uint64_t portion_ns = take_portion(portion, samples->weight);
-    if (!work->stack_is_kept || work->stack_is_kept[samples->stack]) {
+    uint64_t portion_ns = portion_take(portion, samples->weight);
+    const uint8_t *is_kept = work->result->stack_is_kept;
+    if (!is_kept || is_kept[samples->stack]) {
         work->result->stack_ns[samples->stack] += portion_ns;
         work->result->stack_samples[samples->stack] += samples->n;
         share->kept_ns += portion_ns;
@@ -257,72 +233,75 @@ static void prepare_portions(struct work *work)
     }
 }
 
-/* ---- exclude and focus ---- */
-
-enum { STACK_EXCLUDED = 1, STACK_FOCUSED = 2, FRAME_KNOWN = 4 };
-
-static uint8_t flags_of_frame(const struct work *work, const struct patterns *exclude,
-                              const struct patterns *focus, frame_id frame, uint8_t *frame_flags)
-{
-    if (!(frame_flags[frame] & FRAME_KNOWN)) {
-        struct name_chain chain;
-        query_names_find_chain(work->context->names, work->snapshot, frame, &chain);
-        frame_flags[frame] = FRAME_KNOWN;
-        for (uint32_t i = 0; i < chain.n_entries; i++) {
-            const struct symbol *symbol = chain.entries[i].symbol;
-            frame_flags[frame] |= (uint8_t)((patterns_match(exclude, symbol) ? STACK_EXCLUDED : 0) |
-                                            (patterns_match(focus, symbol) ? STACK_FOCUSED : 0));
-        }
-    }
-    return frame_flags[frame] & (STACK_EXCLUDED | STACK_FOCUSED);
-}
-
-/* Parents have smaller ids than their children: one forward pass hands their flags down. */
-static int mark_kept(struct work *work, const struct patterns *exclude,
-                     const struct patterns *focus)
-{
-    const struct snapshot *snapshot = work->snapshot;
-    struct arena *arena = work->context->arena;
-    uint8_t *frame_flags = arena_alloc(arena, snapshot->n_frames);
-    uint8_t *stack_flags = arena_alloc(arena, snapshot->n_stacks);
-    if (!frame_flags || !stack_flags) {
-        return -ENOMEM;
-    }
-    for (stack_id id = 1; id < snapshot->n_stacks; id++) {
-        struct stack_node node = snapshot_stack(snapshot, id);
-        stack_flags[id] = stack_flags[node.parent] |
-                          flags_of_frame(work, exclude, focus, node.frame, frame_flags);
-    }
-    for (stack_id id = 0; id < snapshot->n_stacks; id++) {
-        bool is_focused = focus->n_patterns == 0 || (stack_flags[id] & STACK_FOCUSED);
-        stack_flags[id] = is_focused && !(stack_flags[id] & STACK_EXCLUDED);
-    }
-    work->stack_is_kept = stack_flags;
-    return 0;
-}
-
 static int apply_patterns(struct work *work, struct error *reterr_error)
 {
     const struct view *view = work->context->view;
     work->result->is_filtered = view->n_exclude > 0 || view->n_focus > 0;
-    if (!work->result->is_filtered) {
-        return 0;
+    return stack_filter_make(work->context, &work->result->stack_is_kept, reterr_error);
+}
+
+/* ---- waits ---- */
+
+int attribution_waits(const struct query_context *context, struct attribution *attribution,
+                      const struct wait_shares **ret_waits)
+{
+    if (!attribution->has_waits) {
+        int r = wait_shares_compute(context, attribution, &attribution->waits);
+        if (r != 0) {
+            return r;
+        }
+        attribution->has_waits = true;
     }
-    struct patterns *both = arena_alloc_array(work->context->arena, 2, sizeof(*both));
-    if (!both) {
-        return -ENOMEM;
-    }
-    int r = patterns_compile(view->exclude, view->n_exclude, &both[0], reterr_error);
+    *ret_waits = &attribution->waits;
+    return 0;
+}
+
+int attribution_spread_waits(const struct query_context *context, struct attribution *attribution)
+{
+    const struct wait_shares *waits;
+    int r = attribution_waits(context, attribution, &waits);
     if (r != 0) {
         return r;
     }
-    r = patterns_compile(view->focus, view->n_focus, &both[1], reterr_error);
-    if (r == 0) {
-        r = mark_kept(work, &both[0], &both[1]);
+    struct stack_waits *stacks =
+        arena_alloc_array(context->arena, context->snapshot->n_stacks, sizeof(*stacks));
+    if (!stacks) {
+        return -ENOMEM;
     }
-    patterns_release(&both[0]);
-    patterns_release(&both[1]);
-    return r;
+    for (size_t i = 0; i < waits->n_rows; i++) {
+        stacks[waits->rows[i].stack].blocked_ns += waits->rows[i].blocked_ns;
+        stacks[waits->rows[i].stack].n_waits += waits->rows[i].n_waits;
+    }
+    attribution->stack_waits = stacks;
+    return 0;
+}
+
+/* Leaves of the blocked time what the patterns leave. */
+static int filter_waits(struct work *work)
+{
+    struct attribution *result = work->result;
+    const struct wait_shares *waits;
+    if (!result->is_filtered) {
+        return 0;
+    }
+    int r = attribution_waits(work->context, result, &waits);
+    if (r != 0) {
+        return r;
+    }
+    for (size_t i = 0; i < work->snapshot->n_threads; i++) {
+        result->threads[i].blocked_ns = 0;
+    }
+    struct wait_shares *kept = &result->waits;
+    size_t n_rows = kept->n_rows;
+    kept->n_rows = 0;
+    for (size_t i = 0; i < n_rows; i++) {
+        struct wait_share *row = &kept->rows[i];
+        if (result->stack_is_kept[row->stack]) {
+            result->threads[row->thread].blocked_ns += row->blocked_ns;
+            kept->rows[kept->n_rows++] = *row;
+        }
+    }
+    return 0;
 }
 
 /* ---- sums ---- */
@@ -391,6 +370,7 @@ int attribution_compute(const struct query_context *context, struct attribution 
     r = r ? r : choose_threads(&work, reterr_error);
     r = r ? r : measure_threads(&work);
     r = r ? r : apply_patterns(&work, reterr_error);
+    r = r ? r : filter_waits(&work);
     if (r != 0) {
         return r;
     }
@@ -413,15 +393,46 @@ struct run_stamp attribution_stamp(const struct query_context *context)
     };
 }
 
+static const char *hint_of_folded(const struct query_context *context,
+                                  const struct attribution *attribution)
+{
+    bool is_folded =
+        view_has_range(context->view) && attribution->from_ns < context->snapshot->folded_until_ns;
+    return is_folded ? "part of this range was folded away to stay within --max-memory; whole-run "
+                       "answers are complete"
+                     : NULL;
+}
+
+const char *attribution_wait_hint(const struct query_context *context,
+                                  const struct attribution *attribution)
+{
+    if (context->snapshot->has_no_switches) {
+        return "recorded with --no-off-cpu: this run has no scheduler events, so nobody knows its "
+               "waits";
+    }
+    if (attribution->totals.off_cpu_ns > 0) {
+        return hint_of_folded(context, attribution);
+    }
+    if (attribution->is_filtered) {
+        return "no stack of a wait matches; `stax off-cpu` without --focus and --exclude shows "
+               "what there is";
+    }
+    if (view_has_range(context->view)) {
+        return "no waits in this range; `stax threads` shows what the threads did in it";
+    }
+    if (attribution->totals.cpu_ns > 0) {
+        return "the target has not waited so far: `stax top` shows what it ran";
+    }
+    return context->state == RUN_STATE_RECORDING
+               ? "nothing yet: `stax wait --for-seconds 1` waits for the first events"
+               : "this run holds no waits";
+}
+
 const char *attribution_hint(const struct query_context *context,
                              const struct attribution *attribution)
 {
     if (attribution->totals.samples > 0) {
-        return attribution->from_ns < context->snapshot->folded_until_ns &&
-                       view_has_range(context->view)
-                   ? "part of this range was folded away to stay within --max-memory; whole-run "
-                     "answers are complete"
-                   : NULL;
+        return hint_of_folded(context, attribution);
     }
     if (attribution->is_filtered && context->snapshot->n_samples > 0) {
         return "no stack matches; `stax top` without --focus and --exclude shows what there is";
@@ -434,7 +445,7 @@ const char *attribution_hint(const struct query_context *context,
                "a higher -F";
     }
     if (attribution->totals.off_cpu_ns > 0) {
-        return "the target has only waited so far: `stax threads` shows for how long";
+        return "the target has only waited so far: `stax off-cpu` shows where";
     }
     return context->state == RUN_STATE_RECORDING
                ? "nothing yet: `stax wait --for-samples 100` waits for the first samples"

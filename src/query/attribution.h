@@ -12,7 +12,8 @@
  * very often, on behalf of many alike (capture/linux/birth_period.h).
  *
  * Shape:   arrays by stack_id and by thread_id of the snapshot. The weights of
- *          all stacks and unsampled_ns sum exactly to totals.cpu_ns.
+ *          all stacks and unsampled_ns sum exactly to totals.cpu_ns, those of
+ *          all waits to totals.off_cpu_ns.
  * Owner:   arrays lie in the arena of the query.
  * Threads: any.
  * Source:  docs/design/0003-stacks-and-time.md
@@ -20,6 +21,7 @@
  */
 
 #include "query/query.h"
+#include "query/wait_shares.h"
 
 #define ATTRIBUTION_OWN_SAMPLES 64u
 
@@ -32,20 +34,36 @@ struct thread_share {
     uint64_t kept_ns, kept_samples; /* of stacks that exclude and focus leave */
 };
 
+/* Of waits whose stack is exactly one. */
+struct stack_waits {
+    uint64_t blocked_ns, n_waits;
+};
+
 struct attribution {
     uint64_t from_ns, to_ns; /* absolute */
     struct thread_share *threads;
-    bool is_filtered;   /* exclude or focus */
-    uint64_t *stack_ns; /* of samples whose stack is exactly this */
+    bool is_filtered;             /* exclude or focus */
+    const uint8_t *stack_is_kept; /* by them; NULL: all are */
+    uint64_t *stack_ns;           /* of samples whose stack is exactly this */
     uint64_t *stack_samples;
     uint64_t unsampled_ns; /* CPU time of threads that no sample met */
     struct totals totals;
     struct view_echo echo;
+    bool has_waits;                  /* they have been asked for; attribution_waits() */
+    struct wait_shares waits;        /* of stacks that exclude and focus leave */
+    struct stack_waits *stack_waits; /* by stack; NULL: attribution_spread_waits() was not asked */
 };
 
 /* 0, -ENOMEM, -EINVAL (a range or pattern that makes no sense). */
 int attribution_compute(const struct query_context *context, struct attribution *ret_attribution,
                         struct error *reterr_error);
+
+/* Where the threads were blocked; the rows of a thread sum to its blocked_ns. 0 or -ENOMEM. */
+int attribution_waits(const struct query_context *context, struct attribution *attribution,
+                      const struct wait_shares **ret_waits);
+
+/* The same by stack: makes call trees of this attribution count waits, too. 0 or -ENOMEM. */
+int attribution_spread_waits(const struct query_context *context, struct attribution *attribution);
 
 /* run_stamp of the answer. */
 struct run_stamp attribution_stamp(const struct query_context *context);
@@ -53,3 +71,7 @@ struct run_stamp attribution_stamp(const struct query_context *context);
 /* What to type where the view holds nothing; NULL where it does. */
 const char *attribution_hint(const struct query_context *context,
                              const struct attribution *attribution);
+
+/* The same of a view that shows waits. */
+const char *attribution_wait_hint(const struct query_context *context,
+                                  const struct attribution *attribution);

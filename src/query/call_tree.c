@@ -153,11 +153,17 @@ static int look_at_frame(struct builder *builder, frame_id frame)
 
 /* ---- nodes ---- */
 
+static bool has_weight(const struct attribution *attribution, stack_id id)
+{
+    const struct stack_waits *waits = attribution->stack_waits;
+    return attribution->stack_samples[id] > 0 ||
+           (waits && (waits[id].blocked_ns > 0 || waits[id].n_waits > 0));
+}
+
 /* Children have larger ids than their parents: one backward pass sees all below a stack first. */
 static int mark_weight(struct builder *builder)
 {
     const struct snapshot *snapshot = builder->context->snapshot;
-    const uint64_t *stack_samples = builder->tree->attribution->stack_samples;
     uint32_t *node_of =
         arena_alloc_array(builder->context->arena, snapshot->n_stacks, sizeof(*node_of));
     if (!node_of) {
@@ -165,7 +171,7 @@ static int mark_weight(struct builder *builder)
     }
     uint32_t n_marked = 1;
     for (stack_id id = snapshot->n_stacks; id-- > 1;) {
-        if (node_of[id] != 0 || stack_samples[id] > 0) {
+        if (node_of[id] != 0 || has_weight(builder->tree->attribution, id)) {
             node_of[id] = 1;
             node_of[snapshot_stack(snapshot, id).parent] = 1;
             n_marked++;
@@ -242,6 +248,26 @@ static int make_nodes(struct builder *builder)
     return 0;
 }
 
+static int make_waits(struct call_tree *tree, struct arena *arena)
+{
+    if (!tree->attribution->stack_waits) {
+        return 0;
+    }
+    tree->subtree_waits = arena_alloc_array(arena, tree->n_nodes, sizeof(*tree->subtree_waits));
+    if (!tree->subtree_waits) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < tree->n_nodes; i++) {
+        tree->subtree_waits[i] = call_tree_self_waits(tree, &tree->nodes[i]);
+    }
+    for (uint32_t i = tree->n_nodes; i-- > 1;) {
+        struct stack_waits *parent = &tree->subtree_waits[tree->nodes[i].parent];
+        parent->blocked_ns += tree->subtree_waits[i].blocked_ns;
+        parent->n_waits += tree->subtree_waits[i].n_waits;
+    }
+    return 0;
+}
+
 static void sum_subtrees(struct call_tree *tree)
 {
     for (uint32_t i = tree->n_nodes; i-- > 1;) {
@@ -263,6 +289,7 @@ int call_tree_build(const struct query_context *context, const struct attributio
     hash_table_init(&builder.functions);
     int r = mark_weight(&builder);
     r = r ? r : make_nodes(&builder);
+    r = r ? r : make_waits(ret_tree, context->arena);
     hash_table_release(&builder.functions);
     if (r == 0) {
         sum_subtrees(ret_tree);

@@ -8,7 +8,8 @@
  * below that, one for each function that was inlined there.
  *
  * Shape:   nodes, parents before their children, node 0 the root above all
- *          outermost frames; only nodes with samples in or below them.
+ *          outermost frames; only nodes with samples in or below them, and
+ *          with waits where the attribution has spread them.
  *          Functions are dense numbers, one for each distinct thing that the
  *          grouping asks for, so that a set of them is an array.
  * Owner:   arrays lie in the arena of the query.
@@ -49,6 +50,7 @@ struct call_node {
 struct call_tree {
     uint32_t n_nodes;
     struct call_node *nodes;
+    struct stack_waits *subtree_waits; /* by node; NULL: waits do not count */
     const struct attribution *attribution;
     uint32_t n_functions;
     struct call_tree_function *functions;
@@ -64,6 +66,13 @@ static inline uint64_t call_tree_self_samples(const struct call_tree *tree,
                                               const struct call_node *node)
 {
     return node->stack != CALL_TREE_NONE ? tree->attribution->stack_samples[node->stack] : 0;
+}
+
+static inline struct stack_waits call_tree_self_waits(const struct call_tree *tree,
+                                                      const struct call_node *node)
+{
+    const struct stack_waits *waits = tree->attribution->stack_waits;
+    return waits && node->stack != CALL_TREE_NONE ? waits[node->stack] : (struct stack_waits){0};
 }
 
 /* 0 or -ENOMEM. Borrows the attribution. */

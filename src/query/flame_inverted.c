@@ -13,7 +13,7 @@
 struct member {
     uint32_t function;
     uint32_t node;
-    uint64_t weight_ns, n_samples;
+    uint64_t weight_ns, n_samples, off_cpu_ns;
 };
 
 static int by_function(const void *left, const void *right)
@@ -36,6 +36,7 @@ static size_t merge(struct member *members, size_t n_members)
         if (n_merged > 0 && members[n_merged - 1].node == members[i].node) {
             members[n_merged - 1].weight_ns += members[i].weight_ns;
             members[n_merged - 1].n_samples += members[i].n_samples;
+            members[n_merged - 1].off_cpu_ns += members[i].off_cpu_ns;
         } else {
             members[n_merged++] = members[i];
         }
@@ -52,6 +53,7 @@ static size_t move_out(const struct call_tree *calls, struct member *members, si
         uint32_t parent = calls->nodes[members[i].node].parent;
         if (parent == CALL_TREE_ROOT) {
             node->self_active_ns += members[i].weight_ns;
+            node->self_off_cpu_ns += members[i].off_cpu_ns;
             continue;
         }
         members[n_moved] = members[i];
@@ -80,8 +82,9 @@ static void build_groups(struct flame_tree *tree, struct member *members, size_t
         for (next = first; next < n_members && members[next].function == function; next++) {
             child.active_ns += members[next].weight_ns;
             child.samples += members[next].n_samples;
+            child.off_cpu_ns += members[next].off_cpu_ns;
         }
-        if (child.active_ns < tree->threshold_ns || depth > tree->max_depth) {
+        if (flame_tree_is_light(tree, &child) || depth > tree->max_depth) {
             node->hidden_nodes++;
             continue;
         }
@@ -93,7 +96,16 @@ static void build_groups(struct flame_tree *tree, struct member *members, size_t
         }
         node->children[node->n_children++] = child;
     }
-    qsort(node->children, node->n_children, sizeof(*node->children), flame_tree_by_weight);
+    flame_tree_sort(tree->mode, node->children, node->n_children);
+}
+
+/* Does the mode count anything that ends in this node? */
+static bool is_member(const struct flame_tree *tree, const struct call_node *node)
+{
+    if (call_tree_self_waits(tree->calls, node).blocked_ns > 0) {
+        return true;
+    }
+    return tree->mode != VIEW_MODE_OFF_CPU && call_tree_self_samples(tree->calls, node) > 0;
 }
 
 int flame_tree_build_inverted(struct flame_tree *tree, struct flame_node *root)
@@ -101,7 +113,7 @@ int flame_tree_build_inverted(struct flame_tree *tree, struct flame_node *root)
     const struct call_tree *calls = tree->calls;
     size_t n_members = 0;
     for (uint32_t i = 1; i < calls->n_nodes; i++) {
-        n_members += call_tree_self_samples(calls, &calls->nodes[i]) > 0;
+        n_members += is_member(tree, &calls->nodes[i]);
     }
     struct member *members = arena_alloc_array(tree->arena, n_members, sizeof(*members));
     if (!members) {
@@ -110,13 +122,13 @@ int flame_tree_build_inverted(struct flame_tree *tree, struct flame_node *root)
     size_t at = 0;
     for (uint32_t i = 1; i < calls->n_nodes; i++) {
         const struct call_node *node = &calls->nodes[i];
-        uint64_t n_samples = call_tree_self_samples(calls, node);
-        if (n_samples > 0) {
+        if (is_member(tree, node)) {
             members[at++] = (struct member){
                 .function = node->function,
                 .node = i,
                 .weight_ns = call_tree_self_ns(calls, node),
-                .n_samples = n_samples,
+                .n_samples = call_tree_self_samples(calls, node),
+                .off_cpu_ns = call_tree_self_waits(calls, node).blocked_ns,
             };
         }
     }

@@ -20,13 +20,37 @@ void flame_tree_name(const struct flame_tree *tree, uint32_t function, struct fl
     node->address = meant->is_inlined ? NULL : call_tree_address(tree->arena, symbol);
 }
 
-int flame_tree_by_weight(const void *left, const void *right)
+/* Nodes have only times that the mode has asked for. */
+uint64_t flame_tree_weight(enum view_mode mode, const struct flame_node *node)
+{
+    return mode == VIEW_MODE_OFF_CPU ? node->off_cpu_ns
+                                     : node->active_ns + node->off_cpu_ns + node->runq_ns;
+}
+
+bool flame_tree_is_light(const struct flame_tree *tree, const struct flame_node *node)
+{
+    return flame_tree_weight(tree->mode, node) < tree->threshold_ns;
+}
+
+bool flame_tree_is_other(const struct flame_tree *tree, const struct flame_node *node)
+{
+    return tree->mode == VIEW_MODE_OFF_CPU && node->off_cpu_ns == 0;
+}
+
+static int by_weight(const void *left, const void *right, void *userdata)
 {
     const struct flame_node *a = left, *b = right;
-    if (a->active_ns != b->active_ns) {
-        return a->active_ns > b->active_ns ? -1 : 1;
+    const enum view_mode *mode = userdata;
+    uint64_t weight_a = flame_tree_weight(*mode, a), weight_b = flame_tree_weight(*mode, b);
+    if (weight_a != weight_b) {
+        return weight_a > weight_b ? -1 : 1;
     }
     return a->samples > b->samples ? -1 : a->samples < b->samples;
+}
+
+void flame_tree_sort(enum view_mode mode, struct flame_node *nodes, size_t n_nodes)
+{
+    qsort_r(nodes, n_nodes, sizeof(*nodes), by_weight, &mode);
 }
 
 static int by_function(const void *left, const void *right)
@@ -94,9 +118,16 @@ static void build_groups(struct flame_tree *tree, const struct member *members, 
             child.active_ns += member->subtree_ns;
             child.samples += member->subtree_samples;
             child.self_active_ns += call_tree_self_ns(tree->calls, member);
+            child.self_off_cpu_ns += call_tree_self_waits(tree->calls, member).blocked_ns;
+            if (tree->calls->subtree_waits) {
+                child.off_cpu_ns += tree->calls->subtree_waits[members[next].node].blocked_ns;
+            }
             n_nodes += member->subtree_nodes;
         }
-        if (child.active_ns < tree->threshold_ns || depth > tree->max_depth) {
+        if (flame_tree_is_other(tree, &child)) {
+            continue;
+        }
+        if (flame_tree_is_light(tree, &child) || depth > tree->max_depth) {
             node->hidden_nodes += n_nodes;
             continue;
         }
@@ -104,7 +135,7 @@ static void build_groups(struct flame_tree *tree, const struct member *members, 
         build_children(tree, members + first, next - first, depth + 1, &child);
         node->children[node->n_children++] = child;
     }
-    qsort(node->children, node->n_children, sizeof(*node->children), flame_tree_by_weight);
+    flame_tree_sort(tree->mode, node->children, node->n_children);
 }
 
 static void build_children(struct flame_tree *tree, const struct member *parents, size_t n_parents,

@@ -19,6 +19,7 @@
 struct flame_tree {
     const struct call_tree *calls;
     struct arena *arena;
+    enum view_mode mode;   /* which time weighs */
     uint64_t threshold_ns; /* lighter subtrees are cut and counted */
     uint32_t max_depth;
     int error;
@@ -30,4 +31,9 @@ int flame_tree_build_inverted(struct flame_tree *tree, struct flame_node *root);
 
 /* For both. */
 void flame_tree_name(const struct flame_tree *tree, uint32_t function, struct flame_node *node);
-int flame_tree_by_weight(const void *left, const void *right);
+uint64_t flame_tree_weight(enum view_mode mode, const struct flame_node *node);
+void flame_tree_sort(enum view_mode mode, struct flame_node *nodes, size_t n_nodes);
+
+/* Is it light enough to be cut, or none of the mode's at all? */
+bool flame_tree_is_light(const struct flame_tree *tree, const struct flame_node *node);
+bool flame_tree_is_other(const struct flame_tree *tree, const struct flame_node *node);

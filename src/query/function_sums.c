@@ -24,9 +24,12 @@ int function_sums_compute(const struct call_tree *tree, struct arena *arena,
         struct function_sums *sum = &sums[node->function];
         sum->self_ns += call_tree_self_ns(tree, node);
         sum->self_samples += call_tree_self_samples(tree, node);
+        sum->self_off_cpu_ns += call_tree_self_waits(tree, node).blocked_ns;
         if (sum->n_on_path++ == 0) {
             sum->total_ns += node->subtree_ns;
             sum->total_samples += node->subtree_samples;
+            sum->total_off_cpu_ns += tree->subtree_waits ? tree->subtree_waits[at].blocked_ns : 0;
+            sum->total_waits += tree->subtree_waits ? tree->subtree_waits[at].n_waits : 0;
         }
         if (node->first_child != CALL_TREE_NONE) {
             at = node->first_child;

@@ -17,6 +17,7 @@
 
 struct function_sums {
     uint64_t self_ns, total_ns, self_samples, total_samples;
+    uint64_t self_off_cpu_ns, total_off_cpu_ns, total_waits; /* where the tree counts waits */
     uint32_t function;
     uint32_t n_on_path; /* while walking: how often it stands between the root and here */
 };

@@ -20,12 +20,18 @@
 #include "disasm/code_reader.h"
 #include "model/results/annotate.h"
 #include "model/results/flame.h"
+#include "model/results/intervals.h"
 #include "model/results/neighbors.h"
+#include "model/results/off_cpu.h"
 #include "model/results/threads.h"
+#include "model/results/timeline.h"
 #include "model/results/top.h"
+#include "model/results/wakers.h"
+#include "model/results/why.h"
 #include "model/view.h"
 
 struct query_names;
+struct object_namer;
 
 /* Everything a query needs besides its own options. */
 struct query_context {
@@ -35,6 +41,7 @@ struct query_context {
     run_id run;
     enum run_state state;
     struct arena *arena;
+    const struct object_namer *objects; /* object_text.h; NULL: descriptors have no names */
 };
 
 struct query_top_options {
@@ -53,9 +60,46 @@ struct query_threads_options {
     uint32_t limit; /* 0: all */
 };
 
+struct query_off_cpu_options {
+    enum off_cpu_by by;
+    bool has_reason;
+    enum wait_reason reason; /* only waits for this */
+    uint32_t limit;          /* 0: all */
+    uint32_t max_frames;     /* of a stack; 0: all */
+};
+
 struct query_neighbors_options {
     const char *function; /* function_choice.h says what it may be */
     uint32_t limit;       /* of callers and of callees; 0: all */
+};
+
+struct query_intervals_options {
+    enum intervals_order order;
+    bool has_reason;
+    enum wait_reason reason;
+    uint32_t limit;      /* 0: all */
+    uint32_t max_frames; /* of a stack, the innermost ones; 0: all */
+};
+
+struct query_wakers_options {
+    bool by_stack;
+    bool chain;
+    uint32_t limit; /* 0: all */
+    uint32_t max_frames;
+    const char *unrecorded; /* why this host does not tell who wakes whom; NULL: it does */
+};
+
+#define QUERY_TIMELINE_MAX_BUCKETS 10000u
+
+struct query_timeline_options {
+    uint32_t buckets; /* 1 … QUERY_TIMELINE_MAX_BUCKETS */
+    uint32_t limit;   /* 0: all */
+};
+
+struct query_why_options {
+    uint32_t limit; /* of segments, and of rows of each summary; 0: all that are kept */
+    uint32_t max_frames;
+    const char *unrecorded; /* as above */
 };
 
 struct query_annotate_options {
@@ -73,6 +117,18 @@ int query_flame(const struct query_context *context, const struct query_flame_op
                 struct flame_result *ret_result, struct error *reterr_error);
 int query_threads(const struct query_context *context, const struct query_threads_options *options,
                   struct threads_result *ret_result, struct error *reterr_error);
+int query_intervals(const struct query_context *context,
+                    const struct query_intervals_options *options,
+                    struct intervals_result *ret_result, struct error *reterr_error);
+int query_wakers(const struct query_context *context, const struct query_wakers_options *options,
+                 struct wakers_result *ret_result, struct error *reterr_error);
+int query_timeline(const struct query_context *context,
+                   const struct query_timeline_options *options, struct timeline_result *ret_result,
+                   struct error *reterr_error);
+int query_why(const struct query_context *context, const struct query_why_options *options,
+              struct why_result *ret_result, struct error *reterr_error);
+int query_off_cpu(const struct query_context *context, const struct query_off_cpu_options *options,
+                  struct off_cpu_result *ret_result, struct error *reterr_error);
 
 /* As above; -ENOENT where no function is meant. */
 int query_neighbors(const struct query_context *context,

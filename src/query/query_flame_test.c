@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "query/query_test.h"
+#include "query/wait_test.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -159,28 +159,118 @@ static void time_without_a_place_is_a_child_of_all(void **state)
     scene_end(&scene);
 }
 
-static void other_modes_are_refused(void **state)
+static void spans_are_refused(void **state)
 {
     (void)state;
     struct scene scene;
     scene_begin(&scene, true, false);
     tell_hundred(&scene);
-    const enum view_mode modes[] = {VIEW_MODE_OFF_CPU, VIEW_MODE_WALL, VIEW_MODE_TARGET};
     const struct query_flame_options options = {0};
     struct flame_result result;
-    for (size_t i = 0; i < 3; i++) {
-        scene.view.mode = modes[i];
-        assert_int_equal(query_flame(&scene.context, &options, &result, &scene.error), -EINVAL);
-        assert_string_equal(scene.error.code, "not_supported");
-    }
+    scene.view.mode = VIEW_MODE_TARGET;
+    assert_int_equal(query_flame(&scene.context, &options, &result, &scene.error), -EINVAL);
+    assert_string_equal(scene.error.code, "not_supported");
     scene.view.mode = VIEW_MODE_CPU;
     assert_int_equal(ask(&scene, 0, 0).mode, VIEW_MODE_CPU);
     scene_end(&scene);
 }
 
-/* ---- any run ---- */
+/* What stands in the tree sums to what the mode weighs. */
+static uint64_t sum_self(const struct flame_node *node)
+{
+    uint64_t sum_ns = node->self_active_ns + node->self_off_cpu_ns;
+    sum_ns += node->n_children == 0 ? node->runq_ns : 0;
+    for (size_t i = 0; i < node->n_children; i++) {
+        sum_ns += sum_self(&node->children[i]);
+    }
+    return sum_ns;
+}
 
-/* What a node has is what it and its children have; where some are hidden it is more. */
+/* 3000 on a CPU, 800 of it sampled in run_worker ─ walk_tree, and the waits of tell_waits(). */
+static void tell_samples_and_waits(struct scene *scene)
+{
+    const uint64_t ips[] = {place_in(walk_tree, 5), place_in(run_worker, 2)};
+    tell_waits(scene);
+    tell_in(scene->aggregate, 12000, TEST_PID);
+    tell_sample(scene->aggregate, 12100, TEST_PID, ips, 2);
+    tell_out(scene->aggregate, 13000, TEST_PID, true);
+    tell_in(scene->aggregate, 13500, TEST_PID);
+    scene_freeze(scene, 14000);
+}
+
+static void waits_are_a_tree(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    tell_samples_and_waits(&scene);
+    scene.view.mode = VIEW_MODE_OFF_CPU;
+    struct flame_result result = ask(&scene, 0, 0);
+    assert_int_equal(result.totals.off_cpu_ns, 6500 + 4300);
+    assert_int_equal(result.root.off_cpu_ns, 10800);
+    assert_int_equal(result.root.n_children, 1);
+    const struct flame_node *worker = child(&result.root, 0, "run_worker");
+    assert_int_equal(worker->off_cpu_ns, 10800);
+    assert_true(worker->active_ns > 0);
+    assert_int_equal(worker->n_children, 3);
+    const struct flame_node *walk = child(worker, 0, "walk_tree");
+    assert_int_equal(walk->off_cpu_ns, 6000);
+    assert_int_equal(walk->self_off_cpu_ns, 0);
+    assert_int_equal(child(walk, 0, "epoll_wait")->self_off_cpu_ns, 6000);
+    assert_int_equal(child(worker, 1, "__GI___clock_nanosleep")->off_cpu_ns, 4000);
+    assert_int_equal(child(worker, 2, "__lll_lock_wait")->off_cpu_ns, 800);
+    assert_null(result.hint);
+
+    result = ask(&scene, 0, 20.0);
+    worker = child(&result.root, 0, "run_worker");
+    assert_int_equal(worker->n_children, 2);
+    assert_true(worker->hidden_nodes > 0);
+    scene_end(&scene);
+}
+
+static void waits_are_a_tree_upside_down(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    tell_samples_and_waits(&scene);
+    scene.view.mode = VIEW_MODE_OFF_CPU;
+    const struct query_flame_options options = {.invert = true};
+    struct flame_result result;
+    assert_int_equal(query_flame(&scene.context, &options, &result, &scene.error), 0);
+    assert_int_equal(result.root.n_children, 3);
+    const struct flame_node *ready = child(&result.root, 0, "epoll_wait");
+    assert_int_equal(ready->off_cpu_ns, 6000);
+    const struct flame_node *worker = child(child(ready, 0, "walk_tree"), 0, "run_worker");
+    assert_int_equal(worker->self_off_cpu_ns, 6000);
+    assert_int_equal(child(&result.root, 2, "__lll_lock_wait")->off_cpu_ns, 800);
+    assert_int_equal(sum_self(&result.root), 10800);
+    scene_end(&scene);
+}
+
+static void wall_is_everything(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    tell_samples_and_waits(&scene);
+    scene.view.mode = VIEW_MODE_WALL;
+    struct flame_result result = ask(&scene, 0, 0);
+    const struct totals *totals = &result.totals;
+    assert_true(totals->runq_ns > 0);
+    uint64_t wall_ns = 2 * 13000; /* two threads from 1000 to 14000 */
+    assert_int_equal(totals->cpu_ns + totals->off_cpu_ns + totals->runq_ns, wall_ns);
+    assert_int_equal(sum_self(&result.root), wall_ns);
+    bool has_queue = false;
+    for (size_t i = 0; i < result.root.n_children; i++) {
+        const struct flame_node *node = &result.root.children[i];
+        has_queue = has_queue || (strcmp(node->name, "(waiting for a CPU)") == 0 &&
+                                  node->runq_ns == totals->runq_ns);
+    }
+    assert_true(has_queue);
+    scene_end(&scene);
+}
+
 static void check_node(const struct flame_node *node, bool is_root, uint32_t depth,
                        uint32_t max_depth)
 {
@@ -429,7 +519,10 @@ int main(void)
         cmocka_unit_test(depth_is_cut_and_counted),
         cmocka_unit_test(what_is_too_light_is_cut_and_counted),
         cmocka_unit_test(time_without_a_place_is_a_child_of_all),
-        cmocka_unit_test(other_modes_are_refused),
+        cmocka_unit_test(spans_are_refused),
+        cmocka_unit_test(waits_are_a_tree),
+        cmocka_unit_test(waits_are_a_tree_upside_down),
+        cmocka_unit_test(wall_is_everything),
         cmocka_unit_test(all_views_agree),
         cmocka_unit_test(questions_while_the_run_goes_on),
         cmocka_unit_test(very_deep_stacks),

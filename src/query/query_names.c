@@ -101,7 +101,7 @@ void query_names_on_image(struct query_names *names, const struct image *image)
 {
     bool has_names = image->kind == IMAGE_KIND_FILE || image->kind == IMAGE_KIND_KERNEL ||
                      image->kind == IMAGE_KIND_VDSO;
-    if (has_names && image->id < IMAGES_MAX) {
+    if (has_names && image->id != IMAGE_ID_NAMED && image->id < IMAGES_MAX) {
         atomic_store_explicit(&names->sources[image->id],
                               symbolizer_announce(names->symbolizer, image), memory_order_release);
     }
@@ -246,6 +246,24 @@ static frame_slot *slot_of(struct query_names *names, frame_id frame)
     return &slots[frame & (CHUNK_FRAMES - 1)];
 }
 
+/* A place of the kernel that is known by its name alone. */
+static const struct symbol *find_named(struct query_names *names, const struct snapshot *snapshot,
+                                       uint64_t place, frame_slot *slot)
+{
+    pthread_mutex_lock(&names->lock);
+    struct symbol *symbol = arena_alloc(&names->stand_ins, sizeof(*symbol));
+    char *name = arena_strdup(&names->stand_ins, snapshot_named_place(snapshot, place));
+    pthread_mutex_unlock(&names->lock);
+    if (!symbol || !name) {
+        return &names->nameless;
+    }
+    *symbol = (struct symbol){.name = name, .image = "[kernel]", .kind = FRAME_KIND_KERNEL};
+    uintptr_t known = 0;
+    return atomic_compare_exchange_strong(slot, &known, (uintptr_t)symbol)
+               ? symbol
+               : (const struct symbol *)known;
+}
+
 const struct symbol *query_names_find(struct query_names *names, const struct snapshot *snapshot,
                                       frame_id frame_number)
 {
@@ -260,6 +278,9 @@ const struct symbol *query_names_find(struct query_names *names, const struct sn
     struct frame frame = snapshot_frame(snapshot, frame_number);
     if (frame.code_epoch != 0) {
         return find_made(names, snapshot, frame, slot);
+    }
+    if (frame.image == IMAGE_ID_NAMED) {
+        return find_named(names, snapshot, frame.offset, slot);
     }
     struct symbol_source *source = source_of(names, frame.image);
     /* Asked before the search: what settles in between is found by the next query. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "query/attribution.h"
+#include "query/wait_causes.h"
 
 static int by_cpu(const void *left, const void *right)
 {
@@ -44,11 +45,50 @@ static void fill_row(const struct snapshot *snapshot, const struct attribution *
     };
 }
 
+/* How long each thread was blocked for which reason: [thread][reason]. */
+static int sum_reasons(const struct query_context *context, struct attribution *attribution,
+                       uint64_t (**ret_sums)[WAIT_REASON_N])
+{
+    const struct wait_shares *waits;
+    _cleanup_(wait_causes_releasep) struct wait_causes causes;
+    int r = wait_causes_init(context, &causes);
+    r = r ? r : attribution_waits(context, attribution, &waits);
+    uint64_t(*sums)[WAIT_REASON_N] =
+        arena_alloc_array(context->arena, context->snapshot->n_threads, sizeof(*sums));
+    if (r != 0 || !sums) {
+        return r ? r : -ENOMEM;
+    }
+    for (size_t i = 0; i < waits->n_rows; i++) {
+        const struct wait_share *row = &waits->rows[i];
+        const struct wait_cause_entry *cause = wait_causes_get(&causes, row->stack, row->object);
+        if (!cause) {
+            return -ENOMEM;
+        }
+        sums[row->thread][cause->reason] += row->blocked_ns;
+    }
+    *ret_sums = sums;
+    return 0;
+}
+
+static void fill_reasons(const uint64_t sums[WAIT_REASON_N], struct thread_row *row)
+{
+    uint64_t largest_ns = 0;
+    for (enum wait_reason reason = 0; reason < WAIT_REASON_N; reason++) {
+        *off_cpu_by_reason_at(&row->off_cpu_by_reason_ns, reason) = sums[reason];
+        if (sums[reason] > largest_ns) {
+            largest_ns = sums[reason];
+            row->blocked = wait_reason_name(reason);
+        }
+    }
+}
+
 int query_threads(const struct query_context *context, const struct query_threads_options *options,
                   struct threads_result *ret_result, struct error *reterr_error)
 {
     struct attribution attribution;
+    uint64_t(*reasons)[WAIT_REASON_N] = NULL;
     int r = attribution_compute(context, &attribution, reterr_error);
+    r = r ? r : sum_reasons(context, &attribution, &reasons);
     if (r != 0) {
         return r;
     }
@@ -60,7 +100,8 @@ int query_threads(const struct query_context *context, const struct query_thread
     size_t n_rows = 0;
     for (size_t i = 0; i < snapshot->n_threads; i++) {
         if (attribution.threads[i].is_in_view) {
-            fill_row(snapshot, &attribution, i, &rows[n_rows++]);
+            fill_row(snapshot, &attribution, i, &rows[n_rows]);
+            fill_reasons(reasons[i], &rows[n_rows++]);
         }
     }
     qsort(rows, n_rows, sizeof(*rows), by_cpu);

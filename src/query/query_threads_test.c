@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "query/query_test.h"
+#include "query/wait_test.h"
 
 #include <errno.h>
 #include <string.h>
@@ -181,6 +181,32 @@ static void refusals_and_empty_runs(void **state)
     scene_end(&scene);
 }
 
+static void reasons_sum_to_the_blocked_time(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    tell_waits(&scene);
+    struct threads_result result = ask(&scene, 0);
+    assert_int_equal(result.n_rows, 2);
+    for (size_t i = 0; i < 2; i++) {
+        struct thread_row *row = &result.rows[i];
+        bool is_main = row->tid == TEST_PID;
+        struct off_cpu_by_reason *times = &row->off_cpu_by_reason_ns;
+        uint64_t sum_ns = 0;
+        for (enum wait_reason reason = 0; reason < WAIT_REASON_N; reason++) {
+            sum_ns += *off_cpu_by_reason_at(times, reason);
+        }
+        assert_int_equal(sum_ns, row->off_cpu_ns);
+        assert_int_equal(row->off_cpu_ns, is_main ? 5500 : 4300);
+        assert_int_equal(times->ready_ns, is_main ? 5000 : 0);
+        assert_int_equal(times->lock_ns, is_main ? 500 : 300);
+        assert_int_equal(times->sleep_ns, is_main ? 0 : 4000);
+        assert_string_equal(row->blocked, is_main ? "ready" : "sleep");
+    }
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +215,7 @@ int main(void)
         cmocka_unit_test(a_range_has_the_threads_that_lived_in_it),
         cmocka_unit_test(rows_are_in_order_and_sum_to_the_totals),
         cmocka_unit_test(refusals_and_empty_runs),
+        cmocka_unit_test(reasons_sum_to_the_blocked_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

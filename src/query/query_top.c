@@ -27,6 +27,14 @@ static int by_total(const void *left, const void *right)
     return order ? order : compare_numbers(b->function, a->function);
 }
 
+static int by_off_cpu(const void *left, const void *right)
+{
+    const struct function_sums *a = left, *b = right;
+    int order = compare_numbers(a->self_off_cpu_ns, b->self_off_cpu_ns);
+    order = order ? order : compare_numbers(a->total_off_cpu_ns, b->total_off_cpu_ns);
+    return order ? order : compare_numbers(b->function, a->function);
+}
+
 typedef int (*compare_cb)(const void *left, const void *right);
 
 static void swap(struct function_sums *left, struct function_sums *right)
@@ -123,24 +131,33 @@ static void fill_row(const struct function_sums *sum, const struct totals *total
     row->total_active_ns = sum->total_ns;
     row->self_samples = sum->self_samples;
     row->total_samples = sum->total_samples;
+    row->self_off_cpu_ns = sum->self_off_cpu_ns;
+    row->total_off_cpu_ns = sum->total_off_cpu_ns;
+    row->waits = sum->total_waits;
     row->self_pct = pct(sum->self_ns, totals->active_ns);
     row->total_pct = pct(sum->total_ns, totals->active_ns);
 }
 
-/* CPU time without a place: of threads that no sample met, or of samples without a stack. */
-static size_t add_placeless(const struct attribution *attribution, struct top_row *rows)
+/* Time without a place: of threads that no sample met, or of stacks that are not known. */
+static size_t add_placeless(const struct attribution *attribution, enum top_sort sort,
+                            struct top_row *rows)
 {
+    const struct stack_waits none = {0};
     const struct {
         const char *name;
         uint64_t ns, samples;
+        struct stack_waits waits;
     } kinds[] = {
-        {"(not sampled)", attribution->unsampled_ns, 0},
+        {"(not sampled)", attribution->unsampled_ns, 0, none},
         {"(no stack)", attribution->stack_ns[STACK_ID_EMPTY],
-         attribution->stack_samples[STACK_ID_EMPTY]},
+         attribution->stack_samples[STACK_ID_EMPTY],
+         attribution->stack_waits ? attribution->stack_waits[STACK_ID_EMPTY] : none},
     };
     size_t n_rows = 0;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-        if (kinds[i].ns > 0 || kinds[i].samples > 0) {
+        bool is_wanted = sort == TOP_SORT_OFF_CPU ? kinds[i].waits.blocked_ns > 0
+                                                  : kinds[i].ns > 0 || kinds[i].samples > 0;
+        if (is_wanted) {
             double share_pct = pct(kinds[i].ns, attribution->totals.active_ns);
             rows[n_rows++] = (struct top_row){
                 .name = kinds[i].name,
@@ -149,6 +166,9 @@ static size_t add_placeless(const struct attribution *attribution, struct top_ro
                 .total_active_ns = kinds[i].ns,
                 .self_samples = kinds[i].samples,
                 .total_samples = kinds[i].samples,
+                .self_off_cpu_ns = kinds[i].waits.blocked_ns,
+                .total_off_cpu_ns = kinds[i].waits.blocked_ns,
+                .waits = kinds[i].waits.n_waits,
                 .self_pct = share_pct,
                 .total_pct = share_pct,
             };
@@ -169,6 +189,22 @@ static int compare_rows_by_total(const void *left, const void *right)
     return compare_numbers(a->total_active_ns, b->total_active_ns);
 }
 
+static int compare_rows_by_off_cpu(const void *left, const void *right)
+{
+    const struct top_row *a = left, *b = right;
+    int order = compare_numbers(a->self_off_cpu_ns, b->self_off_cpu_ns);
+    return order ? order : compare_numbers(a->total_off_cpu_ns, b->total_off_cpu_ns);
+}
+
+/* By enum top_sort. */
+static const struct {
+    compare_cb functions, rows;
+} orders[] = {
+    [TOP_SORT_SELF] = {by_self, compare_rows_by_self},
+    [TOP_SORT_TOTAL] = {by_total, compare_rows_by_total},
+    [TOP_SORT_OFF_CPU] = {by_off_cpu, compare_rows_by_off_cpu},
+};
+
 static enum call_tree_grouping grouping_of(enum top_group group)
 {
     switch (group) {
@@ -182,17 +218,29 @@ static enum call_tree_grouping grouping_of(enum top_group group)
     return CALL_TREE_BY_FUNCTION;
 }
 
+/* Leaves the functions that have what the rows are sorted by. */
+static size_t choose_functions(struct function_sums *sums, size_t n_sums, enum top_sort sort)
+{
+    if (sort != TOP_SORT_OFF_CPU) {
+        return n_sums;
+    }
+    size_t n_chosen = 0;
+    for (size_t i = 0; i < n_sums; i++) {
+        if (sums[i].total_off_cpu_ns > 0) {
+            sums[n_chosen++] = sums[i];
+        }
+    }
+    return n_chosen;
+}
+
 int query_top(const struct query_context *context, const struct query_top_options *options,
               struct top_result *ret_result, struct error *reterr_error)
 {
     struct attribution attribution;
     struct call_tree tree;
-    if (options->sort == TOP_SORT_OFF_CPU) {
-        error_set(reterr_error, "not_supported", "waits have no stacks in this version");
-        error_hint(reterr_error, "`stax threads` shows how long each thread waited");
-        return -EINVAL;
-    }
+    bool is_off_cpu = options->sort == TOP_SORT_OFF_CPU;
     int r = attribution_compute(context, &attribution, reterr_error);
+    r = r == 0 && is_off_cpu ? attribution_spread_waits(context, &attribution) : r;
     r = r ? r : call_tree_build(context, &attribution, grouping_of(options->group), &tree);
     struct arena *arena = context->arena;
     struct function_sums *sums = NULL;
@@ -200,12 +248,12 @@ int query_top(const struct query_context *context, const struct query_top_option
     if (r != 0) {
         return r;
     }
-    bool is_by_total = options->sort == TOP_SORT_TOTAL;
-    size_t n_rows = tree.n_functions;
+    size_t n_functions = choose_functions(sums, tree.n_functions, options->sort);
+    size_t n_rows = n_functions;
     if (options->limit > 0 && n_rows > options->limit) {
         n_rows = options->limit;
     }
-    sort_first(sums, tree.n_functions, n_rows, is_by_total ? by_total : by_self);
+    sort_first(sums, n_functions, n_rows, orders[options->sort].functions);
     struct top_row *rows = arena_alloc_array(arena, n_rows + 2, sizeof(*rows));
     if (!rows) {
         return -ENOMEM;
@@ -214,11 +262,10 @@ int query_top(const struct query_context *context, const struct query_top_option
         name_row(context, &tree.functions[sums[i].function], options->group, &rows[i]);
         fill_row(&sums[i], &attribution.totals, &rows[i]);
     }
-    size_t n_placeless = add_placeless(&attribution, rows + n_rows);
+    size_t n_placeless = add_placeless(&attribution, options->sort, rows + n_rows);
     if (n_placeless > 0) {
         n_rows += n_placeless;
-        qsort(rows, n_rows, sizeof(*rows),
-              is_by_total ? compare_rows_by_total : compare_rows_by_self);
+        qsort(rows, n_rows, sizeof(*rows), orders[options->sort].rows);
         if (options->limit > 0 && n_rows > options->limit) {
             n_rows = options->limit;
         }
@@ -229,10 +276,11 @@ int query_top(const struct query_context *context, const struct query_top_option
         .sort = options->sort,
         .group = options->group,
         .totals = attribution.totals,
-        .functions = tree.n_functions + n_placeless,
+        .functions = n_functions + n_placeless,
         .n_rows = n_rows,
         .rows = rows,
-        .hint = attribution_hint(context, &attribution),
+        .hint = is_off_cpu ? attribution_wait_hint(context, &attribution)
+                           : attribution_hint(context, &attribution),
     };
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "query/query_test.h"
+#include "query/wait_test.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -105,10 +105,39 @@ static void rows_are_sorted_as_asked(void **state)
     assert_string_equal(result.rows[1].name, "hash_key");
     assert_int_equal(result.totals.samples, 100);
     assert_int_equal(ask(&scene, TOP_SORT_SELF, 1).n_rows, 1);
+    scene_end(&scene);
+}
 
-    const struct query_top_options off_cpu = {.sort = TOP_SORT_OFF_CPU};
-    assert_int_equal(query_top(&scene.context, &off_cpu, &result, &scene.error), -EINVAL);
-    assert_string_equal(scene.error.code, "not_supported");
+static void functions_can_be_sorted_by_waits(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    tell_waits(&scene);
+    struct top_result result = ask(&scene, TOP_SORT_OFF_CPU, 0);
+    static const struct {
+        const char *name;
+        uint64_t self_ns, total_ns, waits;
+    } expected[] = {
+        {"epoll_wait", 5000, 5000, 3},    {"__GI___clock_nanosleep", 4000, 4000, 1},
+        {"__lll_lock_wait", 800, 800, 2}, {"run_worker", 0, 9800, 6},
+        {"walk_tree", 0, 5000, 3},
+    };
+    assert_int_equal(result.n_rows, 5);
+    assert_int_equal(result.functions, 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_string_equal(result.rows[i].name, expected[i].name);
+        assert_int_equal(result.rows[i].self_off_cpu_ns, expected[i].self_ns);
+        assert_int_equal(result.rows[i].total_off_cpu_ns, expected[i].total_ns);
+        assert_int_equal(result.rows[i].waits, expected[i].waits);
+    }
+    assert_null(result.hint);
+    assert_int_equal(ask(&scene, TOP_SORT_OFF_CPU, 2).n_rows, 2);
+
+    scene.view = (struct view){.has_to = true, .to_ns = 900};
+    result = ask(&scene, TOP_SORT_OFF_CPU, 0);
+    assert_int_equal(result.n_rows, 0);
+    assert_non_null(strstr(result.hint, "no waits in this range"));
     scene_end(&scene);
 }
 
@@ -286,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recursion_counts_once),
         cmocka_unit_test(rows_are_sorted_as_asked),
+        cmocka_unit_test(functions_can_be_sorted_by_waits),
         cmocka_unit_test(views_choose_stacks),
         cmocka_unit_test(time_without_a_place_has_a_row),
         cmocka_unit_test(rows_are_what_the_samples_say),

@@ -3,11 +3,14 @@
  * Slices are stored in the order of their ends, and neither they nor the waits
  * for a CPU before them last longer than STORED_SLICE_MAX_NS: those that can
  * touch the range lie between the first that ends after it begins and the last
- * that ends twice as much after it ends.
+ * that ends twice as much after it ends. What a thread waited for a CPU after it
+ * was woken is part of a wait, and read from there.
  */
 #include "query/thread_range.h"
 
 #include <errno.h>
+
+#include "aggregate/wait_cursor.h"
 
 struct life {
     uint64_t last_end_ns; /* of its newest slice in the range; 0: none yet */
@@ -64,6 +67,23 @@ static void add_slice(const struct stored_slice *slice, const struct thread_tota
     life->last_end_ns = slice->end_ns;
 }
 
+/* From wakeup to running: what waits say. */
+static void add_woken(const struct snapshot *snapshot, uint64_t from_ns, uint64_t to_ns,
+                      struct thread_share *threads)
+{
+    struct wait_cursor cursor = wait_cursor_begin(snapshot, from_ns, to_ns);
+    for (const struct stored_wait *wait = wait_cursor_next(&cursor); wait;
+         wait = wait_cursor_next(&cursor)) {
+        /* The slice behind it begins that much earlier than it was recorded. */
+        uint64_t length_ns = wait->end_ns - wait->start_ns;
+        uint64_t lag_ns = snapshot->switch_lag_ns;
+        uint64_t end_ns = wait->end_ns - (lag_ns < length_ns ? lag_ns : length_ns);
+        if (threads[wait->thread].is_in_view) {
+            threads[wait->thread].runnable_ns += overlap_ns(wait->wake_ns, end_ns, from_ns, to_ns);
+        }
+    }
+}
+
 /* The phase that is open at the snapshot, and from it all the time that is left. */
 static void close_thread(const struct snapshot *snapshot, const struct thread_totals *totals,
                          uint64_t from_ns, uint64_t to_ns, struct thread_share *share)
@@ -100,6 +120,7 @@ int thread_range_compute(const struct query_context *context, uint64_t from_ns, 
                       snapshot->switch_lag_ns, &threads[slice->thread], &lives[slice->thread]);
         }
     }
+    add_woken(snapshot, from_ns, to_ns, threads);
     for (size_t i = 0; i < snapshot->n_threads; i++) {
         if (threads[i].is_in_view) {
             close_thread(snapshot, &snapshot->threads[i], from_ns, to_ns, &threads[i]);

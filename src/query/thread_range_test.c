@@ -10,7 +10,7 @@
  * The reference remembers every phase of every thread as it is told, and adds
  * up what overlaps; what it knows of a run it knows from the events alone.
  */
-#define MAX_PHASES 40000
+#define MAX_PHASES 60000
 #define MAX_LIVES 400
 
 enum reference_phase { WAITS, WANTS, RUNS };
@@ -61,6 +61,25 @@ static unsigned int add_life(int64_t tid, uint64_t now_ns, bool is_born)
     return life;
 }
 
+/* A wait ends; as often as not somebody tells that the thread was woken before, if not always at a
+ * moment that makes sense. */
+static void wake(struct aggregate *aggregate, struct random_life *chance, unsigned int life,
+                 uint64_t now_ns)
+{
+    uint64_t since_ns = reference.lives[life].since_ns;
+    uint64_t told_ns = 0;
+    if (random_life_below(chance, 2) == 0) {
+        told_ns = now_ns - random_life_below(chance, now_ns - since_ns + 1);
+        told_ns += random_life_below(chance, 20) == 0 ? 5 * TEST_MS : 0;
+        told_ns -= random_life_below(chance, 20) == 0 ? 5 * TEST_MS : 0;
+        uint64_t wake_ns = told_ns < since_ns ? since_ns : told_ns;
+        close_phase(life, WAITS, wake_ns < now_ns ? wake_ns : now_ns, false, false);
+        reference.lives[life].phase = WANTS;
+    }
+    close_phase(life, reference.lives[life].phase, now_ns, false, false);
+    tell_woken(aggregate, now_ns, reference.lives[life].tid, told_ns, EVENT_NO_WAKER);
+}
+
 /* One thing happens to one life, to the reference and to the aggregate alike. */
 static void step(struct aggregate *aggregate, struct random_life *chance, uint64_t now_ns)
 {
@@ -92,9 +111,13 @@ static void step(struct aggregate *aggregate, struct random_life *chance, uint64
         reference.lives[life].phase = is_preempted ? WANTS : WAITS;
         tell_out(aggregate, now_ns, tid, is_preempted);
     } else {
-        close_phase(life, reference.lives[life].phase, now_ns, false, false);
+        if (reference.lives[life].phase == WAITS) {
+            wake(aggregate, chance, life, now_ns);
+        } else {
+            close_phase(life, reference.lives[life].phase, now_ns, false, false);
+            tell_in(aggregate, now_ns, tid);
+        }
         reference.lives[life].phase = RUNS;
-        tell_in(aggregate, now_ns, tid);
     }
 }
 

@@ -34,7 +34,12 @@ void handle_profile_top(struct call *call);
 void handle_profile_flame(struct call *call);
 void handle_profile_threads(struct call *call);
 void handle_profile_neighbors(struct call *call);
+void handle_profile_intervals(struct call *call);
+void handle_profile_wakers(struct call *call);
+void handle_profile_timeline(struct call *call);
+void handle_profile_why(struct call *call);
 void handle_profile_annotate(struct call *call);
+void handle_profile_off_cpu(struct call *call);
 
 /* handlers_server.c */
 void handle_server_info(struct call *call);

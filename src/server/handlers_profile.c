@@ -10,6 +10,7 @@
 #include "model/requests.h"
 #include "query/query.h"
 #include "query/query_names.h"
+#include "server/capture_choice.h"
 #include "server/handlers.h"
 #include "server/run_choice.h"
 
@@ -140,6 +141,31 @@ void handle_profile_threads(struct call *call)
     ask(call, work_threads);
 }
 
+_Static_assert(offsetof(struct off_cpu_request, view) == 0, "view_of()");
+
+static int answer_off_cpu(struct call *call, const struct query_context *context)
+{
+    const struct off_cpu_request *request = call->params;
+    const struct query_off_cpu_options options = {
+        .by = request->by,
+        .has_reason = request->has_reason,
+        .reason = request->reason,
+        .limit = request->limit,
+        .max_frames = request->max_frames,
+    };
+    return query_off_cpu(context, &options, call->result, &call->error);
+}
+
+static int work_off_cpu(struct call *call)
+{
+    return answer_from_snapshot(call, answer_off_cpu);
+}
+
+void handle_profile_off_cpu(struct call *call)
+{
+    ask(call, work_off_cpu);
+}
+
 _Static_assert(offsetof(struct neighbors_request, view) == 0, "view_of()");
 
 static int answer_neighbors(struct call *call, const struct query_context *context)
@@ -160,6 +186,113 @@ static int work_neighbors(struct call *call)
 void handle_profile_neighbors(struct call *call)
 {
     ask(call, work_neighbors);
+}
+
+_Static_assert(offsetof(struct intervals_request, view) == 0, "view_of()");
+
+static int answer_intervals(struct call *call, const struct query_context *context)
+{
+    const struct intervals_request *request = call->params;
+    const struct query_intervals_options options = {
+        .order = request->order,
+        .has_reason = request->has_reason,
+        .reason = request->reason,
+        .limit = request->limit,
+        .max_frames = request->max_frames,
+    };
+    return query_intervals(context, &options, call->result, &call->error);
+}
+
+static int work_intervals(struct call *call)
+{
+    return answer_from_snapshot(call, answer_intervals);
+}
+
+void handle_profile_intervals(struct call *call)
+{
+    ask(call, work_intervals);
+}
+
+/* Where a run knows of no wakeup: why this host tells of none; NULL where it does. */
+static const char *why_unrecorded(struct call *call, const struct query_context *context)
+{
+    if (context->snapshot->n_wakeups > 0) {
+        return NULL;
+    }
+    struct capability_set abilities = {.backend = ""};
+    capture_choice_host()->probe(&abilities);
+    const struct capability *wakeups = &abilities.items[CAPABILITY_WAKEUPS];
+    return wakeups->is_available ? NULL : arena_strdup(&call->arena, wakeups->reason);
+}
+
+_Static_assert(offsetof(struct wakers_request, view) == 0, "view_of()");
+
+static int answer_wakers(struct call *call, const struct query_context *context)
+{
+    const struct wakers_request *request = call->params;
+    const struct query_wakers_options options = {
+        .by_stack = request->by_stack,
+        .chain = request->chain,
+        .limit = request->limit,
+        .max_frames = request->max_frames,
+        .unrecorded = why_unrecorded(call, context),
+    };
+    return query_wakers(context, &options, call->result, &call->error);
+}
+
+static int work_wakers(struct call *call)
+{
+    return answer_from_snapshot(call, answer_wakers);
+}
+
+void handle_profile_wakers(struct call *call)
+{
+    ask(call, work_wakers);
+}
+
+_Static_assert(offsetof(struct timeline_request, view) == 0, "view_of()");
+
+static int answer_timeline(struct call *call, const struct query_context *context)
+{
+    const struct timeline_request *request = call->params;
+    const struct query_timeline_options options = {
+        .buckets = request->buckets,
+        .limit = request->limit,
+    };
+    return query_timeline(context, &options, call->result, &call->error);
+}
+
+static int work_timeline(struct call *call)
+{
+    return answer_from_snapshot(call, answer_timeline);
+}
+
+void handle_profile_timeline(struct call *call)
+{
+    ask(call, work_timeline);
+}
+
+_Static_assert(offsetof(struct why_request, view) == 0, "view_of()");
+
+static int answer_why(struct call *call, const struct query_context *context)
+{
+    const struct why_request *request = call->params;
+    const struct query_why_options options = {
+        .limit = request->limit,
+        .max_frames = request->max_frames,
+        .unrecorded = why_unrecorded(call, context),
+    };
+    return query_why(context, &options, call->result, &call->error);
+}
+
+static int work_why(struct call *call)
+{
+    return answer_from_snapshot(call, answer_why);
+}
+
+void handle_profile_why(struct call *call)
+{
+    ask(call, work_why);
 }
 
 _Static_assert(offsetof(struct annotate_request, view) == 0, "view_of()");

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "server/run_internal.h"
 #include "server/run_unwind.h"
+#include "symbols/kallsyms.h"
 
 #define DRAIN_TIMEOUT_MS 20
 
@@ -88,6 +89,7 @@ static int open_capture(struct run *run, struct capture **ret_capture)
         .no_unwind = request->no_dwarf_unwind,
         .stack_bytes = request->stack_bytes,
         .frequency_hz = run->frequency_hz,
+        .daemon_socket = request->daemon_socket,
         .script = request->replay,
     };
     int r = run->ops->open(&config, run_ingest_sink(run->ingest), ret_capture, &run->error);
@@ -124,6 +126,10 @@ static int begin(struct run *run)
     ask_capture(run);
     pthread_mutex_unlock(&run->lock);
     run_unwind_set_capture(run, capture);
+    int names_fd = run->ops->take_kernel_names ? run->ops->take_kernel_names(capture) : -1;
+    if (names_fd >= 0) {
+        kallsyms_lend(names_fd);
+    }
     return 0;
 }
 

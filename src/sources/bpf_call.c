@@ -23,6 +23,38 @@ int bpf_call(enum bpf_cmd command, union bpf_attr *attr)
     return r < 0 ? -errno : (int)r;
 }
 
+int bpf_make_map(const char *name, enum bpf_map_type type, uint32_t value_bytes, uint32_t count,
+                 uint32_t flags)
+{
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof(attr));
+    attr.map_type = type;
+    attr.key_size = sizeof(uint32_t);
+    attr.value_size = value_bytes;
+    attr.max_entries = count;
+    attr.map_flags = flags;
+    (void)snprintf(attr.map_name, sizeof(attr.map_name), "%s", name);
+    return bpf_call(BPF_MAP_CREATE, &attr);
+}
+
+int bpf_update(int map_fd, uint32_t key, const void *value)
+{
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof(attr));
+    attr.map_fd = (uint32_t)map_fd;
+    attr.key = (uint64_t)(uintptr_t)&key;
+    attr.value = (uint64_t)(uintptr_t)value;
+    return bpf_call(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+int bpf_attach_tracing(int program_fd)
+{
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof(attr));
+    attr.raw_tracepoint.prog_fd = (uint32_t)program_fd;
+    return bpf_call(BPF_RAW_TRACEPOINT_OPEN, &attr);
+}
+
 static void explain(union bpf_attr *attr, int error)
 {
     _cleanup_(freep) char *text = calloc(1, VERIFIER_LOG_BYTES);
@@ -90,34 +122,35 @@ static int load_types(const struct bpf_function *functions, size_t n_functions)
     return bpf_call(BPF_BTF_LOAD, &attr);
 }
 
-int bpf_load_program(enum bpf_prog_type type, const struct bpf_insn *insns, size_t n_insns,
-                     const struct bpf_function *functions, size_t n_functions)
+int bpf_load_program(const struct bpf_program *program)
 {
     struct bpf_func_info infos[BPF_FUNCTIONS_MAX];
     _cleanup_(fd_closep) int types_fd = -1;
     union bpf_attr attr;
     memset(&attr, 0, sizeof(attr));
-    attr.prog_type = type;
+    attr.prog_type = program->type;
+    attr.expected_attach_type = program->attach_type;
+    attr.attach_btf_id = program->attach_btf_id;
     /* Some of what is called is offered to GPL-compatible programs only; ours are MIT or GPL. */
     attr.license = (uint64_t)(uintptr_t) "Dual MIT/GPL";
-    attr.insns = (uint64_t)(uintptr_t)insns;
-    attr.insn_cnt = (uint32_t)n_insns;
-    if (n_functions > BPF_FUNCTIONS_MAX) {
+    attr.insns = (uint64_t)(uintptr_t)program->insns;
+    attr.insn_cnt = (uint32_t)program->n_insns;
+    if (program->n_functions > BPF_FUNCTIONS_MAX) {
         return -E2BIG;
     }
-    if (n_functions > 0) {
-        types_fd = load_types(functions, n_functions);
+    if (program->n_functions > 0) {
+        types_fd = load_types(program->functions, program->n_functions);
         if (types_fd < 0) {
             return types_fd;
         }
-        for (uint32_t i = 0; i < n_functions; i++) {
-            infos[i] = (struct bpf_func_info){.insn_off = functions[i].insn,
+        for (uint32_t i = 0; i < program->n_functions; i++) {
+            infos[i] = (struct bpf_func_info){.insn_off = program->functions[i].insn,
                                               .type_id = FIRST_FUNCTION_ID + i};
         }
         attr.prog_btf_fd = (uint32_t)types_fd;
         attr.func_info_rec_size = sizeof(*infos);
         attr.func_info = (uint64_t)(uintptr_t)infos;
-        attr.func_info_cnt = (uint32_t)n_functions;
+        attr.func_info_cnt = (uint32_t)program->n_functions;
     }
     int r = bpf_call(BPF_PROG_LOAD, &attr);
     if (r < 0) {

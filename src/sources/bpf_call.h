@@ -15,6 +15,11 @@
 /* What the call returns, or a negative errno. */
 int bpf_call(enum bpf_cmd command, union bpf_attr *attr);
 
+/* A map with 32-bit keys; a descriptor, or a negative errno. */
+int bpf_make_map(const char *name, enum bpf_map_type type, uint32_t value_bytes, uint32_t count,
+                 uint32_t flags);
+int bpf_update(int map_fd, uint32_t key, const void *value);
+
 /* A function of a program: where it begins. */
 struct bpf_function {
     uint32_t insn;
@@ -23,10 +28,20 @@ struct bpf_function {
 
 #define BPF_FUNCTIONS_MAX 8u
 
-/*
- * A descriptor, or a negative errno; why the verifier refused is in the debug
- * log. Functions are named, the program itself first, where it has others than
- * itself: the kernel wants to know each; n_functions may be 0.
- */
-int bpf_load_program(enum bpf_prog_type type, const struct bpf_insn *insns, size_t n_insns,
-                     const struct bpf_function *functions, size_t n_functions);
+struct bpf_program {
+    enum bpf_prog_type type;
+    enum bpf_attach_type attach_type; /* of tracing programs, with the type that they attach to */
+    uint32_t attach_btf_id;
+    const struct bpf_insn *insns;
+    size_t n_insns;
+    /* Named, the program itself first, where it has others than itself: the kernel wants to know
+     * each. n_functions may be 0. */
+    const struct bpf_function *functions;
+    size_t n_functions;
+};
+
+/* A descriptor, or a negative errno; why the verifier refused is in the debug log. */
+int bpf_load_program(const struct bpf_program *program);
+
+/* A tracing program on its tracepoint, as long as the descriptor that is returned. */
+int bpf_attach_tracing(int program_fd);

@@ -62,6 +62,13 @@ static void member(struct blob *blob, const char *text, uint32_t offset_bits)
     put_u32(blob, offset_bits);
 }
 
+static void nameless(struct blob *blob, uint32_t type_id, uint32_t offset_bits)
+{
+    put_u32(blob, 0);
+    put_u32(blob, type_id);
+    put_u32(blob, offset_bits);
+}
+
 static void words(struct blob *blob, size_t n_words)
 {
     for (size_t i = 0; i < n_words; i++) {
@@ -89,11 +96,16 @@ static void finish(struct blob *blob)
 #define WITHOUT_ENTITY 2u
 #define WITHOUT_TYPEDEF 4u
 #define WITHOUT_TGID 8u
+#define WITHOUT_COUNT 16u /* a member of another variable instead */
+
+struct ids {
+    uint32_t switched, waking;
+};
 
 /* One type of every kind, so that each one's length is passed over rightly, then what is wanted. */
-static uint32_t make(struct blob *blob, unsigned int without)
+static void make(struct blob *blob, unsigned int without, struct ids *ret_ids)
 {
-    uint32_t wanted = 0;
+    *ret_ids = (struct ids){0};
     *blob = (struct blob){0};
     name(blob, ""); /* offset 0: no name */
     type(blob, "int", BTF_KIND_INT, 0, false);
@@ -121,40 +133,88 @@ static uint32_t make(struct blob *blob, unsigned int without)
     type(blob, "task_struct_x", BTF_KIND_STRUCT, 1, false); /* longer name */
     member(blob, "pid", 16);
     if (!(without & WITHOUT_ENTITY)) {
-        type(blob, "sched_entity", BTF_KIND_STRUCT, 2,
+        type(blob, "sched_entity", BTF_KIND_STRUCT, 3,
              true); /* with bitfields: offset is 24 bits */
         member(blob, "on_rq", 1u << 24 | 0);
         member(blob, "sum_exec_runtime", 0u << 24 | 112 * 8);
+        member(blob, "cfs_rq", 0u << 24 | 128 * 8);
     }
     if (!(without & WITHOUT_TASK)) {
-        type(blob, "task_struct", BTF_KIND_STRUCT, 4, false);
+        type(blob, "task_struct", BTF_KIND_STRUCT, 7, false);
         member(blob, "pid_x", 1);
         member(blob, "pid", 1256 * 8);
         member(blob, without & WITHOUT_TGID ? "tgid_x" : "tgid", 1260 * 8);
         member(blob, "se", 192 * 8);
+        member(blob, "start_boottime", 1400 * 8);
+        member(blob, "group_leader", 1300 * 8);
+        member(blob, "mm", 1200 * 8);
         type(blob, "task_struct", BTF_KIND_STRUCT, 1, false); /* a second one does not count */
         member(blob, "pid", 8);
     }
+    /* The members of mm_struct are those of a struct without a name inside it. */
+    uint32_t inner = type(blob, NULL, BTF_KIND_STRUCT, 2, false);
+    member(blob, "pgd", 0);
+    member(blob, "flags", 88 * 8);
+    type(blob, "mm_struct", BTF_KIND_STRUCT, 1, false);
+    nameless(blob, inner, 8 * 8);
+    uint32_t count;
+    if (without & WITHOUT_COUNT) {
+        type(blob, "pcpu_hot", BTF_KIND_STRUCT, 1, false);
+        member(blob, "preempt_count", 24 * 8);
+        count = type(blob, "pcpu_hot", BTF_KIND_VAR, 0, false);
+    } else {
+        count = type(blob, "__preempt_count", BTF_KIND_VAR, 0, false);
+    }
+    words(blob, 1);
+    uint32_t queues = type(blob, "runqueues", BTF_KIND_VAR, 0, false);
+    words(blob, 1);
+    type(blob, ".data..percpu", BTF_KIND_DATASEC, 2, false);
+    const uint32_t variables[] = {queues, 5000, 64, count, 300, 4};
+    for (size_t i = 0; i < 6; i++) {
+        put_u32(blob, variables[i]);
+    }
+    type(blob, "cfs_rq", BTF_KIND_STRUCT, 1, false);
+    member(blob, "rq", 320 * 8);
     type(blob, "btf_trace_sched_switch_x", BTF_KIND_TYPEDEF, 0, false);
+    ret_ids->waking = type(blob, "btf_trace_sched_waking", BTF_KIND_TYPEDEF, 0, false);
     if (!(without & WITHOUT_TYPEDEF)) {
-        wanted = type(blob, "btf_trace_sched_switch", BTF_KIND_TYPEDEF, 0, false);
+        ret_ids->switched = type(blob, "btf_trace_sched_switch", BTF_KIND_TYPEDEF, 0, false);
     }
     type(blob, "const", BTF_KIND_CONST, 0, false);
     finish(blob);
-    return wanted;
 }
 
 static void members_are_found(void **state)
 {
     (void)state;
     struct blob blob;
-    uint32_t type_id = make(&blob, 0);
+    struct ids ids;
+    make(&blob, 0, &ids);
     struct kernel_btf btf;
     assert_int_equal(kernel_btf_parse(blob.data, blob.n_bytes, &btf), 0);
-    assert_int_equal(btf.task_pid_offset, 1256);
-    assert_int_equal(btf.task_tgid_offset, 1260);
-    assert_int_equal(btf.task_cpu_time_offset, 192 + 112);
-    assert_int_equal(btf.sched_switch_type, type_id);
+    assert_int_equal(btf.members[KERNEL_TASK_PID], 1256);
+    assert_int_equal(btf.members[KERNEL_TASK_TGID], 1260);
+    assert_int_equal(btf.members[KERNEL_TASK_CPU_TIME], 192 + 112);
+    assert_int_equal(btf.members[KERNEL_TASK_START], 1400);
+    assert_int_equal(btf.members[KERNEL_TASK_LEADER], 1300);
+    assert_int_equal(btf.members[KERNEL_TASK_MM], 1200);
+    assert_int_equal(btf.members[KERNEL_MM_FLAGS], 8 + 88);
+    assert_int_equal(btf.members[KERNEL_TASK_CFS_RQ], 192 + 128);
+    assert_int_equal(btf.members[KERNEL_CFS_RQ_RQ], 320);
+    assert_int_equal(btf.sched_switch_type, ids.switched);
+    assert_int_equal(btf.sched_waking_type, ids.waking);
+    assert_int_equal(btf.preempt_count_from_rq, 300 - 5000);
+}
+
+static void the_count_can_be_a_member(void **state)
+{
+    (void)state;
+    struct blob blob;
+    struct ids ids;
+    struct kernel_btf btf;
+    make(&blob, WITHOUT_COUNT, &ids);
+    assert_int_equal(kernel_btf_parse(blob.data, blob.n_bytes, &btf), 0);
+    assert_int_equal(btf.preempt_count_from_rq, 300 + 24 - 5000);
 }
 
 static void what_is_missing_is_told(void **state)
@@ -163,10 +223,11 @@ static void what_is_missing_is_told(void **state)
     const unsigned int cases[] = {WITHOUT_TASK, WITHOUT_ENTITY, WITHOUT_TYPEDEF, WITHOUT_TGID};
     for (size_t i = 0; i < 4; i++) {
         struct blob blob;
-        make(&blob, cases[i]);
-        struct kernel_btf btf = {.task_pid_offset = 99};
+        struct ids ids;
+        make(&blob, cases[i], &ids);
+        struct kernel_btf btf = {.sched_switch_type = 99};
         assert_int_equal(kernel_btf_parse(blob.data, blob.n_bytes, &btf), -ENOENT);
-        assert_int_equal(btf.task_pid_offset, 99);
+        assert_int_equal(btf.sched_switch_type, 99);
     }
 }
 
@@ -174,7 +235,8 @@ static void every_truncation_is_refused(void **state)
 {
     (void)state;
     struct blob blob;
-    make(&blob, 0);
+    struct ids ids;
+    make(&blob, 0, &ids);
     for (size_t n_bytes = 0; n_bytes < blob.n_bytes; n_bytes++) {
         uint8_t *data = malloc(n_bytes ? n_bytes : 1);
         assert_non_null(data);
@@ -190,7 +252,8 @@ static void every_byte_may_lie(void **state)
 {
     (void)state;
     struct blob blob;
-    make(&blob, 0);
+    struct ids ids;
+    make(&blob, 0, &ids);
     uint8_t *data = malloc(blob.n_bytes);
     assert_non_null(data);
     const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff};
@@ -215,7 +278,8 @@ static void strings_end_within_their_section(void **state)
 {
     (void)state;
     struct blob blob;
-    make(&blob, 0);
+    struct ids ids;
+    make(&blob, 0, &ids);
     /* The last string loses its end: it must not be compared beyond it. */
     struct btf_header header;
     memcpy(&header, blob.data, sizeof(header));
@@ -240,10 +304,14 @@ static void this_kernel_is_understood(void **state)
     struct kernel_btf btf;
     assert_int_equal(kernel_btf_load(&btf), 0);
     /* What is known of any kernel: pid and tgid are neighbours, all lie inside the struct. */
-    assert_int_equal(btf.task_tgid_offset, btf.task_pid_offset + 4);
-    assert_true(btf.task_pid_offset > 100 && btf.task_pid_offset < 16384);
-    assert_true(btf.task_cpu_time_offset < 16384);
-    assert_int_equal(btf.task_cpu_time_offset % 8, 0);
+    assert_int_equal(btf.members[KERNEL_TASK_TGID], btf.members[KERNEL_TASK_PID] + 4);
+    assert_true(btf.members[KERNEL_TASK_PID] > 100);
+    for (size_t i = 0; i < KERNEL_MEMBER_N; i++) {
+        assert_true(btf.members[i] < 16384);
+    }
+    assert_int_equal(btf.members[KERNEL_TASK_CPU_TIME] % 8, 0);
+    assert_true(btf.members[KERNEL_MM_FLAGS] > 0);
+    assert_true(btf.sched_waking_type > 0 && btf.preempt_count_from_rq != 0);
     assert_true(btf.sched_switch_type > 0);
 
     /* Asked again it is the same, and cut anywhere it is refused. */
@@ -263,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_are_found),
+        cmocka_unit_test(the_count_can_be_a_member),
         cmocka_unit_test(what_is_missing_is_told),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(every_byte_may_lie),

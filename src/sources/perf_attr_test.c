@@ -9,8 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "sources/perf_attr.h"
 #include "decode/perf_abi.h"
+#include "sources/perf_attr.h"
 
 /* What the decoder relies on, whatever the event is for. */
 static void assert_decodable(const struct perf_event_attr *attr)

@@ -6,19 +6,56 @@
 #include "symbols/kallsyms.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 
 #define FUNCTION_MAX_BYTES (UINT64_C(1) << 20)
 #define ADDRESS_MAX_DIGITS 16
 
+static pthread_mutex_t lent_lock = PTHREAD_MUTEX_INITIALIZER;
+static int lent_fd = -1;
+
+void kallsyms_lend(int take_fd)
+{
+    pthread_mutex_lock(&lent_lock);
+    fd_close(lent_fd);
+    lent_fd = take_fd;
+    pthread_mutex_unlock(&lent_lock);
+}
+
+/* Keeps what is there where there is nothing better. */
+static void read_lent(char **inout_text, size_t *inout_n_bytes)
+{
+    char *text;
+    size_t n_bytes;
+    pthread_mutex_lock(&lent_lock);
+    if (lent_fd >= 0 && lseek(lent_fd, 0, SEEK_SET) == 0 &&
+        fd_read_all(lent_fd, KALLSYMS_MAX_BYTES, &text, &n_bytes) == 0) {
+        free(*inout_text);
+        *inout_text = text;
+        *inout_n_bytes = n_bytes;
+    }
+    pthread_mutex_unlock(&lent_lock);
+}
+
+/* Every address is zero for a reader who is not to know; otherwise only those of data that each
+ * CPU has of its own, which come first. */
+static bool is_hidden(const char *text)
+{
+    return !strstr(text, "\nffff");
+}
+
 int kallsyms_read(char **ret_text, size_t *ret_n_bytes, struct error *reterr_error)
 {
     int r = fd_read_file("/proc/kallsyms", KALLSYMS_MAX_BYTES, ret_text, ret_n_bytes);
     if (r < 0) {
         error_set_errno(reterr_error, r, "reading /proc/kallsyms");
+    } else if (is_hidden(*ret_text)) {
+        read_lent(ret_text, ret_n_bytes);
     }
     return r;
 }

@@ -19,6 +19,13 @@
 
 #define KALLSYMS_MAX_BYTES (256u << 20)
 
+/*
+ * For the whole process: a descriptor of the text as somebody opened it whom the
+ * kernel tells addresses. Read where it tells us none. Takes fd; a later one
+ * replaces it.
+ */
+void kallsyms_lend(int take_fd);
+
 /* The text of /proc/kallsyms; free() it. */
 int kallsyms_read(char **ret_text, size_t *ret_n_bytes, struct error *reterr_error);
 

@@ -4,8 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -140,11 +142,38 @@ static void test_this_host(void **state)
     assert_true(function_table_count(table) > 1000);
 }
 
+/* Where the kernel tells us addresses itself, nothing that was lent is read. */
+static void test_lent(void **state)
+{
+    (void)state;
+    static const char lent[] =
+        "0000000000000000 A fixed_percpu_data\nffffffff81000000 T lent_one\n";
+    _cleanup_(freep) char *own = NULL, *text = NULL;
+    size_t n_own, n_bytes;
+    assert_int_equal(kallsyms_read(&own, &n_own, NULL), 0);
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    assert_int_equal(fwrite(lent, 1, sizeof(lent) - 1, file), sizeof(lent) - 1);
+    assert_int_equal(fflush(file), 0);
+    kallsyms_lend(dup(fileno(file)));
+    (void)fclose(file);
+    bool is_told = strstr(own, "\nffff") != NULL;
+    for (int i = 0; i < 2; i++) { /* as often as it is asked for */
+        assert_int_equal(kallsyms_read(&text, &n_bytes, NULL), 0);
+        assert_true(is_told == (strstr(text, "lent_one") == NULL));
+        free(TAKE_PTR(text));
+    }
+    kallsyms_lend(-1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kernel_and_modules),  cmocka_unit_test(test_hidden_addresses),
-        cmocka_unit_test(test_nonsense_is_skipped), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_kernel_and_modules),
+        cmocka_unit_test(test_hidden_addresses),
+        cmocka_unit_test(test_nonsense_is_skipped),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_lent),
         cmocka_unit_test(test_this_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,3 +52,55 @@ def test_exits_copies_and_ends_as_told():
     assert (done.returncode, done.stdout) == (7, b"\0\1\n")
     done = subprocess.run([str(place.PROGRAMS / "exits"), "--signal", "11"], capture_output=True)
     assert done.returncode == -11
+
+
+WAITS = {"mutex": "lock", "condition": "idle", "semaphore": "sem", "join": "idle", "pipe": "ipc",
+         "tcp": "ioR", "unix": "ipc", "epoll": "ready", "timeout": "ready", "sleep": "sleep",
+         "child": "idle", "read": "ioR", "fsync": "ioW", "page": "ioR"}
+
+
+@pytest.fixture(scope="module")
+def waits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("waits")
+    truth = run("waits", "--seconds", 2, "--folder", f"{folder}/")
+    assert list(folder.iterdir()) == []
+    return {thread["kind"]: thread for thread in truth["threads"]}
+
+
+def test_waits_has_a_thread_of_each_kind(waits):
+    assert {kind: thread["reason"] for kind, thread in waits.items()} == WAITS
+    assert len({thread["tid"] for thread in waits.values()}) == len(WAITS)
+
+
+@pytest.mark.parametrize("kind", WAITS)
+def test_waits_do_nothing_but_wait(waits, kind):
+    """Its accounts make up its life, and nearly all that it was blocked it was in its own waits."""
+    thread = waits[kind]
+    assert thread["blocked_ns"] + thread["cpu_ns"] + thread["runq_ns"] == thread["wall_ns"]
+    assert 1.9e9 < thread["wall_ns"] < 4e9 and thread["n_unlisted"] == 0
+    assert sum(blocked for _, _, blocked, _ in thread["waits"]) <= thread["waits_blocked_ns"]
+    assert thread["waits_blocked_ns"] >= 0.9 * thread["blocked_ns"]
+    if kind not in ("read", "fsync", "page"):
+        # The disk may be none.
+        assert thread["n_waits"] >= 50
+        lengths = [blocked for _, _, blocked, _ in thread["waits"]]
+        assert sum(50e3 < ns < 1e6 for ns in lengths) >= 10
+        assert sum(1e6 < ns < 25e6 for ns in lengths) >= 10
+
+
+def test_wakes_knows_its_edges_and_its_path():
+    truth = run("wakes", "--rounds", 30, "--jobs", 10)
+    assert [edge["kind"] for edge in truth["edges"]] == [
+        "futex", "futex", "condition", "futex", "eventfd", "futex", "pipe", "futex"]
+    for first, second in zip(truth["edges"][::2], truth["edges"][1::2]):
+        assert first["wakee_tid"] == second["waker_tid"] and first["count"] == 30
+    stages = truth["path"]["stages"]
+    for number in range(10):
+        # One after the other: each begins when the one before has ended.
+        ends_ns = 0
+        for stage in stages:
+            start_ns, duration_ns = stage["worked"][number]
+            assert start_ns > ends_ns
+            ends_ns = start_ns + duration_ns
+    used = [stage["cpu_ns"] for stage in stages]
+    assert used[0] < used[1] < used[2]

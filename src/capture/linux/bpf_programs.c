@@ -5,11 +5,10 @@
 #include <linux/bpf.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "decode/perf_record.h"
+#include "decode/sched_payload.h"
+#include "sources/bpf_call.h"
 
 /* Inode of the first pid namespace: PROC_PID_INIT_INO of the kernel. */
 #define FIRST_PID_NAMESPACE 0xEFFFFFFCu
@@ -37,26 +36,6 @@
 #define SET_WIDE(dst, kind, value)                                                                 \
     INSN(BPF_LD | BPF_DW | BPF_IMM, dst, kind, 0, value), INSN(0, 0, 0, 0, 0)
 
-static int call(enum bpf_cmd command, union bpf_attr *attr)
-{
-    long r = syscall(SYS_bpf, command, attr, sizeof(*attr));
-    return r < 0 ? -errno : (int)r;
-}
-
-static int load(union bpf_attr *attr, const struct bpf_insn *program, size_t n_insns)
-{
-    /* Some of what we call is offered to GPL-compatible programs only; these few lines are MIT or
-     * GPL. */
-    attr->license = (uint64_t)(uintptr_t) "Dual MIT/GPL";
-    attr->insns = (uint64_t)(uintptr_t)program;
-    attr->insn_cnt = (uint32_t)n_insns;
-    int r = call(BPF_PROG_LOAD, attr);
-    if (r < 0) {
-        log_debug("kernel refused a BPF program: %s", strerror(-r));
-    }
-    return r;
-}
-
 int bpf_programs_check_namespace(void)
 {
     struct stat status;
@@ -77,38 +56,29 @@ int bpf_programs_load_sample_filter(int64_t pid)
         SET(BPF_REG_0, 1),
         EXIT(),
     };
-    union bpf_attr attr;
-    memset(&attr, 0, sizeof(attr));
-    attr.prog_type = BPF_PROG_TYPE_PERF_EVENT;
-    return load(&attr, program, sizeof(program) / sizeof(*program));
+    return bpf_load_program(&(struct bpf_program){
+        .type = BPF_PROG_TYPE_PERF_EVENT,
+        .insns = program,
+        .n_insns = sizeof(program) / sizeof(*program),
+    });
 }
 
 int bpf_programs_new_outputs(size_t n_cpus)
 {
-    union bpf_attr attr;
-    memset(&attr, 0, sizeof(attr));
-    attr.map_type = BPF_MAP_TYPE_PERF_EVENT_ARRAY;
-    attr.key_size = sizeof(uint32_t);
-    attr.value_size = sizeof(uint32_t);
-    attr.max_entries = (uint32_t)n_cpus;
-    return call(BPF_MAP_CREATE, &attr);
+    return bpf_make_map("stax_outputs", BPF_MAP_TYPE_PERF_EVENT_ARRAY, sizeof(uint32_t),
+                        (uint32_t)n_cpus, 0);
 }
 
 int bpf_programs_set_output(int map_fd, uint32_t cpu, int event_fd)
 {
     uint32_t value = (uint32_t)event_fd;
-    union bpf_attr attr;
-    memset(&attr, 0, sizeof(attr));
-    attr.map_fd = (uint32_t)map_fd;
-    attr.key = (uint64_t)(uintptr_t)&cpu;
-    attr.value = (uint64_t)(uintptr_t)&value;
-    return call(BPF_MAP_UPDATE_ELEM, &attr);
+    return bpf_update(map_fd, cpu, &value);
 }
 
 int bpf_programs_load_sched(const struct kernel_btf *btf, int64_t pid, int outputs_fd)
 {
     /* Arguments of sched_switch, 8 bytes each: preempt, prev, next, prev_state. */
-    enum { ARG_PREV = 8, ARG_NEXT = 16, ARG_PREV_STATE = 24 };
+    enum { ARG_PREEMPT = 0, ARG_PREV = 8, ARG_NEXT = 16, ARG_PREV_STATE = 24 };
     /* r6 context, r7 prev, r8 next, r9 flags; r3, r4 tids; r5 CPU time. The payload lies on the
      * stack. */
     const int payload = -(int)sizeof(struct sched_payload);
@@ -117,28 +87,41 @@ int bpf_programs_load_sched(const struct kernel_btf *btf, int64_t pid, int outpu
         MOVE(BPF_REG_6, BPF_REG_1),
         LOAD_D(BPF_REG_7, BPF_REG_6, ARG_PREV),
         LOAD_D(BPF_REG_8, BPF_REG_6, ARG_NEXT),
-        LOAD_W(BPF_REG_1, BPF_REG_7, btf->task_tgid_offset),
-        LOAD_W(BPF_REG_2, BPF_REG_8, btf->task_tgid_offset),
+        LOAD_W(BPF_REG_1, BPF_REG_7, btf->members[KERNEL_TASK_TGID]),
+        LOAD_W(BPF_REG_2, BPF_REG_8, btf->members[KERNEL_TASK_TGID]),
         SET(BPF_REG_9, 0),
         SET(BPF_REG_3, 0),
         SET(BPF_REG_4, 0),
         SET(BPF_REG_5, 0),
         JUMP_IF_NOT(BPF_REG_1, pid, 3),
-        LOAD_W(BPF_REG_3, BPF_REG_7, btf->task_pid_offset),
-        LOAD_D(BPF_REG_5, BPF_REG_7, btf->task_cpu_time_offset),
-        OR(BPF_REG_9, SCHED_PAYLOAD_PREV_OURS),
+        LOAD_W(BPF_REG_3, BPF_REG_7, btf->members[KERNEL_TASK_PID]),
+        LOAD_D(BPF_REG_5, BPF_REG_7, btf->members[KERNEL_TASK_CPU_TIME]),
+        OR(BPF_REG_9, SCHED_FLAG_PREV),
         JUMP_IF_NOT(BPF_REG_2, pid, 2),
-        LOAD_W(BPF_REG_4, BPF_REG_8, btf->task_pid_offset),
-        OR(BPF_REG_9, SCHED_PAYLOAD_NEXT_OURS),
+        LOAD_W(BPF_REG_4, BPF_REG_8, btf->members[KERNEL_TASK_PID]),
+        OR(BPF_REG_9, SCHED_FLAG_NEXT),
         JUMP_IF_NOT(BPF_REG_9, 0, 2),
         SET(BPF_REG_0, 0),
         EXIT(),
         STORE_W(BPF_REG_10, BPF_REG_9, PAYLOAD(flags)),
         STORE_W(BPF_REG_10, BPF_REG_3, PAYLOAD(prev_tid)),
         STORE_W(BPF_REG_10, BPF_REG_4, PAYLOAD(next_tid)),
+        STORE_D(BPF_REG_10, BPF_REG_5, PAYLOAD(prev_cpu_time_ns)),
+        SET(BPF_REG_1, 0),
+        STORE_D(BPF_REG_10, BPF_REG_1, PAYLOAD(time_ns)),
+        STORE_D(BPF_REG_10, BPF_REG_1, PAYLOAD(next_wake_ns)),
+        STORE_D(BPF_REG_10, BPF_REG_1, PAYLOAD(prev_argument)),
+        STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(prev_serial)),
+        STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(waker_tid)),
+        STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(waker_serial)),
+        SET(BPF_REG_1, SCHED_NO_SYSCALL),
+        STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(prev_syscall)),
+        /* One that is preempted on its way to sleep still wants to run. */
+        LOAD_D(BPF_REG_2, BPF_REG_6, ARG_PREEMPT),
+        SET(BPF_REG_1, 0),
+        JUMP_IF_NOT(BPF_REG_2, 0, 1),
         LOAD_D(BPF_REG_1, BPF_REG_6, ARG_PREV_STATE),
         STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(prev_state)),
-        STORE_D(BPF_REG_10, BPF_REG_5, PAYLOAD(prev_cpu_time_ns)),
         MOVE(BPF_REG_1, BPF_REG_6),
         SET_WIDE(BPF_REG_2, BPF_PSEUDO_MAP_FD, outputs_fd),
         SET_WIDE(BPF_REG_3, 0, (int32_t)BPF_F_CURRENT_CPU),
@@ -150,18 +133,11 @@ int bpf_programs_load_sched(const struct kernel_btf *btf, int64_t pid, int outpu
         EXIT(),
     };
 #undef PAYLOAD
-    union bpf_attr attr;
-    memset(&attr, 0, sizeof(attr));
-    attr.prog_type = BPF_PROG_TYPE_TRACING;
-    attr.expected_attach_type = BPF_TRACE_RAW_TP;
-    attr.attach_btf_id = btf->sched_switch_type;
-    return load(&attr, program, sizeof(program) / sizeof(*program));
-}
-
-int bpf_programs_attach_sched(int program_fd)
-{
-    union bpf_attr attr;
-    memset(&attr, 0, sizeof(attr));
-    attr.raw_tracepoint.prog_fd = (uint32_t)program_fd;
-    return call(BPF_RAW_TRACEPOINT_OPEN, &attr);
+    return bpf_load_program(&(struct bpf_program){
+        .type = BPF_PROG_TYPE_TRACING,
+        .attach_type = BPF_TRACE_RAW_TP,
+        .attach_btf_id = btf->sched_switch_type,
+        .insns = program,
+        .n_insns = sizeof(program) / sizeof(*program),
+    });
 }

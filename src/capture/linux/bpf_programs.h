@@ -35,5 +35,3 @@ int bpf_programs_set_output(int map_fd, uint32_t cpu, int event_fd);
 /* A program on sched_switch that writes struct sched_payload for switches of process `pid`. fd or
  * -errno. */
 int bpf_programs_load_sched(const struct kernel_btf *btf, int64_t pid, int outputs_fd);
-/* Attaches it; closing the result detaches. */
-int bpf_programs_attach_sched(int program_fd);

@@ -12,11 +12,7 @@
 #include "base/log.h"
 #include "sources/bpf/walk_maps.h"
 #include "sources/bpf_call.h"
-#if defined(__x86_64__)
-#include "sources/bpf/walk_program.h"
-#else
-#include "sources/bpf/walk_object.h"
-#endif
+#include "sources/kernel_programs.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof(*(array)))
 
@@ -39,23 +35,10 @@ struct kernel_walk {
     struct walk_range *ranges; /* WALK_MAX_RANGES, being filled */
 };
 
-static int make_map(const char *name, enum bpf_map_type type, uint32_t value_bytes, uint32_t count,
-                    uint32_t flags)
-{
-    union bpf_attr attr;
-    memset(&attr, 0, sizeof(attr));
-    attr.map_type = type;
-    attr.key_size = sizeof(uint32_t);
-    attr.value_size = value_bytes;
-    attr.max_entries = count;
-    attr.map_flags = flags;
-    memcpy(attr.map_name, name, strlen(name) + 1);
-    return bpf_call(BPF_MAP_CREATE, &attr);
-}
-
 static int make_table(uint32_t n_words)
 {
-    return make_map("stax_rows", BPF_MAP_TYPE_ARRAY, 8, n_words, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
+    return bpf_make_map("stax_rows", BPF_MAP_TYPE_ARRAY, 8, n_words,
+                        BPF_F_INNER_MAP | BPF_F_MMAPABLE);
 }
 
 /* A map of maps is made from an example of what it will hold. */
@@ -73,16 +56,6 @@ static int make_map_of_tables(void)
     attr.max_entries = WALK_MAX_TABLES;
     attr.inner_map_fd = (uint32_t)example;
     return bpf_call(BPF_MAP_CREATE, &attr);
-}
-
-static int update(int map_fd, uint32_t key, const void *value)
-{
-    union bpf_attr attr;
-    memset(&attr, 0, sizeof(attr));
-    attr.map_fd = (uint32_t)map_fd;
-    attr.key = (uint64_t)(uintptr_t)&key;
-    attr.value = (uint64_t)(uintptr_t)value;
-    return bpf_call(BPF_MAP_UPDATE_ELEM, &attr);
 }
 
 /* Values 0 … count-1 in one call. */
@@ -107,33 +80,6 @@ static int update_many(int map_fd, const void *values, uint32_t first, uint32_t 
     return bpf_call(BPF_MAP_UPDATE_BATCH, &attr);
 }
 
-#if defined(__x86_64__)
-
-static int load_program(struct kernel_walk *walk)
-{
-    struct bpf_insn program[N_ELEMENTS(sample_insns)];
-    memcpy(program, sample_insns, sizeof(program));
-    for (size_t i = 0; i < N_ELEMENTS(sample_places); i++) {
-        struct bpf_insn *insn = &program[sample_places[i].insn];
-        insn->src_reg = BPF_PSEUDO_MAP_FD;
-        insn->imm = walk->maps[sample_places[i].map];
-    }
-    walk->sample_fd = bpf_load_program(BPF_PROG_TYPE_PERF_EVENT, program, N_ELEMENTS(program),
-                                       sample_functions, N_ELEMENTS(sample_functions));
-    return walk->sample_fd < 0 ? walk->sample_fd : 0;
-}
-
-#else
-
-/* The program reads the registers of x86-64 where that has them. */
-static int load_program(struct kernel_walk *walk)
-{
-    (void)walk;
-    return -EOPNOTSUPP;
-}
-
-#endif
-
 static int make_maps(struct kernel_walk *walk, uint32_t n_cpus)
 {
     const struct {
@@ -147,8 +93,8 @@ static int make_maps(struct kernel_walk *walk, uint32_t n_cpus)
         {WALK_MAP_SCRATCH, "stax_scratch", WALK_SCRATCH_BYTES, n_cpus, 0},
     };
     for (size_t i = 0; i < N_ELEMENTS(shapes); i++) {
-        int fd = make_map(shapes[i].name, BPF_MAP_TYPE_ARRAY, shapes[i].value_bytes,
-                          shapes[i].count, shapes[i].flags);
+        int fd = bpf_make_map(shapes[i].name, BPF_MAP_TYPE_ARRAY, shapes[i].value_bytes,
+                              shapes[i].count, shapes[i].flags);
         if (fd < 0) {
             return fd;
         }
@@ -205,9 +151,9 @@ int kernel_walk_new(const struct kernel_walk_config *config, struct kernel_walk 
         return r;
     }
     *ret_step = "program";
-    r = load_program(walk);
-    if (r < 0) {
-        return r;
+    walk->sample_fd = kernel_program_load(KERNEL_PROGRAM_SAMPLE, walk->maps, NULL);
+    if (walk->sample_fd < 0) {
+        return walk->sample_fd;
     }
     *ret_walk = TAKE_PTR(walk);
     return 0;
@@ -229,6 +175,11 @@ struct kernel_walk *kernel_walk_free(struct kernel_walk *walk)
         free(walk);
     }
     return NULL;
+}
+
+int kernel_walk_map(const struct kernel_walk *walk, enum walk_map map)
+{
+    return walk->maps[map];
 }
 
 int kernel_walk_program(const struct kernel_walk *walk)
@@ -283,7 +234,7 @@ static void send_tables(struct kernel_walk *walk, uint32_t n_ranges)
     bool are_sent = update_many(walk->maps[WALK_MAP_TABLES], fds, first, n_new) == 0;
     for (uint32_t i = 0; i < n_new; i++) {
         /* Older kernels take one at a time. */
-        int r = are_sent ? 0 : update(walk->maps[WALK_MAP_TABLES], first + i, &fds[i]);
+        int r = are_sent ? 0 : bpf_update(walk->maps[WALK_MAP_TABLES], first + i, &fds[i]);
         if (r < 0) {
             log_debug("a table stays outside the kernel: %s", strerror(-r));
             (void)hash_table_set(&walk->slots, (uint64_t)(uintptr_t)walk->unsent.tables[i],

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "sources/bpf/walk_object.h"
 #include "unwind/code_map.h"
 
 struct kernel_walk;
@@ -43,6 +44,9 @@ DEFINE_FREEP(kernel_walk);
 
 /* For PERF_EVENT_IOC_SET_BPF on each sampling event; borrowed. */
 int kernel_walk_program(const struct kernel_walk *walk);
+
+/* A map that other programs may walk by too; borrowed. */
+int kernel_walk_map(const struct kernel_walk *walk, enum walk_map map);
 
 /* What the target has mapped now; walks from here on tell its generation. Tables are sent once
  * each, and must stay for as long as the walk. */

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "capture/explain.h"
+#include "capture/linux/broker_client.h"
 #include "capture/linux/kernel_walk.h"
 #include "capture/linux/perf_session_internal.h"
 #include "capture/linux/target_memory.h"
@@ -176,6 +177,38 @@ static uint64_t read_ring(struct capture *capture, size_t index, uint64_t read_a
     return complete_until_ns;
 }
 
+static uint64_t read_sched_ring(struct capture *capture, uint32_t cpu, uint64_t read_at_ns)
+{
+    struct sched_rings *rings = &capture->sched_rings;
+    struct event_batch *batch = event_merge_batch(capture->merge, capture->sources.n_cpus + cpu);
+    uint64_t n_records = rings->n_records, n_bytes = rings->n_bytes,
+             n_undecodable = rings->n_undecodable;
+    uint64_t complete_until_ns =
+        sched_rings_read(rings, cpu, &capture->translator, batch, read_at_ns);
+    capture->counters.records_read += rings->n_records - n_records;
+    capture->counters.bytes_read += rings->n_bytes - n_bytes;
+    capture->counters.undecodable += rings->n_undecodable - n_undecodable;
+    if (rings->rings[cpu].fill_max_bytes > capture->counters.fill_max_bytes) {
+        capture->counters.fill_max_bytes = rings->rings[cpu].fill_max_bytes;
+    }
+    return complete_until_ns;
+}
+
+static void tell_lost_switches(struct capture *capture, uint64_t now_ns)
+{
+    uint64_t n_lost = sched_rings_take_lost(&capture->sched_rings);
+    if (n_lost == 0) {
+        return;
+    }
+    const struct event event = {
+        .kind = EVENT_LOST,
+        .time_ns = now_ns - SETTLE_NS,
+        .lost = {.cause = EVENT_LOST_RING_FULL, .count = n_lost},
+    };
+    capture->counters.lost += n_lost;
+    (void)event_batch_add(event_merge_batch(capture->merge, capture->sources.n_cpus), &event);
+}
+
 /* One pass over all rings. *ret_is_partial: some ring held more than a batch takes. */
 static int pass(struct capture *capture, bool is_final, bool *ret_is_partial)
 {
@@ -188,6 +221,11 @@ static int pass(struct capture *capture, bool is_final, bool *ret_is_partial)
             until_ns = complete_until_ns < until_ns ? complete_until_ns : until_ns;
         }
     }
+    for (uint32_t cpu = 0; cpu < capture->sched_rings.n_rings; cpu++) {
+        uint64_t complete_until_ns = read_sched_ring(capture, cpu, now_ns);
+        until_ns = complete_until_ns < until_ns ? complete_until_ns : until_ns;
+    }
+    tell_lost_switches(capture, now_ns);
     *ret_is_partial = until_ns < now_ns;
     if (is_final && !*ret_is_partial) {
         until_ns = UINT64_MAX;
@@ -221,32 +259,40 @@ int perf_session_round(struct capture *capture, bool is_final)
 static void session_probe(struct capability_set *ret_abilities)
 {
     struct host host;
+    struct error absence = {0};
+    uint32_t broker = 0;
     host_read(&host);
     memset(ret_abilities, 0, sizeof(*ret_abilities));
     struct capability *items = ret_abilities->items;
     const struct capture_config plain = {0};
     bool is_wide = wide_session_is_possible(&host, &plain);
+    bool has_broker = !host_allows_kernel(&host) && broker_session_probe(&broker, &absence);
     (void)snprintf(ret_abilities->backend, sizeof(ret_abilities->backend), "%s",
-                   is_wide ? "perf: per-CPU events, filtered in the kernel"
-                           : "perf: per-thread events");
-    bool may_open = host_allows_user(&host);
+                   is_wide      ? "perf: per-CPU events, filtered in the kernel"
+                   : has_broker ? "perf: per-thread events, through staxd"
+                                : "perf: per-thread events");
+    bool may_open = host_allows_user(&host) || has_broker;
     for (int i = CAPABILITY_ON_CPU; i <= CAPABILITY_OFF_CPU; i++) {
         items[i].is_available = may_open;
         if (!may_open) {
             (void)snprintf(items[i].reason, sizeof(items[i].reason), "perf_event_paranoid=%d",
                            host.perf_event_paranoid);
             (void)snprintf(items[i].fix, sizeof(items[i].fix),
-                           "sudo sysctl kernel.perf_event_paranoid=2, or run stax-server as root");
+                           "sudo stax setup, or sudo sysctl kernel.perf_event_paranoid=2");
         }
     }
     struct capability *kernel = &items[CAPABILITY_KERNEL_STACKS];
-    kernel->is_available = host_allows_kernel(&host) && may_open;
+    kernel->is_available = (host_allows_kernel(&host) && may_open) ||
+                           (has_broker && (broker & BROKER_CAN_KERNEL_STACKS) != 0);
+    bool has_names =
+        has_broker ? (broker & BROKER_CAN_KERNEL_NAMES) != 0 : !host.hides_kernel_symbols;
     if (!kernel->is_available) {
         (void)snprintf(kernel->reason, sizeof(kernel->reason), "perf_event_paranoid=%d",
                        host.perf_event_paranoid);
-        (void)snprintf(kernel->fix, sizeof(kernel->fix),
-                       "sudo sysctl kernel.perf_event_paranoid=1, or run stax-server as root");
-    } else if (host.hides_kernel_symbols) {
+        (void)snprintf(kernel->fix, sizeof(kernel->fix), "%s",
+                       has_broker ? "staxd forbids them (--no-kernel-stacks)"
+                                  : "sudo stax setup, or sudo sysctl kernel.perf_event_paranoid=1");
+    } else if (!has_names) {
         (void)snprintf(kernel->reason, sizeof(kernel->reason),
                        "without names: kptr_restrict hides them");
         (void)snprintf(kernel->fix, sizeof(kernel->fix), "sudo sysctl kernel.kptr_restrict=0");
@@ -256,24 +302,12 @@ static void session_probe(struct capability_set *ret_abilities)
     }
 }
 
-static void describe_limits(struct capture *capture)
-{
-    if (capture->excludes_kernel && !capture->config.no_kernel) {
-        char note[400];
-        (void)snprintf(note, sizeof(note),
-                       "kernel frames are not recorded (perf_event_paranoid=%d); "
-                       "to see them: `sudo sysctl kernel.perf_event_paranoid=1`, or record as root",
-                       capture->host.perf_event_paranoid);
-        perf_session_note(capture, note);
-    }
-}
-
 /* Forgets a wide attempt that did not work out, so that the task way starts clean. */
 static int reopen_sources(struct capture *capture, size_t ring_bytes)
 {
     wide_session_release(capture);
     perf_sources_release(&capture->sources);
-    return perf_sources_init(&capture->sources, ring_bytes);
+    return perf_sources_init(&capture->sources, capture->broker, ring_bytes);
 }
 
 /* The most that one sample may carry here, and what the first ones do. */
@@ -321,7 +355,7 @@ static uint64_t sampling_period_ns(uint32_t frequency_hz)
 static int open_events(struct capture *capture, struct error *reterr_error)
 {
     size_t ring_bytes = capture->host.is_privileged ? RING_PRIVILEGED_BYTES : RING_ORDINARY_BYTES;
-    int r = perf_sources_init(&capture->sources, ring_bytes);
+    int r = perf_sources_init(&capture->sources, capture->broker, ring_bytes);
     if (r != 0) {
         error_set_errno(reterr_error, r, "counting the CPUs");
         return r;
@@ -348,13 +382,11 @@ static int open_events(struct capture *capture, struct error *reterr_error)
             return r;
         }
     }
-    if (!host_allows_user(&capture->host)) {
-        /* Some distributions' kernels refuse from 3 on, others know no 3: what the administrator
-         * asked for counts. */
-        perf_session_explain(capture, -EACCES, false, reterr_error);
-        return -EACCES;
+    r = broker_session_open(capture, reterr_error);
+    if (r != 0) {
+        return r;
     }
-    capture->excludes_kernel = !host_allows_kernel(&capture->host);
+    capture->sources.broker = capture->broker;
     return open_task(capture, ring_bytes, reterr_error);
 }
 
@@ -365,6 +397,8 @@ static struct capture *session_free(struct capture *capture)
         sample_swap_release(&capture->swap);
         child_processes_release(&capture->children);
         perf_sources_release(&capture->sources);
+        broker_client_free(capture->broker);
+        fd_close(capture->kernel_names_fd);
         event_merge_free(capture->merge);
         free(capture->poll_fds);
         free(capture->running_tids);
@@ -390,7 +424,7 @@ static int session_open(const struct capture_config *config, struct event_sink s
     capture->config.script = NULL;
     capture->sink = sink;
     capture->awaits_exec = config->is_launched;
-    capture->sample_filter_fd = capture->outputs_fd = -1;
+    capture->sample_filter_fd = capture->outputs_fd = capture->kernel_names_fd = -1;
     capture->sched_program_fd = capture->sched_link_fd = -1;
     child_processes_init(&capture->children);
     host_read(&capture->host);
@@ -418,9 +452,10 @@ static int session_open(const struct capture_config *config, struct event_sink s
         .running_tids = capture->running_tids,
         .n_running_tids = capture->running_tids ? n_cpu_numbers : 0,
     };
-    r = event_merge_new(capture->sources.n_cpus, &capture->merge);
+    r = event_merge_new(capture->sources.n_cpus + capture->sched_rings.n_rings, &capture->merge);
     if (r == 0) {
-        capture->poll_fds = calloc(capture->sources.n_cpus + 1, sizeof(*capture->poll_fds));
+        capture->poll_fds = calloc(capture->sources.n_cpus + capture->sched_rings.n_rings + 1,
+                                   sizeof(*capture->poll_fds));
         r = capture->poll_fds ? 0 : -ENOMEM;
     }
     if (r != 0) {
@@ -430,10 +465,10 @@ static int session_open(const struct capture_config *config, struct event_sink s
     (void)snprintf(capture->description, sizeof(capture->description), "%s, %s",
                    capture->walk      ? "per-CPU events filtered in the kernel, stacks walked there"
                    : capture->is_wide ? "per-CPU events filtered in the kernel"
+                   : capture->broker  ? "per-thread events, opened by staxd"
                                       : "per-thread events",
                    capture->excludes_kernel || config->no_kernel ? "user frames only"
                                                                  : "user and kernel frames");
-    describe_limits(capture);
     *ret_capture = TAKE_PTR(capture);
     return 0;
 }
@@ -471,6 +506,10 @@ static int session_drain(struct capture *capture, int timeout_ms, enum capture_s
             capture->poll_fds[n_fds++] =
                 (struct pollfd){.fd = capture->sources.ring_fds[i], .events = POLLIN};
         }
+    }
+    for (uint32_t cpu = 0; cpu < capture->sched_rings.n_rings; cpu++) {
+        capture->poll_fds[n_fds++] =
+            (struct pollfd){.fd = capture->sched_rings.fds[cpu], .events = POLLIN};
     }
     int wait_ms = capture->is_wide ? timeout_ms : task_session_timeout_ms(capture, timeout_ms);
     int n_ready = poll(capture->poll_fds, n_fds, wait_ms);
@@ -541,6 +580,11 @@ static const char *session_describe(const struct capture *capture)
     return capture->description;
 }
 
+static int session_take_kernel_names(struct capture *capture)
+{
+    return TAKE_FD(capture->kernel_names_fd);
+}
+
 static void session_want_stack_bytes(struct capture *capture, uint32_t n_bytes)
 {
     capture->wish_bytes = n_bytes < LIMIT_STACK_COPY_BYTES ? n_bytes : LIMIT_STACK_COPY_BYTES;
@@ -575,6 +619,7 @@ const struct capture_ops capture_linux_ops = {
     .notes = session_notes,
     .describe = session_describe,
     .free = session_free,
+    .take_kernel_names = session_take_kernel_names,
     .want_stack_bytes = session_want_stack_bytes,
     .set_code = session_set_code,
     .read_memory = session_read_memory,

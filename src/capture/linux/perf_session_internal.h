@@ -27,6 +27,7 @@
 #include "sources/perf_attr.h"
 #include "capture/linux/perf_sources.h"
 #include "capture/linux/sample_swap.h"
+#include "capture/linux/sched_rings.h"
 #include "capture/linux/stack_size.h"
 #include "decode/perf_events.h"
 
@@ -51,6 +52,10 @@ struct capture {
     struct sample_swap swap;
     struct child_processes children; /* config.follow_children */
     struct kernel_walk *walk;        /* wide; NULL: stacks are copied */
+    struct broker_client *broker;    /* task; NULL: we open events ourselves */
+    int kernel_names_fd;             /* from the broker; -1: none, or taken */
+    struct sched_watch *watch;       /* wide; NULL: switches are told without stacks and wakers */
+    struct sched_rings sched_rings;  /* where it tells them; none without */
     struct event_merge *merge;
     struct perf_translator translator;
     int32_t *running_tids; /* by CPU number */
@@ -81,6 +86,15 @@ void wide_session_stop(struct capture *capture);
 void wide_session_release(struct capture *capture);
 /* Would wide_session_open() work here? Cheap facts only. */
 bool wide_session_is_possible(const struct host *host, const struct capture_config *config);
+
+/*
+ * Through staxd, where we may not open what is wanted. Returns 0 with
+ * capture->broker set or not needed; a negative errno where without it nothing
+ * can be recorded. What is missing without it is noted.
+ */
+int broker_session_open(struct capture *capture, struct error *reterr_error);
+/* What one would be let do; false: there is none, *reterr_error says so. */
+bool broker_session_probe(uint32_t *ret_abilities, struct error *reterr_error);
 
 /* Opens (and for an attached target enables) events on every thread, with no gap. */
 int task_session_open(struct capture *capture, struct error *reterr_error);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "capture/linux/broker_client.h"
 #include "capture/linux/cpus.h"
 #include "sources/perf_open.h"
 
@@ -34,9 +35,10 @@ static struct perf_source_tag unpack(uint32_t packed)
     };
 }
 
-int perf_sources_init(struct perf_sources *sources, size_t ring_bytes)
+int perf_sources_init(struct perf_sources *sources, struct broker_client *broker, size_t ring_bytes)
 {
     memset(sources, 0, sizeof(*sources));
+    sources->broker = broker;
     hash_table_init(&sources->tags);
     sources->ring_bytes = ring_bytes;
     int r = cpus_online(&sources->cpus, &sources->n_cpus);
@@ -72,6 +74,13 @@ void perf_sources_release(struct perf_sources *sources)
     memset(sources, 0, sizeof(*sources));
 }
 
+int perf_sources_open_event(const struct perf_sources *sources, const struct perf_event_attr *attr,
+                            pid_t pid, int cpu)
+{
+    return sources->broker ? broker_client_open_event(sources->broker, attr, pid, cpu)
+                           : perf_open(attr, pid, cpu);
+}
+
 /*
  * Opens the first event of a CPU and maps its ring, smaller and smaller while
  * the kernel finds it too large. When the reader is woken is fixed with the
@@ -83,7 +92,8 @@ static int open_with_ring(struct perf_sources *sources, const struct perf_source
     size_t cpu_index = request->cpu_index;
     struct perf_event_attr attr = *request->attr;
     for (;;) {
-        _cleanup_(fd_closep) int fd = perf_open(&attr, request->pid, (int)sources->cpus[cpu_index]);
+        _cleanup_(fd_closep) int fd =
+            perf_sources_open_event(sources, &attr, request->pid, (int)sources->cpus[cpu_index]);
         if (fd < 0) {
             return fd;
         }
@@ -108,8 +118,8 @@ static int open_into_ring(const struct perf_sources *sources,
                           const struct perf_source_request *request, bool *ret_is_ring_trouble)
 {
     size_t cpu_index = request->cpu_index;
-    _cleanup_(fd_closep) int fd =
-        perf_open(request->attr, request->pid, (int)sources->cpus[cpu_index]);
+    _cleanup_(fd_closep) int fd = perf_sources_open_event(sources, request->attr, request->pid,
+                                                          (int)sources->cpus[cpu_index]);
     if (fd >= 0 && ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, sources->ring_fds[cpu_index]) < 0) {
         *ret_is_ring_trouble = true;
         return -errno;

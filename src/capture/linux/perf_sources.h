@@ -47,7 +47,10 @@ struct perf_source_set {
     size_t n_items, capacity;
 };
 
+struct broker_client;
+
 struct perf_sources {
+    struct broker_client *broker; /* borrowed: who opens events for us; NULL: nobody has to */
     uint32_t *cpus;
     size_t n_cpus;
     struct perf_ring *rings; /* n_cpus; data NULL until the first event of that CPU */
@@ -68,8 +71,13 @@ struct perf_source_request {
 };
 
 /* Finds the online CPUs. ring_bytes: a power of two, the most that is tried per CPU. */
-int perf_sources_init(struct perf_sources *sources, size_t ring_bytes);
+int perf_sources_init(struct perf_sources *sources, struct broker_client *broker,
+                      size_t ring_bytes);
 void perf_sources_release(struct perf_sources *sources);
+
+/* As perf_open(), by ourselves or by the broker; cpu -1: any. */
+int perf_sources_open_event(const struct perf_sources *sources, const struct perf_event_attr *attr,
+                            pid_t pid, int cpu);
 
 /*
  * Opens one event, as its attributes say enabled or not. *ret_fd (may be NULL)

@@ -167,6 +167,10 @@ static void give_up_if_hopeless(struct capture *capture)
 {
     if (capture->swap.n_failures >= FAILURES_MAX) {
         capture->is_adaptive = false;
+        if (capture->broker) {
+            perf_session_note(capture, "staxd opens no more events: stack copies keep their size, "
+                                       "and threads that nobody knew of go unseen");
+        }
         log_info("stack copies stay at %u bytes", (unsigned)capture->attrs.stack_bytes);
     }
 }

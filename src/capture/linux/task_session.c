@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "sources/perf_open.h"
 #include "capture/linux/perf_session_internal.h"
 #include "capture/linux/target_state.h"
 
@@ -42,7 +41,7 @@ static int anchor(struct capture *capture, int64_t tid)
 {
     struct perf_event_attr attr;
     perf_attr_anchor(&attr);
-    int fd = perf_open_any_cpu(&attr, (pid_t)tid);
+    int fd = perf_sources_open_event(&capture->sources, &attr, (pid_t)tid, -1);
     return fd < 0 ? fd : perf_sources_hold(&capture->sources, fd);
 }
 
@@ -183,11 +182,12 @@ static bool is_known(const struct hash_table *threads, int64_t tid)
 }
 
 /* As anchor(), for as long as the events of the set are there. */
-static int anchor_in_set(struct perf_source_set *set, int64_t tid)
+static int anchor_in_set(const struct perf_sources *sources, struct perf_source_set *set,
+                         int64_t tid)
 {
     struct perf_event_attr attr;
     perf_attr_anchor(&attr);
-    int fd = perf_open_any_cpu(&attr, (pid_t)tid);
+    int fd = perf_sources_open_event(sources, &attr, (pid_t)tid, -1);
     return fd < 0 ? fd : perf_source_set_adopt(set, fd, (pid_t)tid);
 }
 
@@ -206,7 +206,7 @@ static int open_missed_thread(void *userdata, int64_t tid)
     };
     perf_attr_samples(attrs, false, &attr);
     attr.disabled = !missed->is_enabled;
-    int r = anchor_in_set(missed->set, tid);
+    int r = anchor_in_set(&missed->opening.capture->sources, missed->set, tid);
     if (r == 0) {
         r = open_on_cpus(&missed->opening, tid, missed->set, &request);
     }

@@ -17,6 +17,7 @@ struct flame_node {
     bool inlined;
     const char *address;
     uint64_t active_ns, off_cpu_ns, target_ns;
+    uint64_t runq_ns; /* of the root, and of its child "(waiting for a CPU)" */
     uint64_t spans, samples;
     uint64_t self_active_ns, self_off_cpu_ns;
     bool linked;

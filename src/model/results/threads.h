@@ -7,6 +7,7 @@
  * Owner, Threads: see result.h.
  */
 
+#include "model/results/off_cpu_by_reason.h"
 #include "model/results/result.h"
 
 enum thread_kind { THREAD_KIND_THREAD, THREAD_KIND_TARGET };
@@ -20,6 +21,8 @@ struct thread_row {
     uint64_t cpu_ns;     /* exact */
     uint64_t runq_ns;    /* preempted, waiting for a CPU */
     uint64_t off_cpu_ns; /* blocked */
+    const char *blocked; /* name of the wait_reason that most of it went to; NULL: none */
+    struct off_cpu_by_reason off_cpu_by_reason_ns; /* sums to off_cpu_ns */
     uint64_t target_ns;
     uint64_t samples, spans;
     uint64_t voluntary_switches, involuntary_switches;

@@ -25,7 +25,7 @@ struct top_row {
     uint32_t line;       /* by line only; 0 where it is not known */
     uint64_t self_active_ns, total_active_ns;
     uint64_t self_samples, total_samples;
-    uint64_t self_off_cpu_ns, total_off_cpu_ns;
+    uint64_t self_off_cpu_ns, total_off_cpu_ns, waits; /* only where rows are sorted by them */
     uint64_t target_ns, spans;
     double self_pct, total_pct;
 };

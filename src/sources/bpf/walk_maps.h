@@ -8,12 +8,19 @@
  *          WALK_MAX_RANGES struct walk_range, sorted; control says which bank
  *          holds. `tables`: array of maps, one per image, of words: the page
  *          index (two 32-bit row numbers per word), then the rows.
+ *          `sched_control`: one struct sched_control, written once. `states`:
+ *          what sched_steps.h keeps of each thread, by the last bits of its
+ *          number; `memos`: the same of its stacks. `rings`: array of
+ *          ring buffers, one per CPU. `lost`: per CPU, how many records found
+ *          no room there.
  * Owner:   kernel_walk.c fills them, walk.bpf.c reads them.
  * Threads: control.bank_and_count changes in one store, after its bank;
  *          control.generation after that, and is read before it.
  */
 
 #include <linux/types.h>
+
+#include "sources/bpf/walk_object.h"
 
 #define WALK_MAX_RANGES 4096u
 #define WALK_MAX_TABLES 1024u
@@ -37,4 +44,20 @@ struct walk_control {
     __u32 no_kernel;
     __u32 max_stack_bytes; /* appended where a walk cannot finish */
     __u32 unused;
+};
+
+struct sched_control {
+    __u32 pid;
+    __u32 checks_identity; /* only while it is the process that began at start_ticks, and its owner
+                              may look into it */
+    __u64 start_ticks;     /* since boot, as in /proc/PID/stat: hundredths of a second */
+    __u32 no_kernel;
+    __u32 max_stack_bytes; /* appended where a walk cannot finish */
+    /* After so many waits in a row of less than short_ns a thread's stacks are told by registers
+     * alone. */
+    __u64 short_ns;
+    __u32 short_run;
+    __u32 wake_bytes; /* the reader is woken when a ring holds that much */
+    /* The count of interrupts of a CPU lies that far from its run queue. */
+    __s64 preempt_count_from_rq;
 };

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "query/wait_causes.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "query/query_names.h"
+#include "reasons/wait_cause.h"
+#include "reasons/wait_object.h"
+
+#define NAMES_FIRST_ROOM 256u
+
+/* The name is for the decision only, which knows the entries of every architecture. */
+#define SYSCALL_ENTRY "__x64_sys_%s"
+
+int wait_causes_init(const struct query_context *context, struct wait_causes *ret_causes)
+{
+    *ret_causes = (struct wait_causes){
+        .context = context,
+        .entries = arena_alloc_array(context->arena, context->snapshot->n_stacks,
+                                     sizeof(*ret_causes->entries)),
+    };
+    hash_table_init(&ret_causes->by_syscall);
+    return ret_causes->entries ? 0 : -ENOMEM;
+}
+
+void wait_causes_release(struct wait_causes *causes)
+{
+    hash_table_release(&causes->by_syscall);
+}
+
+/* A copy in an array of n_room; what is outgrown stays in the arena. */
+static void *grow(struct arena *arena, const void *items, size_t n_items, size_t n_room,
+                  size_t item_bytes)
+{
+    void *grown = arena_alloc_array(arena, n_room, item_bytes);
+    if (grown && n_items > 0) {
+        memcpy(grown, items, n_items * item_bytes);
+    }
+    return grown;
+}
+
+static int put_name(struct wait_causes *causes, size_t at, const char *name, const char *image)
+{
+    if (at == causes->n_names_room) {
+        size_t n_room = at > 0 ? 2 * at : NAMES_FIRST_ROOM;
+        struct arena *arena = causes->context->arena;
+        const char **names = grow(arena, causes->names, at, n_room, sizeof(*names));
+        const char **images = grow(arena, causes->images, at, n_room, sizeof(*images));
+        if (!names || !images) {
+            return -ENOMEM;
+        }
+        causes->names = names;
+        causes->images = images;
+        causes->n_names_room = n_room;
+    }
+    causes->names[at] = name;
+    causes->images[at] = image;
+    return 0;
+}
+
+static bool is_kernel_frame(const struct query_context *context, frame_id frame)
+{
+    image_id image = snapshot_frame(context->snapshot, frame).image;
+    return snapshot_image(context->snapshot, image)->kind == IMAGE_KIND_KERNEL;
+}
+
+bool wait_causes_need_object(const struct query_context *context, stack_id stack)
+{
+    size_t n_kernel = 0;
+    while (stack != STACK_ID_EMPTY && n_kernel < 2) {
+        struct stack_node node = snapshot_stack(context->snapshot, stack);
+        if (!is_kernel_frame(context, node.frame)) {
+            break;
+        }
+        n_kernel++;
+        stack = node.parent;
+    }
+    return n_kernel < 2;
+}
+
+static const char *entry_of_syscall(const struct wait_causes *causes, uint32_t syscall)
+{
+    const char *name = wait_syscall_name(syscall);
+    return name ? arena_printf(causes->context->arena, SYSCALL_ENTRY, name) : NULL;
+}
+
+/* Fills names and images. `entry` (may be NULL) goes behind the kernel's names. */
+static int collect_names(struct wait_causes *causes, stack_id stack, const char *entry,
+                         struct wait_names *ret_names)
+{
+    const struct query_context *context = causes->context;
+    size_t n = 0;
+    bool is_in_kernel = true;
+    while (stack != STACK_ID_EMPTY) {
+        struct stack_node node = snapshot_stack(context->snapshot, stack);
+        if (is_in_kernel && !is_kernel_frame(context, node.frame)) {
+            is_in_kernel = false;
+            ret_names->n_kernel = n;
+            int r = entry ? put_name(causes, n++, entry, "[kernel]") : 0;
+            if (r != 0) {
+                return r;
+            }
+            ret_names->n_kernel = n;
+        }
+        struct name_chain chain;
+        query_names_find_chain(context->names, context->snapshot, node.frame, &chain);
+        for (uint32_t i = 0; i < chain.n_entries; i++) {
+            const struct symbol *symbol = chain.entries[i].symbol;
+            int r = put_name(causes, n++, symbol->name, symbol->image);
+            if (r != 0) {
+                return r;
+            }
+        }
+        stack = node.parent;
+    }
+    if (is_in_kernel) {
+        int r = entry ? put_name(causes, n++, entry, "[kernel]") : 0;
+        if (r != 0) {
+            return r;
+        }
+        ret_names->n_kernel = n;
+    }
+    ret_names->names = causes->names;
+    ret_names->n_names = n;
+    return 0;
+}
+
+static struct wait_cause_entry *decide(struct wait_causes *causes, stack_id stack, uint32_t syscall)
+{
+    const char *entry_name = entry_of_syscall(causes, syscall);
+    struct wait_names names = {0};
+    struct wait_cause_entry *entry = arena_alloc(causes->context->arena, sizeof(*entry));
+    if (!entry || collect_names(causes, stack, entry_name, &names) != 0) {
+        return NULL;
+    }
+    struct wait_cause cause = wait_cause_decide(&names);
+    *entry = (struct wait_cause_entry){
+        .reason = cause.reason,
+        .site = "",
+        .site_image = "",
+        .site_frame = WAIT_CAUSE_NO_FRAME,
+    };
+    if (cause.site >= names.n_names) {
+        return entry;
+    }
+    entry->site = names.names[cause.site];
+    entry->site_image = causes->images[cause.site];
+    entry->site_frame = cause.site;
+    if (entry_name && cause.site + 1 == names.n_kernel) {
+        entry->site = wait_syscall_name(syscall);
+        entry->site_frame = WAIT_CAUSE_NO_FRAME;
+    } else if (entry_name && cause.site >= names.n_kernel) {
+        entry->site_frame--; /* the entry of the system call is none of the stack's frames */
+    }
+    return entry;
+}
+
+static const struct wait_cause_entry *get_with_syscall(struct wait_causes *causes, stack_id stack,
+                                                       uint32_t syscall)
+{
+    uint64_t key = (uint64_t)stack << 32 | syscall;
+    uint32_t known = hash_table_find(&causes->by_syscall, key);
+    if (known != HASH_TABLE_NONE) {
+        return causes->with_syscall[known];
+    }
+    uint32_t n = causes->n_with_syscall;
+    if (n == causes->n_with_syscall_room) {
+        uint32_t n_room = n > 0 ? 2 * n : NAMES_FIRST_ROOM;
+        struct wait_cause_entry **grown = grow(causes->context->arena, causes->with_syscall, n,
+                                               n_room, sizeof(struct wait_cause_entry *));
+        if (!grown) {
+            return NULL;
+        }
+        causes->with_syscall = grown;
+        causes->n_with_syscall_room = n_room;
+    }
+    struct wait_cause_entry *entry = decide(causes, stack, syscall);
+    if (!entry || hash_table_add(&causes->by_syscall, key, n) != 0) {
+        return NULL;
+    }
+    causes->with_syscall[causes->n_with_syscall++] = entry;
+    return entry;
+}
+
+const struct wait_cause_entry *wait_causes_get(struct wait_causes *causes, stack_id stack,
+                                               wait_object_id object)
+{
+    const struct query_context *context = causes->context;
+    if (object != 0 && wait_causes_need_object(context, stack)) {
+        uint32_t syscall = snapshot_wait_object(context->snapshot, object).syscall;
+        if (wait_syscall_name(syscall)) {
+            return get_with_syscall(causes, stack, syscall);
+        }
+    }
+    if (!causes->entries[stack]) {
+        causes->entries[stack] = decide(causes, stack, EVENT_NO_SYSCALL);
+    }
+    return causes->entries[stack];
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * sched_steps - what the programs on sched_switch and sched_waking share
+ *
+ * A switch costs the target all that is done in it, so as little as possible is
+ * done. The stack of a thread that sleeps, or wakes another, is walked only
+ * where it is not the one of the last time: with the same registers and the
+ * same words at every place that the walk has read, a walk would find the same.
+ * While a thread's waits are short, the registers alone have to be the same.
+ *
+ * Shape:   SCHED_PROGRAM is the section of the program that includes this,
+ *          SCHED_SKIPPED_FRAMES says how many kernel frames it begins with.
+ * Owner, Threads: interrupts are off in both tracepoints, so neither program is
+ *          interrupted by the other on its CPU; one scratch per CPU is enough.
+ *          A thread's state is written where it runs, and where it is woken
+ *          while it sleeps.
+ * Source:  docs/design/0012-waits.md, with the figures
+ */
+
+#define WALK_KEEPS_WORDS 1
+#include "sources/bpf/walk_steps.h"
+
+static u64 (*clock_now)(void) = (void *)BPF_FUNC_ktime_get_ns;
+
+static long (*ring_output)(void *ring, void *data, u64 n_bytes,
+                           u64 flags) = (void *)BPF_FUNC_ringbuf_output;
+static u64 (*ring_query)(void *ring, u64 flags) = (void *)BPF_FUNC_ringbuf_query;
+
+extern struct map_name sched_control, scratch, states, memos, rings, lost;
+
+/* A member of one of the kernel's structs; where it is, is filled in when the program is loaded. */
+#define AT(pointer, member) ((char *)(pointer) + KERNEL_MEMBER_PLACE + 8 * (member))
+#define READ_U32(pointer, member) (*(volatile u32 *)AT(pointer, member))
+#define READ_U64(pointer, member) (*(volatile u64 *)AT(pointer, member))
+#define READ_POINTER(pointer, member) (*(void *volatile *)AT(pointer, member))
+
+#define DUMPABLE_BITS 3
+#define DUMPABLE_BY_USER 1 /* SUID_DUMP_USER of include/linux/sched/coredump.h */
+#define HASHED_KERNEL_IPS 24
+#define NS_PER_TICK 10000000 /* of /proc/PID/stat: USER_HZ is 100 */
+
+/* The last stack of its kind that was told of a thread. */
+struct memo {
+    u64 ip, sp, fp;
+    u64 argument;
+    u32 syscall;
+    u32 serial; /* 0: none */
+    u64 generation; /* of the tables that it was walked by */
+    u64 n_words;
+    u64 kernel_hash;
+    struct word words[WALK_MAX_WORDS];
+};
+
+/* Two threads whose numbers end alike take each other's place. */
+struct state {
+    u64 born;    /* start time of the thread: a tid is given to many */
+    u64 out_ns;  /* it sleeps since; 0: it does not */
+    u64 wake_ns; /* 0: no wakeup that was not told yet */
+    u32 tid;
+    u32 wake_flags;
+    u32 waker_tid, waker_serial;
+    u32 n_short; /* of the last waits so many in a row were short */
+    u32 last_serial;
+    u32 is_trusted; /* the stack of the present wait was recognised by registers alone */
+    u32 is_known;   /* it has left a CPU since the programs are at work */
+};
+
+struct memos {
+    u64 born;
+    u64 tid;
+    struct memo wait, wake;
+};
+
+_Static_assert(sizeof(struct state) == SCHED_STATE_BYTES, "the map is made by its size");
+_Static_assert(sizeof(struct memos) == SCHED_MEMOS_BYTES, "the map is made by its size");
+
+/* The target, and nothing that has become more than its owner may look into. */
+INLINE int is_ours(struct sched_control *c, void *task)
+{
+    if (READ_U32(task, KERNEL_TASK_TGID) != c->pid) {
+        return 0;
+    }
+    if (!c->checks_identity) {
+        return 1;
+    }
+    void *leader = READ_POINTER(task, KERNEL_TASK_LEADER);
+    void *mm = READ_POINTER(task, KERNEL_TASK_MM);
+    return READ_U64(leader, KERNEL_TASK_START) / NS_PER_TICK == c->start_ticks &&
+           (READ_U64(mm, KERNEL_MM_FLAGS) & DUMPABLE_BITS) == DUMPABLE_BY_USER;
+}
+
+/* Never 0, but for the verifier. */
+INLINE struct state *state_of(void *task, u32 tid)
+{
+    u64 born = READ_U64(task, KERNEL_TASK_START);
+    u32 place = tid & (SCHED_STATES - 1);
+    struct state *state = lookup(&states, &place);
+    if (state && (state->tid != tid || state->born != born)) {
+        state->born = born;
+        state->out_ns = 0;
+        state->wake_ns = 0;
+        state->tid = tid;
+        state->n_short = 0;
+        state->is_known = 0;
+    }
+    return state;
+}
+
+INLINE struct memos *memos_of(struct state *state)
+{
+    u32 place = state->tid & (SCHED_MEMOS - 1);
+    struct memos *found = lookup(&memos, &place);
+    if (found && (found->tid != state->tid || found->born != state->born)) {
+        found->tid = state->tid;
+        found->born = state->born;
+        found->wait.serial = 0;
+        found->wake.serial = 0;
+    }
+    return found;
+}
+
+/* ---- is it the stack of last time? ---- */
+
+struct comparison {
+    struct memo *memo;
+    struct scratch *scratch;
+    u64 is_other;
+};
+
+/* Loops are defined behind the program, which has to come first: sched_loops.h. */
+static long compare_word(u32 turn, struct comparison *comparison);
+static long frame(u32 turn, void *unused);
+
+INLINE int has_same_words(struct scratch *s, struct memo *memo)
+{
+    struct comparison comparison = {.memo = memo, .scratch = s};
+    if (memo->n_words > WALK_MAX_WORDS) {
+        return 0;
+    }
+    s->window_start = NO_WINDOW;
+    loop(memo->n_words, compare_word, &comparison, 0);
+    return !comparison.is_other;
+}
+
+INLINE u64 hash_kernel_ips(struct scratch *s, u64 n_ips)
+{
+    u64 hash = n_ips;
+#pragma clang loop unroll(disable)
+    for (u64 i = 0; i < HASHED_KERNEL_IPS; i++) {
+        if (i >= n_ips) {
+            break;
+        }
+        hash = (hash ^ s->ips[i]) * 0x9e3779b97f4a7c15ull;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+INLINE void walk_now(void *ctx, struct walk_control *walk, struct scratch *s, u64 user_cs)
+{
+    begin_walk(walk, s);
+    if ((user_cs & 0xffff) == COMPAT_CODE_SEGMENT) {
+        follow_frame_pointers(ctx, s);
+    } else if (is_without_memory(s, &s->machine)) {
+        s->end = WALK_END_COMPLETE;
+    } else {
+        loop(MAX_USER_IPS + 1, frame, 0, 0);
+        s->end = s->end ? s->end : WALK_END_LIMIT;
+    }
+}
+
+INLINE void keep(struct scratch *s, struct memo *memo, struct state *state)
+{
+    /* What the walk has not read, nobody can compare. */
+    u64 n_words = s->end == WALK_END_COMPLETE ? s->n_words : WALK_MAX_WORDS + 1;
+    memo->ip = s->first.ip;
+    memo->sp = s->first.sp;
+    memo->fp = s->first.fp;
+    memo->argument = s->sched.prev_argument;
+    memo->syscall = s->sched.prev_syscall;
+    memo->generation = s->generation;
+    memo->kernel_hash = s->kernel_hash;
+    memo->n_words = n_words;
+    memo->serial = ++state->last_serial;
+    if (n_words <= WALK_MAX_WORDS) {
+        read_kernel(memo->words, n_words * sizeof(struct word), s->words);
+    }
+}
+
+enum { STACK_NONE, STACK_KNOWN, STACK_NEW };
+
+/*
+ * The stack of the current task, which is in the kernel: STACK_NEW where it was
+ * walked and stands behind s->header, open still. *memo has its serial.
+ */
+INLINE u32 find_stack(void *ctx, struct sched_control *c, struct scratch *s, void *task,
+                      struct state *state, struct memo *memo, int trusts)
+{
+    u32 zero = 0;
+    struct walk_control *walk = lookup(&control, &zero);
+    u64 *registers = task_registers(task);
+    s->sched.prev_syscall = SCHED_NO_SYSCALL;
+    s->sched.prev_argument = 0;
+    if (!walk) {
+        return STACK_NONE;
+    }
+    s->machine.ip = s->first.ip = registers[REGS_IP];
+    s->machine.sp = s->first.sp = registers[REGS_SP];
+    s->machine.fp = s->first.fp = registers[REGS_FP];
+    u64 orig_ax = registers[REGS_ORIG_AX];
+    s->is_after_syscall = orig_ax != (u64)-1;
+    if (s->is_after_syscall) {
+        s->sched.prev_syscall = (u32)orig_ax;
+        s->sched.prev_argument = registers[REGS_DI];
+    }
+    int is_same = memo->serial && memo->ip == s->first.ip && memo->sp == s->first.sp &&
+                  memo->fp == s->first.fp && memo->syscall == s->sched.prev_syscall &&
+                  memo->argument == s->sched.prev_argument &&
+                  memo->generation == *(volatile u64 *)&walk->generation;
+    if (is_same && trusts) {
+        state->is_trusted = 1;
+        return STACK_KNOWN;
+    }
+    u64 *user = read_registers(s, task);
+    if (!user) {
+        return STACK_NONE;
+    }
+    u64 user_cs = user[REGS_CS], n_kernel_ips = 0;
+    if (!c->no_kernel) {
+        long n_bytes = get_stack(ctx, s->ips, WALK_MAX_KERNEL_IPS * 8, SCHED_SKIPPED_FRAMES);
+        n_kernel_ips = n_bytes > 0 ? (u64)n_bytes / 8 : 0;
+    }
+    s->kernel_hash = hash_kernel_ips(s, n_kernel_ips);
+    if (is_same && s->kernel_hash == memo->kernel_hash && has_same_words(s, memo)) {
+        return STACK_KNOWN;
+    }
+    s->header.magic = WALK_PAYLOAD_MAGIC;
+    s->header.period_ns = 0;
+    s->header.tid = 0;
+    s->header.flags = s->is_after_syscall ? WALK_FLAG_AFTER_SYSCALL : 0;
+    s->header.n_kernel_ips = n_kernel_ips & 255;
+    walk_now(ctx, walk, s, user_cs);
+    keep(s, memo, state);
+    return STACK_NEW;
+}
+
+/* Writes s->sched out, and behind it what stands in s->header where n_walk_bytes is not 0. */
+INLINE void tell(struct sched_control *c, struct scratch *s, u64 n_walk_bytes)
+{
+    u64 n_bytes = sizeof(s->sched) + n_walk_bytes;
+    u32 cpu = current_cpu();
+    void *ring = lookup(&rings, &cpu);
+    if (!ring || n_bytes > MAX_RECORD_BYTES + sizeof(s->sched)) {
+        return;
+    }
+    u64 is_full = ring_query(ring, BPF_RB_AVAIL_DATA) > c->wake_bytes;
+    if (ring_output(ring, &s->sched, n_bytes,
+                    is_full ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) != 0) {
+        u64 *n_lost = lookup(&lost, &cpu);
+        if (n_lost) {
+            *n_lost += 1;
+        }
+    }
+}
