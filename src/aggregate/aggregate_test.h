@@ -104,6 +104,7 @@ struct random_life {
     unsigned int n_threads;  /* tids are TEST_PID … TEST_PID + n_threads - 1 */
     unsigned int sample_pct; /* of running time steps that are sampled */
     bool has_switches;
+    bool has_wakers;    /* waits are told in full: on what, where, by whom they are ended */
     int64_t running[4]; /* by CPU */
     bool wants_cpu[64]; /* by tid - TEST_PID; meaningless while it runs */
     uint64_t n_samples;
@@ -112,7 +113,7 @@ struct random_life {
 static inline uint64_t random_life_below(struct random_life *life, uint64_t bound)
 {
     life->state = life->state * 6364136223846793005u + 1442695040888963407u;
-    return (life->state >> 20) % bound;
+    return bound > 0 ? (life->state >> 20) % bound : 0;
 }
 
 /* One of 200 stacks of up to 12 frames out of few functions, recursion included; now and then none.
@@ -128,6 +129,61 @@ static inline uint32_t random_life_stack(struct random_life *life, uint64_t *ret
         ret_ips[i] = 0x10001 + 0x1000 * random_life_below(&stack, 8) + random_life_below(&stack, 4);
     }
     return n_ips;
+}
+
+/* A thread gets the CPU; if it has waited, one of the others has woken it, or somebody else. */
+static inline void random_life_wake(struct random_life *life, struct aggregate *aggregate,
+                                    int64_t tid)
+{
+    uint64_t ips[12];
+    char name[16] = "waker ";
+    name[6] = (char)('a' + random_life_below(life, 26));
+    int64_t waker_tid = TEST_PID + (int64_t)random_life_below(life, 2 * life->n_threads);
+    struct random_life few = {.state = random_life_below(life, 5)}; /* it wakes from few places */
+    uint32_t n_ips = random_life_stack(&few, ips);
+    uint64_t wake_ns = life->now_ns - random_life_below(life, 1000);
+    tell(aggregate, (struct event){.kind = EVENT_WAKEUP,
+                                   .time_ns = life->now_ns,
+                                   .pid = TEST_PID,
+                                   .tid = tid,
+                                   .stack = {.ips = ips, .n_ips = n_ips},
+                                   .wakeup = {.waker_tid = waker_tid,
+                                              .waker_name = name,
+                                              .waker_serial = 1 + n_ips,
+                                              .ends_no_wait = life->wants_cpu[tid - TEST_PID]}});
+    tell(aggregate,
+         (struct event){
+             .kind = EVENT_SWITCH_IN,
+             .time_ns = life->now_ns,
+             .pid = TEST_PID,
+             .tid = tid,
+             .switch_in = {.wake_ns = wake_ns, .waker_tid = waker_tid, .waker_serial = 1 + n_ips}});
+}
+
+/* A thread waits; where is told as it goes, or found by somebody who looks. */
+static inline void random_life_wait(struct random_life *life, struct aggregate *aggregate,
+                                    int64_t tid)
+{
+    static const char *const sites[] = {"do_poll", "futex_wait_queue", "pipe_read"};
+    uint64_t ips[12];
+    struct event event = {
+        .kind = EVENT_SWITCH_OUT,
+        .time_ns = life->now_ns,
+        .pid = TEST_PID,
+        .tid = tid,
+        .switch_out = {.object = {.syscall = 202, .argument = random_life_below(life, 1000)}}};
+    bool is_told = random_life_below(life, 2) == 0;
+    if (is_told) {
+        event.stack.n_ips = random_life_stack(life, ips);
+        event.stack.ips = ips;
+    }
+    tell(aggregate, event);
+    if (!is_told) {
+        event.kind = EVENT_WAIT_SEEN;
+        event.wait_seen.site = sites[random_life_below(life, 3)];
+        event.wait_seen.object = (struct event_wait_object){.syscall = EVENT_NO_SYSCALL};
+        tell(aggregate, event);
+    }
 }
 
 static inline void random_life_step(struct random_life *life, struct aggregate *aggregate)
@@ -147,7 +203,9 @@ static inline void random_life_step(struct random_life *life, struct aggregate *
     }
     if (*slot != 0) {
         bool is_preempted = random_life_below(life, 3) == 0;
-        if (life->has_switches) {
+        if (life->has_wakers && !is_preempted) {
+            random_life_wait(life, aggregate, *slot);
+        } else if (life->has_switches) {
             tell_out(aggregate, life->now_ns, *slot, is_preempted);
         }
         life->wants_cpu[*slot - TEST_PID] = is_preempted;
@@ -160,7 +218,9 @@ static inline void random_life_step(struct random_life *life, struct aggregate *
             return;
         }
     }
-    if (life->has_switches) {
+    if (life->has_wakers) {
+        random_life_wake(life, aggregate, tid);
+    } else if (life->has_switches) {
         tell_in(aggregate, life->now_ns, tid);
     }
     *slot = tid;

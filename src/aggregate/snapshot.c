@@ -76,17 +76,20 @@ static void add_open_phase(struct thread_totals *totals, uint64_t now_ns)
     }
 }
 
+/* Moves up to extra_ns out of *ret_gap_ns; returns how much it was. */
+static uint64_t take_lag(uint64_t extra_ns, uint64_t *ret_gap_ns)
+{
+    uint64_t taken_ns = extra_ns < *ret_gap_ns ? extra_ns : *ret_gap_ns;
+    *ret_gap_ns -= taken_ns;
+    return taken_ns;
+}
+
 /* Gives each slice what the record of its start came too late, at the expense of the wait before
- * it. */
+ * it: for a CPU where the thread was preempted, else for something. */
 static void add_switch_lag(struct thread_totals *totals, uint64_t lag_ns)
 {
-    uint64_t extra_ns = lag_ns * (totals->n_voluntary + totals->n_involuntary);
-    uint64_t from_blocked_ns = extra_ns < totals->blocked_ns ? extra_ns : totals->blocked_ns;
-    uint64_t rest_ns = extra_ns - from_blocked_ns;
-    uint64_t from_runnable_ns = rest_ns < totals->runnable_ns ? rest_ns : totals->runnable_ns;
-    totals->blocked_ns -= from_blocked_ns;
-    totals->runnable_ns -= from_runnable_ns;
-    totals->cpu_ns += from_blocked_ns + from_runnable_ns;
+    totals->cpu_ns += take_lag(lag_ns * totals->n_voluntary, &totals->blocked_ns) +
+                      take_lag(lag_ns * totals->n_involuntary, &totals->runnable_ns);
 }
 
 static void copy_threads(struct aggregate *aggregate, struct thread_totals *threads,
@@ -193,16 +196,6 @@ static void copy_pairs(const struct aggregate *aggregate, const struct copies *c
     }
 }
 
-/* What the record of a wait's end came too late is no part of it, see add_switch_lag(). */
-static void take_lag(uint64_t lag_ns, uint64_t n_waits, uint64_t *blocked_ns, uint64_t *runnable_ns)
-{
-    uint64_t extra_ns = lag_ns * n_waits;
-    uint64_t from_blocked_ns = extra_ns < *blocked_ns ? extra_ns : *blocked_ns;
-    uint64_t rest_ns = extra_ns - from_blocked_ns;
-    *blocked_ns -= from_blocked_ns;
-    *runnable_ns -= rest_ns < *runnable_ns ? rest_ns : *runnable_ns;
-}
-
 static void copy_waits(const struct aggregate *aggregate, const struct copies *copies)
 {
     uint64_t lag_ns = aggregate->switch_lag.lag_ns;
@@ -226,11 +219,11 @@ static void copy_waits(const struct aggregate *aggregate, const struct copies *c
     }
     for (size_t i = 0; lag_ns > 0 && i < copies->n_wait_sums; i++) {
         struct wait_sums *sum = &copies->wait_sums[i];
-        take_lag(lag_ns, sum->n_waits, &sum->blocked_ns, &sum->runnable_ns);
+        (void)take_lag(lag_ns * sum->n_waits, &sum->blocked_ns);
     }
     for (size_t i = 0; lag_ns > 0 && i < copies->n_wake_sums; i++) {
         struct wake_sums *sum = &copies->wake_sums[i];
-        take_lag(lag_ns, sum->n_wakeups, &sum->blocked_ns, &sum->runnable_ns);
+        (void)take_lag(lag_ns * sum->n_wakeups, &sum->blocked_ns);
     }
 }
 

@@ -118,6 +118,56 @@ static uint64_t depth_of(const struct snapshot *snapshot, stack_id stack)
     return depth;
 }
 
+static uint64_t wait_depth_of(const struct snapshot *snapshot, stack_id stack)
+{
+    uint64_t depth = depth_of(snapshot, stack);
+    if (stack != STACK_ID_EMPTY) {
+        struct frame frame = snapshot_frame(snapshot, snapshot_stack(snapshot, stack).frame);
+        bool has_no_name = frame.image == IMAGE_ID_NAMED &&
+                           strlen(snapshot_named_place(snapshot, frame.offset)) < 7;
+        return has_no_name ? UINT64_MAX : depth;
+    }
+    return depth;
+}
+
+static bool is_waker_known(const struct snapshot *snapshot, waker_id waker)
+{
+    if (waker < WAKER_ID_OUTSIDER) {
+        return waker < snapshot->n_threads;
+    }
+    if (waker >= WAKER_ID_NONE) {
+        return true;
+    }
+    return (waker & ~WAKER_ID_OUTSIDER) < snapshot->n_outsiders &&
+           strlen(snapshot_outsider(snapshot, waker).name) == 7 &&
+           snapshot_outsider(snapshot, waker).tid >= TEST_PID;
+}
+
+static bool are_waits_consistent(const struct snapshot *snapshot)
+{
+    uint64_t n_waits = 0, n_wakeups = 0, last_ns = 0;
+    bool is_right = true;
+    for (uint64_t i = snapshot->first_wait; i < snapshot->n_waits; i++) {
+        const struct stored_wait *wait = snapshot_wait(snapshot, i);
+        is_right &= wait->end_ns >= last_ns && wait->end_ns <= snapshot->now_ns;
+        is_right &= wait_depth_of(snapshot, wait->stack) <= 13;
+        is_right &= wait_depth_of(snapshot, wait->waker_stack) <= 12;
+        is_right &= is_waker_known(snapshot, wait->waker);
+        is_right &= wait->object < snapshot->n_wait_objects &&
+                    snapshot_wait_object(snapshot, wait->object).argument < 1000;
+        last_ns = wait->end_ns;
+    }
+    for (size_t i = 0; i < snapshot->n_wait_sums; i++) {
+        n_waits += snapshot->wait_sums[i].n_waits;
+        is_right &= snapshot->wait_sums[i].stack < snapshot->n_stacks;
+    }
+    for (size_t i = 0; i < snapshot->n_wake_sums; i++) {
+        n_wakeups += snapshot->wake_sums[i].n_wakeups;
+        is_right &= is_waker_known(snapshot, snapshot->wake_sums[i].waker);
+    }
+    return is_right && n_waits == snapshot->n_waits && n_wakeups >= n_waits;
+}
+
 /* Follows all that a snapshot leads to; returns whether it is one consistent moment. */
 static bool is_consistent(const struct snapshot *snapshot)
 {
@@ -152,7 +202,7 @@ static bool is_consistent(const struct snapshot *snapshot)
                     slice->thread < snapshot->n_threads;
         last_ns = slice->end_ns;
     }
-    return is_right;
+    return is_right && are_waits_consistent(snapshot);
 }
 
 static void *read_until_over(void *userdata)
@@ -172,7 +222,8 @@ static void *read_until_over(void *userdata)
 /* Applies and hands out a snapshot after each batch; names and images come as well. */
 static void write_rounds(struct aggregate *aggregate, struct desk *desk)
 {
-    struct random_life life = {.state = 11, .n_threads = 8, .sample_pct = 50, .has_switches = true};
+    struct random_life life = {
+        .state = 11, .n_threads = 8, .sample_pct = 50, .has_switches = true, .has_wakers = true};
     for (unsigned int round = 0; round < 150 || atomic_load(&desk->n_read) < 50; round++) {
         random_life_play(&life, aggregate, 2000);
         char name[32];
@@ -206,7 +257,10 @@ static void readers_see_one_moment_while_the_writer_goes_on(void **state)
     }
     assert_int_equal(atomic_load(&desk.n_wrong), 0);
     assert_true(atomic_load(&desk.n_read) >= 50);
-    assert_true(desk.newest->first_sample > 0); /* it folded meanwhile */
+    /* It folded meanwhile. */
+    assert_true(desk.newest->first_sample > 0 && desk.newest->first_wait > 0);
+    assert_int_equal(desk.newest->n_outsiders, 8);
+    assert_true(desk.newest->n_wait_objects > 900);
     assert_true(is_consistent(desk.newest));
     snapshot_unref(desk.newest);
     aggregate_sweep(aggregate);

@@ -59,6 +59,21 @@ static void callers_are_shared(void **state)
     assert_int_equal(intern(table, recursion, 3), stack_table_get(table, recursion_id).parent);
 }
 
+static void stacks_grow_at_their_inner_end(void **state)
+{
+    (void)state;
+    _cleanup_(stack_table_freep) struct stack_table *table = NULL;
+    assert_int_equal(stack_table_new(&table), 0);
+    const frame_id whole[] = {9, 8, 5, 1}, caller[] = {5, 1}, inner[] = {9, 8};
+    stack_id caller_id = intern(table, caller, 2), extended, same;
+    assert_int_equal(stack_table_extend(table, caller_id, inner, 2, &extended), 0);
+    assert_stack(table, extended, whole, 4);
+    assert_int_equal(intern(table, whole, 4), extended);
+    assert_int_equal(stack_table_extend(table, caller_id, NULL, 0, &same), 0);
+    assert_int_equal(same, caller_id);
+    assert_int_equal(stack_table_count(table), 5);
+}
+
 static void random_stacks_come_back(void **state)
 {
     (void)state;
@@ -92,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(callers_are_shared),
+        cmocka_unit_test(stacks_grow_at_their_inner_end),
         cmocka_unit_test(random_stacks_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

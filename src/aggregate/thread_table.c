@@ -262,7 +262,6 @@ static void leave_wait(struct thread_table *table, thread_id id, uint64_t time_n
     totals->blocked_ns += ended->wait.wake_ns - ended->wait.start_ns;
     totals->runnable_ns += ended->wait.end_ns - ended->wait.wake_ns;
     totals->phase_since_ns = time_ns;
-    forget_wait(totals);
     if (table->sink.on_wait_ended) {
         table->sink.on_wait_ended(table->sink.userdata, ended);
     }
@@ -356,6 +355,7 @@ void thread_table_gone(struct thread_table *table, thread_id id, uint64_t time_n
         close_phase(table, id, time_ns, 0, GAP_NONE);
     }
     thread->has_events = true;
+    forget_wait(&thread->totals);
     thread->totals.phase = THREAD_PHASE_GONE;
     thread->totals.end_ns = time_ns;
 }
@@ -402,7 +402,7 @@ void thread_table_end_wait(struct thread_table *table, thread_id id, uint64_t ti
     if (totals->phase == THREAD_PHASE_RUNNING || totals->phase == THREAD_PHASE_GONE) {
         return; /* the switch-out was lost, or the first instant was announced twice */
     }
-    if (totals->phase == THREAD_PHASE_UNKNOWN) {
+    if (totals->phase == THREAD_PHASE_UNKNOWN && time_ns > totals->start_ns) {
         totals->phase = THREAD_PHASE_BLOCKED; /* not on a CPU since the recording began */
     }
     thread->gap_before = gap_of(totals->phase);
@@ -420,6 +420,7 @@ void thread_table_end_wait(struct thread_table *table, thread_id id, uint64_t ti
         close_phase(table, id, time_ns, 0, GAP_NONE);
     }
     totals->phase = THREAD_PHASE_RUNNING;
+    forget_wait(totals);
 }
 
 void thread_table_seen_blocked(struct thread_table *table, thread_id id)

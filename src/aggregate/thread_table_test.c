@@ -271,6 +271,95 @@ static void the_kernels_account_sets_the_length_of_slices(void **state)
     assert_int_equal(totals.cpu_ns + totals.blocked_ns + totals.runnable_ns, 11500);
 }
 
+/* The last wait that has ended as it was told, how it moved and how it was in the end. */
+static struct {
+    unsigned int n_ended, n_moved, n_final;
+    struct stored_wait last;
+    uint64_t blocked_ns, runnable_ns;
+} heard;
+
+static void on_wait_ended(void *userdata, struct ended_wait *ended)
+{
+    (void)userdata;
+    heard.n_ended++;
+    heard.blocked_ns = ended->wait.wake_ns - ended->wait.start_ns;
+    heard.runnable_ns = ended->wait.end_ns - ended->wait.wake_ns;
+}
+
+static void on_wait_moved(void *userdata, const struct ended_wait *ended, uint64_t more_blocked_ns,
+                          uint64_t more_runnable_ns)
+{
+    (void)userdata;
+    (void)ended;
+    heard.n_moved++;
+    heard.blocked_ns += more_blocked_ns;
+    heard.runnable_ns += more_runnable_ns;
+}
+
+static void on_wait_final(void *userdata, const struct ended_wait *ended)
+{
+    (void)userdata;
+    heard.n_final++;
+    heard.last = ended->wait;
+}
+
+static void assert_last_wait(uint64_t start_ns, uint64_t wake_ns, uint64_t end_ns)
+{
+    assert_int_equal(heard.n_ended, heard.n_final);
+    assert_int_equal(heard.last.start_ns, start_ns);
+    assert_int_equal(heard.last.wake_ns, wake_ns);
+    assert_int_equal(heard.last.end_ns, end_ns);
+    assert_int_equal(heard.blocked_ns, wake_ns - start_ns);
+    assert_int_equal(heard.runnable_ns, end_ns - wake_ns);
+}
+
+/* What a slice gains, the wait for the CPU before it loses first, and then the sleep. */
+static void both_parts_of_a_wait_move(void **state)
+{
+    (void)state;
+    fixture.table = thread_table_free(fixture.table);
+    memset(&heard, 0, sizeof(heard));
+    const struct slice_sink sink = {.userdata = &fixture,
+                                    .on_slice = on_slice,
+                                    .on_wait_ended = on_wait_ended,
+                                    .on_wait_moved = on_wait_moved,
+                                    .on_wait_final = on_wait_final};
+    assert_int_equal(thread_table_new(sink, &fixture.table), 0);
+    const struct wait_end nobody = {.waker = WAKER_ID_UNKNOWN};
+    struct wait_end told = {.wake_ns = 900, .waker = 3};
+    thread_id id = get(1, 0);
+    thread_table_end_wait(fixture.table, id, 1000, &told);
+    thread_table_switch_out(fixture.table, id, 2000, 0, false, 5000);
+    assert_last_wait(0, 900, 1000);
+    assert_int_equal(heard.last.waker, 3);
+    const struct {
+        uint64_t length_ns;
+        uint64_t wake_ns, end_ns; /* as they are in the end, since the wait began */
+        bool is_told;             /* it was woken after 900 of 1000 */
+    } rows[] = {
+        {1010, 900, 990, true}, {1150, 850, 850, true},  {900, 900, 1100, true},
+        {9000, 0, 0, true},     {1010, 990, 990, false}, {900, 1100, 1100, false},
+    };
+    uint64_t at_ns = 2000, cpu_time_ns = 5000, blocked_ns = 900, runnable_ns = 100;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        told.wake_ns = at_ns + 900;
+        cpu_time_ns += rows[i].length_ns;
+        thread_table_end_wait(fixture.table, id, at_ns + 1000, rows[i].is_told ? &told : &nobody);
+        thread_table_switch_out(fixture.table, id, at_ns + 2000, 0, false, cpu_time_ns);
+        assert_last_wait(at_ns, at_ns + rows[i].wake_ns, at_ns + rows[i].end_ns);
+        assert_int_equal(heard.n_moved, i + 1);
+        blocked_ns += rows[i].wake_ns;
+        runnable_ns += rows[i].end_ns - rows[i].wake_ns;
+        at_ns += 2000;
+        assert_times(id, at_ns - blocked_ns - runnable_ns, blocked_ns, runnable_ns);
+    }
+    /* A wait that the listener has taken already stays as it is. */
+    thread_table_end_wait(fixture.table, id, at_ns + 1000, &nobody);
+    thread_table_at(fixture.table, id)->ended.is_there = false;
+    thread_table_switch_out(fixture.table, id, at_ns + 2000, 0, false, cpu_time_ns + 1500);
+    assert_times(id, at_ns + 1000 - blocked_ns - runnable_ns, blocked_ns + 1000, runnable_ns);
+}
+
 static void a_newborns_account_begins_at_nothing(void **state)
 {
     (void)state;
@@ -307,7 +396,7 @@ static void long_slices_are_cut(void **state)
         const struct stored_slice *slice = &fixture.slices[i];
         if (slice->thread == busy) {
             assert_int_equal(slice->start_ns, busy_until_ns);
-            assert_int_equal(slice->before, busy_until_ns == 0 ? GAP_BLOCKED : GAP_NONE);
+            assert_int_equal(slice->before, GAP_NONE);
             busy_until_ns = slice->end_ns;
         } else {
             assert_int_equal(slice->thread, starved);
@@ -492,6 +581,7 @@ int main(void)
         TEST(a_birth_after_the_announcement),
         TEST(exec_leaves_one_thread),
         TEST(the_kernels_account_sets_the_length_of_slices),
+        TEST(both_parts_of_a_wait_move),
         TEST(a_newborns_account_begins_at_nothing),
         TEST(long_slices_are_cut),
         TEST(the_account_of_a_slice_that_was_cut),

@@ -205,8 +205,7 @@ static void assert_threads_add_up(const struct snapshot *snapshot)
         assert_int_equal(totals->cpu_ns + totals->runnable_ns + totals->blocked_ns,
                          end_ns - totals->start_ns);
         assert_int_equal(blocked_ns[i] + open_ns, totals->blocked_ns);
-        assert_true(is_waiting(totals) || totals->wait_stack == STACK_ID_EMPTY ||
-                    totals->phase == THREAD_PHASE_GONE);
+        assert_true(is_waiting(totals) || totals->wait_stack == STACK_ID_EMPTY);
     }
 }
 

@@ -26,10 +26,10 @@
 
 #define IDLE_LOOK_MS 500
 #define STARVED_LOOK_MS 20
+/* Whose programs are at work is looked at anew so often. */
+#define RECHECK_MS 200
 
-static struct session sessions[SESSION_N];
-static struct user users[SESSION_N];
-static struct policy policy;
+static struct broker broker;
 
 static void describe(void)
 {
@@ -61,7 +61,7 @@ static struct user *find_user(uid_t uid, uint64_t now_ns)
 {
     struct user *oldest = NULL;
     for (size_t i = 0; i < SESSION_N; i++) {
-        struct user *user = &users[i];
+        struct user *user = &broker.users[i];
         if (user->seen_ns != 0 && user->uid == uid) {
             return user;
         }
@@ -75,42 +75,47 @@ static struct user *find_user(uid_t uid, uint64_t now_ns)
     return oldest;
 }
 
-static void take_connection(int listen_fd, uint64_t now_ns)
+static void take_connection(uint64_t now_ns)
 {
     struct caller caller;
-    _cleanup_(fd_closep) int fd = listen_accept(listen_fd, &caller);
+    _cleanup_(fd_closep) int fd = listen_accept(broker.listen_fd, &caller);
     if (fd < 0) {
         return;
     }
     struct user *user = find_user(caller.uid, now_ns);
     for (size_t i = 0; user && user->n_sessions < SESSIONS_PER_UID && i < SESSION_N; i++) {
-        if (sessions[i].fd < 0) {
-            session_begin(&sessions[i], TAKE_FD(fd), &caller, user, now_ns);
+        if (broker.sessions[i].fd < 0) {
+            session_begin(&broker.sessions[i], TAKE_FD(fd), &caller, user, now_ns);
             return;
         }
     }
     session_refuse(&caller, 0, BROKER_REFUSED_TOO_MANY);
 }
 
-/* Those that may be served; how long to wait for them. */
-static int look(struct pollfd *fds, uint64_t now_ns)
+/* What is to be waited for, and how long. */
+static int look(struct pollfd *fds, uint64_t now_ns, size_t *ret_n_open)
 {
     int timeout_ms = -1;
+    *ret_n_open = 0;
     for (size_t i = 0; i < SESSION_N; i++) {
-        struct session *session = &sessions[i];
-        if (session->fd >= 0 && session->phase != BROKER_PHASE_OPEN) {
+        struct session *session = &broker.sessions[i];
+        fds[i] = (struct pollfd){.fd = session->fd, .events = POLLIN};
+        if (session->fd < 0) {
+            continue;
+        }
+        ++*ret_n_open;
+        if (session->phase != BROKER_PHASE_OPEN) {
             timeout_ms = timeout_ms < 0 ? IDLE_LOOK_MS : timeout_ms;
             if (now_ns - session->since_ns > SESSION_IDLE_NS) {
                 session_refuse(&session->caller, 0, BROKER_REFUSED_SLOW);
                 session_close(session);
+                fds[i].fd = -1;
             }
-        }
-        if (session->fd >= 0 && session->watch) {
-            timeout_ms = SESSION_RECHECK_MS;
+        } else if (session->watch) {
             session_recheck(session);
+            timeout_ms = RECHECK_MS;
         }
-        fds[i] = (struct pollfd){.fd = session->fd, .events = POLLIN};
-        if (session->fd >= 0 && !user_has_token(session->user, now_ns)) {
+        if (!user_has_token(session->user, now_ns)) {
             fds[i].fd = -1;
             timeout_ms = STARVED_LOOK_MS;
         }
@@ -118,22 +123,29 @@ static int look(struct pollfd *fds, uint64_t now_ns)
     return timeout_ms;
 }
 
-static int serve(int listen_fd)
+static int serve(void)
 {
     struct pollfd fds[SESSION_N + 1];
     for (;;) {
-        int timeout_ms = look(fds, clock_now_ns());
-        fds[SESSION_N] = (struct pollfd){.fd = listen_fd, .events = POLLIN};
+        size_t n_open;
+        int timeout_ms = look(fds, clock_now_ns(), &n_open);
+        fds[SESSION_N] = (struct pollfd){.fd = broker.listen_fd, .events = POLLIN};
+        if (broker.listen_fd < 0 && n_open == 0) {
+            return 0;
+        }
         if (poll(fds, SESSION_N + 1, timeout_ms) < 0 && errno != EINTR) {
             return -errno;
         }
         for (size_t i = 0; i < SESSION_N; i++) {
-            if (fds[i].fd >= 0 && fds[i].revents != 0 && !session_serve(&sessions[i], &policy)) {
-                session_close(&sessions[i]);
+            struct session *session = &broker.sessions[i];
+            /* In a process that was made for one session, the others are gone by now. */
+            if (fds[i].fd >= 0 && fds[i].revents != 0 && session->fd >= 0 &&
+                !session_serve(&broker, session)) {
+                session_close(session);
             }
         }
-        if (fds[SESSION_N].revents != 0) {
-            take_connection(listen_fd, clock_now_ns());
+        if (fds[SESSION_N].revents != 0 && broker.listen_fd >= 0) {
+            take_connection(clock_now_ns());
         }
     }
 }
@@ -191,7 +203,7 @@ int main(int argc, char **argv)
             group_id = group->gr_gid;
             break;
         case 'k':
-            policy.no_kernel_stacks = true;
+            broker.no_kernel_stacks = true;
             break;
         case 'd':
             describe();
@@ -207,21 +219,22 @@ int main(int argc, char **argv)
         return usage(2);
     }
     for (size_t i = 0; i < SESSION_N; i++) {
-        sessions[i].fd = -1;
+        broker.sessions[i].fd = -1;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    int listen_fd = listen_adopt();
-    if (listen_fd == -ENOENT) {
-        listen_fd = listen_open(path, group_id);
+    broker.listen_fd = listen_adopt();
+    if (broker.listen_fd == -ENOENT) {
+        broker.listen_fd = listen_open(path, group_id);
     }
-    if (listen_fd < 0) {
-        return complain(path, listen_fd);
+    if (broker.listen_fd < 0) {
+        return complain(path, broker.listen_fd);
     }
     int r = sandbox_enter();
     if (r != 0) {
         return complain("it has to be started as root", r);
     }
-    policy.has_kernel_names = !policy.no_kernel_stacks && has_kernel_names();
+    broker.has_kernel_names = !broker.no_kernel_stacks && has_kernel_names();
     (void)fprintf(stderr, "staxd: " STAX_VERSION " listens\n");
-    return complain("poll", serve(listen_fd));
+    r = serve();
+    return r == 0 ? EXIT_SUCCESS : complain("poll", r);
 }

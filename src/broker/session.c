@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -11,17 +13,19 @@
 #include "broker_wire/fd_pass.h"
 
 #define AUDIT_LINES_PER_S 200u
+/* Not among what is answered: nobody here answers any more. */
+#define HANDED_OVER BROKER_REFUSAL_N
 
-void session_audit(const char *what, const struct caller *caller, pid_t pid, const char *value)
+static void audit(const char *what, const struct caller *caller, pid_t pid, const char *key,
+                  const char *value)
 {
     static uint64_t second, n_lines;
     uint64_t now_s = clock_now_ns() / NS_PER_S;
     n_lines = now_s == second ? n_lines + 1 : 0;
     second = now_s;
     if (n_lines < AUDIT_LINES_PER_S) {
-        (void)dprintf(STDERR_FILENO, "staxd: %s uid=%u gid=%u caller=%d pid=%d %s\n", what,
-                      (unsigned)caller->uid, (unsigned)caller->gid, (int)caller->pid, (int)pid,
-                      value);
+        (void)dprintf(STDERR_FILENO, "staxd: %s uid=%u gid=%u caller=%d pid=%d %s=%s\n", what,
+                      caller->uid, caller->gid, caller->pid, pid, key, value);
     } else if (n_lines == AUDIT_LINES_PER_S) {
         (void)dprintf(STDERR_FILENO, "staxd: more in this second is left out\n");
     }
@@ -29,9 +33,7 @@ void session_audit(const char *what, const struct caller *caller, pid_t pid, con
 
 void session_refuse(const struct caller *caller, pid_t pid, enum broker_refusal refusal)
 {
-    char value[64];
-    (void)snprintf(value, sizeof(value), "reason=%s", broker_refusal_name(refusal));
-    session_audit("refused", caller, pid, value);
+    audit("refused", caller, pid, "reason", broker_refusal_name(refusal));
 }
 
 bool user_has_token(struct user *user, uint64_t now_ns)
@@ -43,6 +45,11 @@ bool user_has_token(struct user *user, uint64_t now_ns)
         user->n_tokens = user->n_tokens < USER_BURST ? user->n_tokens : USER_BURST;
     }
     return user->n_tokens > 0;
+}
+
+static void take_tokens(struct user *user, uint64_t n)
+{
+    user->n_tokens -= user->n_tokens < n ? user->n_tokens : n;
 }
 
 void session_begin(struct session *session, int take_fd, const struct caller *caller,
@@ -59,32 +66,33 @@ void session_begin(struct session *session, int take_fd, const struct caller *ca
     user->n_sessions++;
 }
 
-static void end_switches(struct session *session)
+static void release(struct session *session)
 {
-    session->user->n_watches -= session->watch != NULL;
     session->watch = sched_watch_free(session->watch);
-}
-
-void session_close(struct session *session)
-{
-    if (session->phase == BROKER_PHASE_OPEN) {
-        char value[32];
-        (void)snprintf(value, sizeof(value), "events=%u", (unsigned)session->n_events);
-        session_audit("closed", &session->caller, session->target.pid, value);
-    }
-    session->user->n_sessions--;
-    end_switches(session);
     session->pidfd = fd_close(session->pidfd);
     session->target.process_fd = fd_close(session->target.process_fd);
     session->fd = fd_close(session->fd);
 }
 
+void session_close(struct session *session)
+{
+    if (session->worker != 0) {
+        (void)waitpid(session->worker, NULL, WNOHANG);
+        session->user->n_watches--;
+    } else if (session->phase == BROKER_PHASE_OPEN) {
+        char n_events[16];
+        (void)snprintf(n_events, sizeof(n_events), "%u", session->n_events);
+        audit("closed", &session->caller, session->target.pid, "events", n_events);
+    }
+    session->user->n_sessions--;
+    release(session);
+}
+
 void session_recheck(struct session *session)
 {
-    if (session->watch &&
-        open_events_check(&session->caller, &session->target, session->target.pid) != 0) {
-        session_audit("ended", &session->caller, session->target.pid, "what=START_SWITCHES");
-        end_switches(session);
+    if (open_events_check(&session->caller, &session->target, session->target.pid) != 0) {
+        audit("ended", &session->caller, session->target.pid, "what", "START_SWITCHES");
+        session->watch = sched_watch_free(session->watch);
     }
 }
 
@@ -98,26 +106,43 @@ static int open_session(struct session *session, int take_pidfd)
     return open_events_check(&session->caller, &session->target, session->target.pid);
 }
 
-static int start_switches(struct session *session, bool no_kernel)
+/* The new process, which runs as this one does, keeps the session and nothing else. */
+static int start_switches(struct broker *broker, struct session *session, bool no_kernel)
 {
     struct user *user = session->user;
-    if (session->watch || user->n_watches >= USER_SWITCHES_MAX) {
+    if (broker->listen_fd < 0 || user->n_watches >= USER_SWITCHES_MAX) {
         return BROKER_REFUSED_TOO_MANY;
     }
-    user->n_tokens -= user->n_tokens < USER_SWITCHES_COST ? user->n_tokens : USER_SWITCHES_COST;
-    int r = open_switches_start(&session->caller, &session->target, no_kernel, &session->watch);
-    user->n_watches += r == 0;
-    return r;
+    take_tokens(user, USER_SWITCHES_COST);
+    pid_t worker = fork();
+    if (worker != 0) {
+        int worker_fd = worker < 0 ? -1 : (int)syscall(SYS_pidfd_open, worker, 0);
+        if (worker_fd < 0) {
+            return -errno;
+        }
+        release(session);
+        session->fd = worker_fd;
+        session->worker = worker;
+        user->n_watches++;
+        return HANDED_OVER;
+    }
+    broker->listen_fd = fd_close(broker->listen_fd);
+    for (size_t i = 0; i < SESSION_N; i++) {
+        if (&broker->sessions[i] != session && broker->sessions[i].fd >= 0) {
+            release(&broker->sessions[i]);
+        }
+    }
+    return open_switches_start(&session->caller, &session->target, no_kernel, &session->watch);
 }
 
 /* A descriptor that came with it is taken; one that goes out is put in its place. */
-static int perform(struct session *session, const struct policy *policy,
+static int perform(struct broker *broker, struct session *session,
                    const struct broker_event_request *request, int *inout_fd)
 {
     bool wants_kernel = (request->flags & BROKER_FLAG_EXCLUDE_KERNEL) == 0;
+    bool is_forbidden = wants_kernel && broker->no_kernel_stacks;
     bool is_full = session->n_events >= BROKER_SESSION_EVENTS_MAX;
-    bool is_forbidden = wants_kernel && policy->no_kernel_stacks;
-    switch ((enum broker_verb)request->verb) {
+    switch (request->verb) {
     case BROKER_OPEN_SESSION:
         return open_session(session, TAKE_FD(*inout_fd));
     case BROKER_OPEN_EVENT:
@@ -125,21 +150,19 @@ static int perform(struct session *session, const struct policy *policy,
                : is_full    ? BROKER_REFUSED_TOO_MANY
                          : open_events_open(&session->caller, &session->target, request, inout_fd);
     case BROKER_START_SWITCHES:
-        return is_forbidden ? BROKER_REFUSED_POLICY : start_switches(session, !wants_kernel);
+        return is_forbidden ? BROKER_REFUSED_POLICY
+                            : start_switches(broker, session, !wants_kernel);
     case BROKER_OPEN_SWITCHES:
         return !session->watch || is_full
                    ? BROKER_REFUSED_TOO_MANY
                    : open_switches_ring(session->watch, request->flags, inout_fd);
     case BROKER_OPEN_KERNEL_NAMES:
         /* Opened anew each time: the place in a file is shared by its duplicates. */
-        *inout_fd = policy->has_kernel_names ? open("/proc/kallsyms", O_RDONLY | O_CLOEXEC) : -1;
+        *inout_fd = broker->has_kernel_names ? open("/proc/kallsyms", O_RDONLY | O_CLOEXEC) : -1;
         return *inout_fd < 0 ? BROKER_REFUSED_POLICY : 0;
-    case BROKER_HELLO:
-    case BROKER_STATUS:
-    case BROKER_VERB_END:
-        break;
+    default:
+        return 0;
     }
-    return 0;
 }
 
 static void note_granted(struct session *session, const struct broker_event_request *request)
@@ -147,39 +170,40 @@ static void note_granted(struct session *session, const struct broker_event_requ
     const struct broker_rule *rule = broker_rule_of(request->verb);
     bool is_event = request->verb == BROKER_OPEN_EVENT;
     uint32_t bit = 1u << (is_event ? BROKER_VERB_END + request->kind : request->verb);
-    char value[64];
     session->phase = rule->next_phase > session->phase ? rule->next_phase : session->phase;
     session->n_events += rule->has_descriptor;
     if (session->phase == BROKER_PHASE_OPEN && (session->verbs & bit) == 0) {
         session->verbs |= bit;
-        (void)snprintf(value, sizeof(value), "what=%s",
-                       is_event ? broker_kind_name((enum broker_kind)request->kind) : rule->name);
-        session_audit("granted", &session->caller, session->target.pid, value);
+        audit("granted", &session->caller, session->target.pid, "what",
+              is_event ? broker_kind_name((enum broker_kind)request->kind) : rule->name);
     }
 }
 
-bool session_serve(struct session *session, const struct policy *policy)
+bool session_serve(struct broker *broker, struct session *session)
 {
     char data[BROKER_REQUEST_MAX_BYTES];
     struct broker_event_request request = {0};
     _cleanup_(fd_closep) int fd = -1;
-    ssize_t n_bytes = fd_pass_receive(session->fd, data, sizeof(data), &fd, false);
-    if (n_bytes == -EAGAIN) {
-        return true;
-    }
-    if (n_bytes <= 0 && n_bytes != -EMSGSIZE) {
-        return false;
-    }
-    session->user->n_tokens -= session->user->n_tokens > 0;
     int status = BROKER_REFUSED_LENGTH;
-    if (n_bytes >= 0) {
+    if (session->worker != 0) {
+        return false; /* it has ended */
+    }
+    ssize_t n_bytes = fd_pass_receive(session->fd, data, sizeof(data), &fd, false);
+    if (n_bytes == -EAGAIN || n_bytes == 0 || (n_bytes < 0 && n_bytes != -EMSGSIZE)) {
+        return n_bytes == -EAGAIN;
+    }
+    take_tokens(session->user, 1);
+    if (n_bytes > 0) {
         status =
             (int)broker_check_request(session->phase, data, (size_t)n_bytes, fd >= 0, &request);
     }
     bool is_over = status != 0;
     if (status == 0) {
-        status = perform(session, policy, &request, &fd);
+        status = perform(broker, session, &request, &fd);
         is_over = status != 0 && session->phase != BROKER_PHASE_OPEN;
+    }
+    if (status == HANDED_OVER) {
+        return true;
     }
     if (status == 0) {
         note_granted(session, &request);
@@ -190,8 +214,8 @@ bool session_serve(struct session *session, const struct policy *policy)
         .verb = request.verb,
         .status = status,
         .version = BROKER_VERSION,
-        .abilities = (policy->no_kernel_stacks ? 0 : BROKER_CAN_KERNEL_STACKS) |
-                     (policy->has_kernel_names ? BROKER_CAN_KERNEL_NAMES : 0) | BROKER_CAN_SWITCHES,
+        .abilities = (broker->no_kernel_stacks ? 0 : BROKER_CAN_KERNEL_STACKS) |
+                     (broker->has_kernel_names ? BROKER_CAN_KERNEL_NAMES : 0) | BROKER_CAN_SWITCHES,
         .n_events = session->n_events,
     };
     int r = fd_pass_send(session->fd, &reply, sizeof(reply), status == 0 ? fd : -1, false);

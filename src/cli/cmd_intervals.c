@@ -12,14 +12,14 @@
 struct intervals_options {
     struct option_number limit;
     bool longest, latest;
-    unsigned reason; /* 0: any; else enum wait_reason + 1 */
+    unsigned reason; /* 0: all; else enum wait_reason + 1 */
     struct view_options view;
     struct server_options server;
 };
 
-/* "any", then in the order of enum wait_reason. */
+/* "all", then in the order of enum wait_reason. */
 static const char *const reasons[] = {
-    "any", "idle", "lock", "sem", "ipc", "ioR", "ioW", "ready", "sleep", "conn", "other", NULL,
+    "all", "idle", "lock", "sem", "ipc", "ioR", "ioW", "ready", "sleep", "conn", "other", NULL,
 };
 
 static const struct option_spec specs[] = {
@@ -39,8 +39,8 @@ static const struct option_spec specs[] = {
     {
         .name = "reason",
         .kind = OPTION_CHOICE,
-        .value_name = "R",
-        .fallback = "any",
+        .value_name = "REASON",
+        .fallback = "all",
         .choices = reasons,
         .summary = "only waits for this",
         .offset = offsetof(struct intervals_options, reason),

@@ -66,4 +66,5 @@ extern const struct command command_why;
 extern const struct command command_annotate;
 extern const struct command command_diagnose;
 extern const struct command command_doctor;
+extern const struct command command_setup;
 extern const struct command command_shutdown;

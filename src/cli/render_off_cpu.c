@@ -10,8 +10,8 @@
 #define CELL_MAX_BYTES (64u * 1024)
 
 static const struct table_column columns[] = {
-    {"off-CPU ms", TABLE_RIGHT}, {"%", TABLE_RIGHT},          {"waits", TABLE_RIGHT},
-    {"median ms", TABLE_RIGHT},  {"longest ms", TABLE_RIGHT}, {"reason", TABLE_LEFT},
+    {"off-CPU ms", TABLE_RIGHT}, {"%", TABLE_RIGHT},       {"waits", TABLE_RIGHT},
+    {"median", TABLE_RIGHT},     {"longest", TABLE_RIGHT}, {"reason", TABLE_LEFT},
     {"wait site", TABLE_LEFT},
 };
 
@@ -19,9 +19,12 @@ static const struct table_column columns[] = {
 static const char *const things[] = {"stack", "reason", "thread's reason"};
 static const char *const plurals[] = {"stacks", "reasons", "threads' reasons"};
 
-static void add_ms(struct table *table, uint64_t duration_ns)
+/* Of a single wait, from nanoseconds to hours. */
+static void add_duration(struct table *table, uint64_t duration_ns)
 {
-    table_add(table, "%.2f", (double)duration_ns / NS_PER_MS);
+    char duration[QUANTITY_TEXT_BYTES];
+    quantity_format_duration(duration_ns, duration);
+    table_add(table, "%s", duration);
 }
 
 /* "ep_poll, main (4711), 1 lasts, pipe:[123]". */
@@ -44,11 +47,11 @@ static void append_site(const struct off_cpu_row *row, struct text *text)
 
 static void add_row(struct table *table, const struct off_cpu_row *row)
 {
-    add_ms(table, row->total_ns);
+    table_add(table, "%.2f", (double)row->total_ns / NS_PER_MS);
     table_add(table, "%.1f", row->share_pct);
     table_add(table, "%" PRIu64, row->count);
-    add_ms(table, row->p50_ns);
-    add_ms(table, row->max_ns);
+    add_duration(table, row->p50_ns);
+    add_duration(table, row->max_ns);
     table_add(table, "%s%s", row->approximate ? "~" : "", wait_reason_name(row->reason));
     _cleanup_(text_releasep) struct text site;
     text_init(&site, CELL_MAX_BYTES);

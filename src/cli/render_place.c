@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdbool.h>
 #include <string.h>
 
 #include "cli/brief_name.h"
@@ -16,6 +17,13 @@ static void append_name(struct text *text, const char *name)
     label_append(text, brief.data);
 }
 
+/* How the C library brings a thread to sleep is told by the site already. */
+static bool is_internal(const struct frame_result *frame)
+{
+    return frame->image && strncmp(frame->image, "libc.so", strlen("libc.so")) == 0 &&
+           strncmp(frame->name, "__", 2) == 0;
+}
+
 void render_place(const char *site, const struct frame_result *stack, size_t n_stack,
                   struct text *text)
 {
@@ -27,7 +35,8 @@ void render_place(const char *site, const struct frame_result *stack, size_t n_s
     for (size_t i = 0; i < n_stack && n_shown < CALLERS_SHOWN; i++) {
         /* What the kernel did on the way says less than who called it; a function that is on
          * the stack twice in a row says it once. */
-        bool is_noise = stack[i].kind == FRAME_KIND_KERNEL && (site || n_shown > 0);
+        bool is_noise =
+            (site || n_shown > 0) && (stack[i].kind == FRAME_KIND_KERNEL || is_internal(&stack[i]));
         if (is_noise || (last && strcmp(last, stack[i].name) == 0)) {
             continue;
         }

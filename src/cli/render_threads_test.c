@@ -21,6 +21,8 @@ static void threads_have_their_times(void **state)
             .cpu_ns = 9981 * NS_PER_MS,
             .off_cpu_ns = 12 * NS_PER_MS,
             .runq_ns = 7 * NS_PER_MS,
+            .blocked = "ioR",
+            .off_cpu_by_reason_ns = {.io_r_ns = 11 * NS_PER_MS, .lock_ns = NS_PER_MS},
             .samples = 8983,
         },
         {.tid = 4712, .name = "w\r1", .kind = THREAD_KIND_TARGET, .target_ns = 5500000, .spans = 3},
@@ -39,9 +41,10 @@ static void threads_have_their_times(void **state)
     assert_string_equal(
         text.data,
         "run 3 (stopped, 10.0 s): 64 threads (2 shown; -n 0: all), 9.98 s on CPU, 12.0 ms off-CPU\n"
-        " cpu ms  target ms  off-CPU ms  runq ms  samples  spans  kind     tid  name\n"
-        "9981.00       0.00       12.00     7.00     8983      0  thread  4711  bench\n"
-        "   0.00       5.50        0.00     0.00        0      3  target  4712  w\\x0d1\n");
+        " cpu ms  target ms  off-CPU ms  runq ms  blocked    samples  spans  kind     tid  name\n"
+        "9981.00       0.00       12.00     7.00  ioR 11.00     8983      0  thread  4711  bench\n"
+        "   0.00       5.50        0.00     0.00  -                0      3  target  4712  "
+        "w\\x0d1\n");
 }
 
 int main(void)

@@ -14,6 +14,20 @@ static const struct table_column columns[] = {
     {"waker", TABLE_LEFT},    {"woke", TABLE_LEFT},      {"from", TABLE_LEFT},
 };
 
+/* How the kernel does that is always the same: who called it is what tells one from another. */
+static void append_place(const struct frame_result *stack, size_t n_stack, struct text *text)
+{
+    size_t n_kernel = 0;
+    while (n_kernel < n_stack && stack[n_kernel].kind == FRAME_KIND_KERNEL) {
+        n_kernel++;
+    }
+    if (n_kernel < n_stack) {
+        render_place(NULL, stack + n_kernel, n_stack - n_kernel, text);
+    } else {
+        render_place(NULL, stack, n_stack, text);
+    }
+}
+
 static void add_thread(struct table *table, const char *name, int64_t tid, bool is_outsider)
 {
     _cleanup_(text_releasep) struct text text;
@@ -33,7 +47,7 @@ static void add_row(struct table *table, const struct waker_row *row)
     _cleanup_(text_releasep) struct text place;
     text_init(&place, PLACE_MAX_BYTES);
     if (row->n_waker_stack > 0) {
-        render_place(NULL, row->waker_stack, row->n_waker_stack, &place);
+        append_place(row->waker_stack, row->n_waker_stack, &place);
     }
     if (row->stacks > 1) {
         text_printf(&place, " (and %" PRIu64 " other stack%s)", row->stacks - 1,
@@ -57,7 +71,7 @@ static void append_link(const struct waker_link *link, struct text *text)
                 link->count, quantity_plural(link->count), ended, link->share_pct, runq);
     if (link->n_waker_stack > 0) {
         text_append(text, "    from ");
-        render_place(NULL, link->waker_stack, link->n_waker_stack, text);
+        append_place(link->waker_stack, link->n_waker_stack, text);
         text_append_char(text, '\n');
     }
 }

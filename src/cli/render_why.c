@@ -49,7 +49,7 @@ static void append_what(enum why_kind kind, enum wait_reason reason, struct text
         text_printf(text, "%s: ", wait_reason_name(reason));
         break;
     case WHY_KIND_UNKNOWN:
-        text_append(text, "nobody knows");
+        text_append(text, "not there, or not known");
         break;
     case WHY_KIND_RUN:
         break;

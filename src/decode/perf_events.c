@@ -172,13 +172,18 @@ static int64_t waker_of(const struct sched_payload *sched)
     return sched->flags & SCHED_FLAG_WAKER_KNOWN ? (int64_t)sched->waker_tid : EVENT_WAKER_UNKNOWN;
 }
 
+static int64_t pid_of(const struct perf_translator *translator, uint32_t told_pid)
+{
+    return told_pid ? (int64_t)told_pid : translator->pid;
+}
+
 static int translate_wakeup(struct perf_translator *translator, const struct perf_record *record,
                             struct event_batch *batch)
 {
     const struct sched_payload *sched = &record->sched;
     struct event wakeup = event_of(EVENT_WAKEUP, record);
     wakeup.time_ns = sched->time_ns ? sched->time_ns : record->time_ns;
-    wakeup.pid = translator->pid;
+    wakeup.pid = pid_of(translator, sched->next_pid);
     wakeup.tid = sched->next_tid;
     wakeup.wakeup.waker_tid = waker_of(sched);
     wakeup.wakeup.waker_serial = sched->waker_serial;
@@ -196,7 +201,7 @@ static int translate_out(struct perf_translator *translator, const struct perf_r
     const struct sched_payload *sched = &record->sched;
     struct event out = event_of(EVENT_SWITCH_OUT, record);
     out.time_ns = time_ns;
-    out.pid = translator->pid;
+    out.pid = pid_of(translator, sched->prev_pid);
     out.tid = sched->prev_tid;
     out.is_preempted = sched->prev_state == 0;
     out.switch_out.cpu_time_ns = sched->prev_cpu_time_ns;
@@ -218,7 +223,7 @@ static int translate_in(struct perf_translator *translator, const struct perf_re
     const struct sched_payload *sched = &record->sched;
     struct event in = event_of(EVENT_SWITCH_IN, record);
     in.time_ns = time_ns;
-    in.pid = translator->pid;
+    in.pid = pid_of(translator, sched->next_pid);
     in.tid = sched->next_tid;
     in.switch_in.wake_ns = sched->next_wake_ns;
     in.switch_in.waker_tid = waker_of(sched);
@@ -372,6 +377,9 @@ static int translate_switch(struct perf_translator *translator, const struct per
     struct event event =
         event_of(record->context_switch.is_out ? EVENT_SWITCH_OUT : EVENT_SWITCH_IN, record);
     event.is_preempted = record->context_switch.is_preempted;
+    if (record->context_switch.is_out) {
+        event.switch_out.object.syscall = EVENT_NO_SYSCALL;
+    }
     if (event.tid <= 0) {
         event.pid = event.pid <= 0 ? translator->pid : event.pid;
         event.tid = running_tid(translator, record->cpu);

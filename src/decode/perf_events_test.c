@@ -360,6 +360,7 @@ static void switches_tell_who_runs_there(void **state)
     assert_int_equal(last(&fixture, 0)->pid, PID);
     assert_int_equal(last(&fixture, 0)->tid, PID + 3);
     assert_false(last(&fixture, 0)->is_preempted);
+    assert_int_equal(last(&fixture, 0)->switch_out.object.syscall, EVENT_NO_SYSCALL);
     assert_int_equal(fixture.running_tids[2], 0);
     assert_int_equal(translate(&fixture, &out), 0);
 

@@ -174,6 +174,8 @@ static void take_sched(struct bytes *raw, uint32_t flags, struct perf_record *re
     sched->prev_serial = bytes_take_u32(raw);
     sched->waker_tid = bytes_take_u32(raw);
     sched->waker_serial = bytes_take_u32(raw);
+    sched->prev_pid = bytes_take_u32(raw);
+    sched->next_pid = bytes_take_u32(raw);
     if (flags & SCHED_FLAGS_STACK) {
         raw->failed = raw->failed || bytes_take_u32(raw) != WALK_PAYLOAD_MAGIC;
         take_walk(raw, record);

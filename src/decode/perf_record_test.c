@@ -80,7 +80,7 @@ static void a_switch_may_bring_a_stack(void **state)
 static void a_switch_of_our_program_is_read(void **state)
 {
     (void)state;
-    struct raw raw = sched_sample(68);
+    struct raw raw = sched_sample(76);
     struct perf_record record;
     assert_int_equal(parse(&raw, &record), 0);
     assert_int_equal(record.format, PERF_FORMAT_SCHED);
@@ -97,12 +97,14 @@ static void a_switch_of_our_program_is_read(void **state)
     assert_int_equal(record.sched.prev_serial, 3);
     assert_int_equal(record.sched.waker_tid, 33);
     assert_int_equal(record.sched.waker_serial, 4);
+    assert_int_equal(record.sched.prev_pid, 20);
+    assert_int_equal(record.sched.next_pid, 23);
 
     for (uint32_t raw_bytes = 0; raw_bytes < sizeof(struct sched_payload); raw_bytes++) {
         raw = sched_sample(raw_bytes);
         assert_int_equal(parse(&raw, &record), -EBADMSG);
     }
-    raw = sched_sample(69);
+    raw = sched_sample(77);
     assert_int_equal(parse(&raw, &record), -EBADMSG);
     raw = sched_sample(UINT32_MAX);
     assert_int_equal(parse(&raw, &record), -EBADMSG);
@@ -487,7 +489,7 @@ static void no_cut_reads_past_the_end(void **state)
         stack_sample(3, ips, 3),
         copy_sample(COPY_X86_64_IDENTIFIER, PERF_ABI_MISC_USER, 2, 0, 64),
         copy_sample(COPY_AARCH64_IDENTIFIER, PERF_ABI_MISC_KERNEL, 2, 0, 24),
-        sched_sample(68),
+        sched_sample(76),
         sched_stack_sample(WALK_PAYLOAD_MAGIC),
         walk_sample(WALK_END_PENDING, 3, 16),
         mmap2_with_build_id(20),

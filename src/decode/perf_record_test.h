@@ -215,6 +215,8 @@ static inline void put_sched(struct raw *raw, uint32_t flags)
     put_u32(raw, 3);        /* serial */
     put_u32(raw, 33);       /* waker */
     put_u32(raw, 4);        /* its serial */
+    put_u32(raw, 20);       /* process of prev */
+    put_u32(raw, 23);       /* of next */
 }
 
 static inline struct raw sched_sample(uint32_t raw_bytes)

@@ -42,4 +42,5 @@ struct sched_payload {
     uint32_t prev_serial;        /* of its stack; 0: none */
     uint32_t waker_tid;
     uint32_t waker_serial; /* among the stacks of the waker; 0: none */
+    uint32_t prev_pid, next_pid; /* their processes; 0: the one that was asked for */
 };

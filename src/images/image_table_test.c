@@ -32,6 +32,10 @@ static void test_fixed_images(void **state)
     assert_int_equal(kernel->kind, IMAGE_KIND_KERNEL);
     assert_string_equal(kernel->name, "[kernel]");
     assert_int_equal(kernel->id, IMAGE_ID_KERNEL);
+    const struct image *named = image_table_get(table, IMAGE_ID_NAMED);
+    assert_int_equal(named->kind, IMAGE_KIND_KERNEL);
+    assert_string_equal(named->path, "[kernel]");
+    assert_int_equal(named->id, IMAGE_ID_NAMED);
 }
 
 static void test_identity_is_path_device_inode_and_build_id(void **state)

@@ -5,6 +5,9 @@
  * had just begun to run. */
 #define CLOCK_SLACK_NS 20000u
 
+/* As long a thread that ends may go on after that has been told. */
+#define EXIT_SLACK_NS 100000000u
+
 struct path {
     const struct thread_steps *steps;
     path_segment_cb on_segment;
@@ -67,19 +70,34 @@ thread_id critical_path_creator(const struct thread_steps *steps, thread_id thre
     return creator;
 }
 
-/* Goes over to another thread, at the same instant. False: it was not there, or that goes in a
- * circle. */
+/*
+ * Goes over to another thread, at the same instant. False: it was not there, or
+ * that goes in a circle. A thread that ends wakes who waits for that when its
+ * end has been told already.
+ */
 static bool hop(struct path *path, thread_id thread)
 {
     struct thread_walk walk = thread_walk_from(path->steps, thread, path->walk.now_ns);
-    bool was_there = walk.now_ns == path->walk.now_ns &&
-                     path->steps->snapshot->threads[thread].start_ns < walk.now_ns;
-    if (!was_there || path->n_hops == CRITICAL_PATH_MAX_HOPS) {
+    bool was_born = path->steps->snapshot->threads[thread].start_ns < walk.now_ns;
+    bool was_there = path->walk.now_ns - walk.now_ns <= EXIT_SLACK_NS;
+    if (!was_born || !was_there || path->n_hops == CRITICAL_PATH_MAX_HOPS) {
         return false;
     }
     path->n_hops++;
     path->walk = walk;
     return true;
+}
+
+/* What a thread did after its end had been told, up to where it was met. */
+static int add_last_steps(struct path *path, uint64_t met_ns)
+{
+    const struct path_segment segment = {
+        .thread = path->walk.thread,
+        .kind = WHY_KIND_RUN,
+        .start_ns = path->walk.now_ns,
+        .end_ns = met_ns,
+    };
+    return path->walk.now_ns < met_ns ? add(path, &segment) : 0;
 }
 
 /* Who ended the wait that this step is the end of; THREAD_ID_NONE: no thread of the target. */
@@ -150,7 +168,7 @@ static int go_back(struct path *path, uint64_t from_ns)
                 path->pending.edge = step.wait;
                 path->pending.other = waker;
             }
-            return 0;
+            return add_last_steps(path, before.now_ns);
         }
         path->walk = after;
     }

@@ -105,7 +105,9 @@ static int collect_ended(struct work *work)
         wait_cursor_begin(work->snapshot, attribution->from_ns, attribution->to_ns);
     for (const struct stored_wait *wait = wait_cursor_next(&cursor); wait;
          wait = wait_cursor_next(&cursor)) {
-        if (!attribution->threads[wait->thread].is_in_view) {
+        /* Of no length: it was found running, and nobody had told that it was there. */
+        bool is_none = wait->end_ns == wait->start_ns;
+        if (is_none || !attribution->threads[wait->thread].is_in_view) {
             continue;
         }
         int r = is_asked_for(work, wait->stack, wait->object);

@@ -6,6 +6,7 @@
 
 #include "query/thread_range.h"
 #include "query/thread_steps.h"
+#include "query/wake_test.h"
 
 #define MAX_THREADS 64
 
@@ -173,6 +174,64 @@ static void steps_sum_to_the_times_of_the_range(void **state)
     }
 }
 
+static void waits_are_part_of_the_steps(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct scene scene;
+        static struct random_wakes wakes;
+        scene_begin(&scene, false, false);
+        random_wakes_play(&scene, &wakes, seed, 3000);
+        if (seed % 2) {
+            aggregate_end(scene.aggregate, wakes.now_ns + 5000);
+        }
+        scene_freeze(&scene, wakes.now_ns + 5000);
+        uint64_t start_ns = scene.snapshot->start_ns, now_ns = scene.snapshot->now_ns;
+        compare(&scene, start_ns, now_ns);
+        for (int i = 0; i < 60; i++) {
+            scene_ask_anew(&scene);
+            uint64_t from_ns = start_ns + random_life_below(&wakes.chance, now_ns - start_ns - 1);
+            uint64_t length_ns = i % 2 ? now_ns - from_ns : 3 * TEST_MS;
+            uint64_t to_ns = from_ns + 1 + random_life_below(&wakes.chance, length_ns);
+            compare(&scene, from_ns, to_ns < now_ns ? to_ns : now_ns);
+        }
+        scene_end(&scene);
+    }
+}
+
+/* Every wait that has ended is met where it was, in two parts. */
+static void every_wait_is_met(void **state)
+{
+    (void)state;
+    struct scene scene;
+    static struct random_wakes wakes;
+    scene_begin(&scene, false, false);
+    random_wakes_play(&scene, &wakes, 77, 5000);
+    scene_freeze(&scene, wakes.now_ns);
+    struct thread_steps steps;
+    build(&scene, scene.snapshot->start_ns, wakes.now_ns, &steps);
+    uint64_t n_met = 0;
+    for (thread_id thread = 0; thread < scene.snapshot->n_threads; thread++) {
+        struct thread_walk walk = thread_walk_from(&steps, thread, wakes.now_ns);
+        struct thread_step step;
+        const struct stored_wait *last = NULL;
+        while (thread_walk_back(&walk, &step)) {
+            if (step.kind == THREAD_STEP_WAIT && step.wait) {
+                assert_int_equal(step.start_ns, step.wait->start_ns);
+                assert_int_equal(step.end_ns, step.wait->wake_ns);
+                assert_false(step.is_cut);
+            } else if (step.kind == THREAD_STEP_RUNQ && step.wait) {
+                assert_int_equal(step.start_ns, step.wait->wake_ns);
+                assert_int_equal(step.end_ns, step.wait->end_ns);
+            }
+            n_met += step.wait && step.wait != last;
+            last = step.wait ? step.wait : last;
+        }
+    }
+    assert_int_equal(n_met, wakes.n_waits);
+    scene_end(&scene);
+}
+
 static void only_wanted_threads_are_kept(void **state)
 {
     (void)state;
@@ -219,6 +278,8 @@ int main(void)
         cmocka_unit_test(steps_are_what_was_told),
         cmocka_unit_test(a_wait_that_lasts_is_open),
         cmocka_unit_test(steps_sum_to_the_times_of_the_range),
+        cmocka_unit_test(waits_are_part_of_the_steps),
+        cmocka_unit_test(every_wait_is_met),
         cmocka_unit_test(only_wanted_threads_are_kept),
         cmocka_unit_test(too_little_memory_is_told),
     };

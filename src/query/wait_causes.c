@@ -81,7 +81,7 @@ bool wait_causes_need_object(const struct query_context *context, stack_id stack
 
 static const char *entry_of_syscall(const struct wait_causes *causes, uint32_t syscall)
 {
-    const char *name = wait_syscall_name(syscall);
+    const char *name = syscall != EVENT_NO_SYSCALL ? wait_syscall_name(syscall) : NULL;
     return name ? arena_printf(causes->context->arena, SYSCALL_ENTRY, name) : NULL;
 }
 

@@ -165,7 +165,8 @@ static void find_objects(struct work *work)
 {
     const struct snapshot *snapshot = work->snapshot;
     size_t n_wanted = 0;
-    for (size_t i = 0; i < work->shares->n_rows; i++) {
+    bool has_objects = snapshot->n_wait_objects > 1; /* one of them is none */
+    for (size_t i = 0; i < work->shares->n_rows && has_objects; i++) {
         const struct wait_share *row = &work->shares->rows[i];
         n_wanted += row->object == 0 && row->stack != STACK_ID_EMPTY &&
                     wait_causes_need_object(work->context, row->stack);

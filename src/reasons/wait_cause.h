@@ -6,12 +6,15 @@
  *
  * Shape:   first the kernel half: the wait site says what kind of object is waited for, and the
  *          system call says in which direction where the site does not. A futex or a System V
- *          semaphore is whatever the user frames above make of it, and there they decide. Without
- *          a kernel half the user frames say which call was made.
+ *          semaphore is whatever the user frames above make of it, and there they decide. So they
+ *          do over a wait for readiness where it is known to be no such wait: the row locks of
+ *          postgres wait in epoll, some sleeps in select. Without a kernel half the user frames
+ *          say which call was made.
  * Owner:   nothing is kept and nothing is allocated.
  * Threads: a pure function.
  * Limits:  a name longer than WAIT_NAME_MAX_BYTES is as if it were unknown.
- * Tests:   wait_cause_test.c (a row per rule), wait_recorded_test.c (stacks of real programs)
+ * Tests:   wait_rules_test.c (each row of the table), wait_cause_test.c (whole stacks),
+ *          wait_recorded_test.c (stacks of real programs)
  */
 
 #include <stddef.h>

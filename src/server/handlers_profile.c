@@ -8,10 +8,12 @@
 #include <stddef.h>
 
 #include "model/requests.h"
+#include "query/object_text.h"
 #include "query/query.h"
 #include "query/query_names.h"
 #include "server/capture_choice.h"
 #include "server/handlers.h"
+#include "server/object_names.h"
 #include "server/run_choice.h"
 
 /*
@@ -20,6 +22,13 @@
  */
 #define NAMES_WAIT_MS 1000
 #define LINES_WAIT_MS 300 /* inlined functions: a large program has more than it can wait for */
+
+static const char *name_descriptor(void *userdata, struct arena *arena, int64_t pid, int fd)
+{
+    struct run *run = userdata;
+    bool is_alive = run_get_state(run) == RUN_STATE_RECORDING;
+    return object_names_find(run_get_object_names(run), arena, pid, fd, is_alive);
+}
 
 static int take_snapshot(struct call *call, const struct view *view,
                          struct query_context *ret_context)
@@ -37,6 +46,10 @@ static int take_snapshot(struct call *call, const struct view *view,
         query_names_settle_chains(run_get_names(call->run), snapshot, LINES_WAIT_MS);
         run_settle_jit(call->run, NAMES_WAIT_MS);
     }
+    struct object_namer *objects = arena_alloc(&call->arena, sizeof(*objects));
+    if (objects) {
+        *objects = (struct object_namer){.userdata = call->run, .name_descriptor = name_descriptor};
+    }
     *ret_context = (struct query_context){
         .snapshot = snapshot,
         .names = run_get_names(call->run),
@@ -44,6 +57,7 @@ static int take_snapshot(struct call *call, const struct view *view,
         .run = run_get_id(call->run),
         .state = state,
         .arena = &call->arena,
+        .objects = objects,
     };
     return 0;
 }

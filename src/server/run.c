@@ -178,6 +178,7 @@ static int make_parts(struct run *run, const struct run_config *config)
         return r;
     }
     r = query_names_new(config->symbolizer, &run->names);
+    r = r ? r : object_names_new(&run->object_names);
     if (r < 0) {
         return r;
     }
@@ -259,6 +260,7 @@ struct run *run_unref(struct run *run)
     aggregate_free(run->aggregate);
     unwinder_free(run->unwinder);
     query_names_free(run->names);
+    object_names_free(run->object_names);
     jit_tail_free(run->jit_tail);
     jit_code_free(run->jit);
     run_ingest_free(run->ingest);
@@ -341,6 +343,11 @@ struct snapshot *run_take_snapshot(struct run *run)
 struct query_names *run_get_names(struct run *run)
 {
     return run->names;
+}
+
+struct object_names *run_get_object_names(struct run *run)
+{
+    return run->object_names;
 }
 
 void run_settle_jit(struct run *run, int timeout_ms)

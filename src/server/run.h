@@ -31,6 +31,7 @@
 #include "symbols/symbolizer.h"
 #include "unwind/cfi_store.h"
 
+struct object_names;
 struct run;
 
 enum run_phase {
@@ -99,6 +100,7 @@ void run_set_exit_status(struct run *run, int32_t exit_status);
 /* The present, or the final state. Blocks: not for the main loop. NULL when memory ran out. */
 struct snapshot *run_take_snapshot(struct run *run);
 struct query_names *run_get_names(struct run *run);
+struct object_names *run_get_object_names(struct run *run);
 
 /* Waits, not longer than timeout_ms, until what programs have told of their own code is read. */
 void run_settle_jit(struct run *run, int timeout_ms);

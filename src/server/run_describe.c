@@ -59,6 +59,10 @@ int run_describe(struct run *run, const struct snapshot *snapshot, struct arena 
     };
     if (snapshot) {
         count(snapshot, &info);
+        if (!run->request.replay) {
+            /* The first instant is that of the first event: of a launched target, its exec. */
+            info.started_at_unix_ns += snapshot->start_ns - run->start_ns;
+        }
     }
     char jit_trouble[RUN_NOTE_BYTES] = "";
     if (run->jit_tail) {

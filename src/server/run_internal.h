@@ -13,6 +13,7 @@
 
 #include "aggregate/aggregate.h"
 #include "jit/jit_tail.h"
+#include "server/object_names.h"
 #include "server/run.h"
 #include "server/snapshot_desk.h"
 #include "server/target_process.h"
@@ -38,6 +39,7 @@ struct run {
     struct aggregate *aggregate; /* the aggregator's */
     struct unwinder *unwinder;   /* the aggregator's; NULL: frame pointers only */
     struct query_names *names;
+    struct object_names *object_names;
     struct jit_code *jit;
     struct jit_tail *jit_tail; /* NULL: the events are no process' of this host */
     struct run_ingest *ingest;

@@ -114,6 +114,8 @@ enum wanted {
     WANTED_PER_CPU,
     WANTED_SWITCH,
     WANTED_WAKING,
+    WANTED_FORK,
+    WANTED_EXIT,
     WANTED_N
 };
 
@@ -132,6 +134,8 @@ static const struct {
     [WANTED_PER_CPU] = {BTF_KIND_DATASEC, ".data..percpu"},
     [WANTED_SWITCH] = {BTF_KIND_TYPEDEF, "btf_trace_sched_switch"},
     [WANTED_WAKING] = {BTF_KIND_TYPEDEF, "btf_trace_sched_waking"},
+    [WANTED_FORK] = {BTF_KIND_TYPEDEF, "btf_trace_sched_process_fork"},
+    [WANTED_EXIT] = {BTF_KIND_TYPEDEF, "btf_trace_sched_process_exit"},
 };
 
 /* The first of each; id 0 where there is none. */
@@ -252,6 +256,7 @@ static int look_up(const struct btf_view *view, struct kernel_btf *btf)
     }
     if (!find_member(view, &heads[WANTED_ENTITY], "sum_exec_runtime", &runtime_offset) ||
         heads[WANTED_SWITCH].id == 0 || heads[WANTED_WAKING].id == 0 ||
+        heads[WANTED_FORK].id == 0 || heads[WANTED_EXIT].id == 0 ||
         !find_preempt_count(view, heads, btf)) {
         return -ENOENT;
     }
@@ -259,6 +264,8 @@ static int look_up(const struct btf_view *view, struct kernel_btf *btf)
     btf->members[KERNEL_TASK_CPU_TIME] += runtime_offset;
     btf->sched_switch_type = heads[WANTED_SWITCH].id;
     btf->sched_waking_type = heads[WANTED_WAKING].id;
+    btf->sched_fork_type = heads[WANTED_FORK].id;
+    btf->sched_exit_type = heads[WANTED_EXIT].id;
     return 0;
 }
 

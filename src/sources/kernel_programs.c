@@ -10,6 +10,8 @@
 
 #if defined(__x86_64__)
 
+#include "sources/bpf/sched_exit_program.h"
+#include "sources/bpf/sched_fork_program.h"
 #include "sources/bpf/sched_switch_program.h"
 #include "sources/bpf/sched_waking_program.h"
 #include "sources/bpf/walk_program.h"
@@ -34,6 +36,8 @@ static const struct compiled {
     [KERNEL_PROGRAM_SAMPLE] = {PROGRAM(sample)},
     [KERNEL_PROGRAM_SCHED_SWITCH] = {PROGRAM(sched_switch), MEMBERS(sched_switch)},
     [KERNEL_PROGRAM_SCHED_WAKING] = {PROGRAM(sched_waking), MEMBERS(sched_waking)},
+    [KERNEL_PROGRAM_SCHED_FORK] = {PROGRAM(sched_fork), MEMBERS(sched_fork)},
+    [KERNEL_PROGRAM_SCHED_EXIT] = {PROGRAM(sched_exit), MEMBERS(sched_exit)},
 };
 
 /* Maps and members of this kernel in the place of their names. */
@@ -51,6 +55,30 @@ static void link_program(const struct compiled *compiled, const int maps[WALK_MA
         const struct kernel_member_place *place = &compiled->members[i];
         insns[place->insn].off = (int16_t)btf->members[place->member];
     }
+}
+
+/* The tracepoint of a program. */
+static uint32_t attach_type(enum kernel_program program, const struct kernel_btf *btf)
+{
+    switch (program) {
+    case KERNEL_PROGRAM_SCHED_SWITCH:
+        return btf->sched_switch_type;
+    case KERNEL_PROGRAM_SCHED_WAKING:
+        return btf->sched_waking_type;
+    case KERNEL_PROGRAM_SCHED_FORK:
+        return btf->sched_fork_type;
+    case KERNEL_PROGRAM_SCHED_EXIT:
+        return btf->sched_exit_type;
+    case KERNEL_PROGRAM_SAMPLE:
+    case KERNEL_PROGRAM_N:
+        break;
+    }
+    return 0;
+}
+
+bool kernel_program_is_there(void)
+{
+    return true;
 }
 
 int kernel_program_load(enum kernel_program program, const int maps[WALK_MAP_N],
@@ -72,13 +100,17 @@ int kernel_program_load(enum kernel_program program, const int maps[WALK_MAP_N],
     if (program != KERNEL_PROGRAM_SAMPLE) {
         loaded.type = BPF_PROG_TYPE_TRACING;
         loaded.attach_type = BPF_TRACE_RAW_TP;
-        loaded.attach_btf_id = program == KERNEL_PROGRAM_SCHED_SWITCH ? btf->sched_switch_type
-                                                                      : btf->sched_waking_type;
+        loaded.attach_btf_id = attach_type(program, btf);
     }
     return bpf_load_program(&loaded);
 }
 
 #else
+
+bool kernel_program_is_there(void)
+{
+    return false;
+}
 
 /* The programs read the registers of x86-64 where that has them. */
 int kernel_program_load(enum kernel_program program, const int maps[WALK_MAP_N],

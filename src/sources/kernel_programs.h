@@ -9,14 +9,21 @@
  * Tests:   capture/linux/kernel_walk_test.c, sched_watch_test.c
  */
 
+#include <stdbool.h>
+
 #include "sources/kernel_btf.h"
 
 enum kernel_program {
     KERNEL_PROGRAM_SAMPLE, /* for PERF_EVENT_IOC_SET_BPF; needs no kernel_btf */
     KERNEL_PROGRAM_SCHED_SWITCH,
     KERNEL_PROGRAM_SCHED_WAKING,
+    KERNEL_PROGRAM_SCHED_FORK,
+    KERNEL_PROGRAM_SCHED_EXIT,
     KERNEL_PROGRAM_N
 };
+
+/* Are there programs for this architecture? */
+bool kernel_program_is_there(void);
 
 /*
  * A descriptor, or a negative errno; -EOPNOTSUPP: there is no program for this

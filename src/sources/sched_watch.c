@@ -10,7 +10,9 @@
 #include "sources/bpf_call.h"
 #include "sources/kernel_programs.h"
 
-enum { ON_SWITCH, ON_WAKING, PROGRAMS_N };
+enum { ON_FORK, ON_EXIT, ON_WAKING, ON_SWITCH, PROGRAMS_N };
+
+#define FAMILY_MAX 8192u /* processes at a time */
 
 #define RING_WAKES_AT 4u /* the reader, when a quarter is full */
 
@@ -112,6 +114,8 @@ static int make_maps(struct sched_watch *watch, const struct sched_watch_config 
          0},
         {WALK_MAP_STATES, "stax_states", BPF_MAP_TYPE_ARRAY, SCHED_STATE_BYTES, SCHED_STATES, 0},
         {WALK_MAP_MEMOS, "stax_memos", BPF_MAP_TYPE_ARRAY, SCHED_MEMOS_BYTES, SCHED_MEMOS, 0},
+        {WALK_MAP_FAMILY, "stax_family", BPF_MAP_TYPE_HASH, sizeof(uint32_t),
+         config->follow_children ? FAMILY_MAX : 1, 0},
         {WALK_MAP_LOST, "stax_lost", BPF_MAP_TYPE_ARRAY, sizeof(uint64_t), config->n_cpus,
          BPF_F_MMAPABLE},
     };
@@ -137,6 +141,7 @@ static int set_control(struct sched_watch *watch, const struct sched_watch_confi
     control->pid = (uint32_t)config->pid;
     control->checks_identity = config->start_ticks != 0;
     control->start_ticks = config->start_ticks;
+    control->follows_children = config->follow_children;
     control->no_kernel = config->no_kernel;
     control->max_stack_bytes = config->max_stack_bytes;
     control->preempt_count_from_rq = btf->preempt_count_from_rq;
@@ -146,13 +151,16 @@ static int set_control(struct sched_watch *watch, const struct sched_watch_confi
     return bpf_update(watch->maps[WALK_MAP_SCHED_CONTROL], 0, control);
 }
 
-static int load_programs(struct sched_watch *watch, const struct kernel_btf *btf)
+static int load_programs(struct sched_watch *watch, const struct kernel_btf *btf,
+                         bool follow_children)
 {
     const enum kernel_program programs[PROGRAMS_N] = {
+        [ON_FORK] = KERNEL_PROGRAM_SCHED_FORK,
+        [ON_EXIT] = KERNEL_PROGRAM_SCHED_EXIT,
         [ON_SWITCH] = KERNEL_PROGRAM_SCHED_SWITCH,
         [ON_WAKING] = KERNEL_PROGRAM_SCHED_WAKING,
     };
-    for (size_t i = 0; i < PROGRAMS_N; i++) {
+    for (size_t i = follow_children ? 0 : ON_WAKING; i < PROGRAMS_N; i++) {
         watch->programs[i] = kernel_program_load(programs[i], watch->maps, btf);
         if (watch->programs[i] < 0) {
             return watch->programs[i];
@@ -185,7 +193,7 @@ int sched_watch_new(const struct sched_watch_config *config, struct sched_watch 
         return r;
     }
     *ret_step = "programs";
-    r = load_programs(watch, &btf);
+    r = load_programs(watch, &btf, config->follow_children);
     if (r < 0) {
         return r;
     }
@@ -224,17 +232,20 @@ int sched_watch_lost(const struct sched_watch *watch)
     return watch->maps[WALK_MAP_LOST];
 }
 
-/* Wakeups first: a switch tells of the wakeup that led to it. */
+/* In the order of their numbers: a child is known before it is switched to, and a switch tells of
+ * the wakeup that led to it. */
 int sched_watch_attach(struct sched_watch *watch)
 {
-    const size_t order[PROGRAMS_N] = {ON_WAKING, ON_SWITCH};
     for (size_t i = 0; i < PROGRAMS_N; i++) {
-        int fd = bpf_attach_tracing(watch->programs[order[i]]);
+        if (watch->programs[i] < 0) {
+            continue;
+        }
+        int fd = bpf_attach_tracing(watch->programs[i]);
         if (fd < 0) {
             sched_watch_detach(watch);
             return fd;
         }
-        watch->links[order[i]] = fd;
+        watch->links[i] = fd;
     }
     return 0;
 }

@@ -36,6 +36,7 @@ struct sched_watch_config {
     uint64_t start_ticks;
     uint32_t n_cpus;     /* numbers go up to this minus 1 */
     uint32_t ring_bytes; /* per CPU: a power of two of whole pages */
+    bool follow_children; /* processes that it forks from now on, and those */
     bool no_kernel;
     uint32_t max_stack_bytes; /* appended where a walk cannot finish */
     /* Of a kernel_walk, borrowed; -1: there are no tables, every stack is a copy. */

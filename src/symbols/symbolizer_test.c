@@ -45,6 +45,7 @@ static int set_up(void **state)
     assert_int_equal(image_map_new(&fixture->map), 0);
     announce(fixture, IMAGE_ID_UNKNOWN);
     announce(fixture, IMAGE_ID_KERNEL);
+    announce(fixture, IMAGE_ID_NAMED);
 
     _cleanup_(freep) char *maps = NULL;
     size_t n_bytes;

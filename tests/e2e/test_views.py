@@ -153,12 +153,12 @@ def test_flame_is_cut_where_told(recorded):
     check(thick)
 
 
-def test_waits_have_no_stacks_yet(recorded):
+def test_spans_are_not_known_yet(recorded):
     """What this version cannot answer is refused, by the command line and by the server."""
-    refused = recorded("top", "--sort", "off-cpu", "--run", 1)
-    assert refused.returncode == 2 and "off-cpu" in refused.stderr
+    refused = recorded("flame", "--mode", "target", "--run", 1)
+    assert refused.returncode == 2 and "target" in refused.stderr
     with pytest.raises(RpcError) as refusal:
-        recorded.client().call("profile.flame", view={"run": 1, "mode": "off_cpu"})
+        recorded.client().call("profile.flame", view={"run": 1, "mode": "target"})
     assert refusal.value.code == "not_supported" and refusal.value.hint
 
 
@@ -177,7 +177,7 @@ def test_totals_agree_while_recording(shared):
     seen, n_equal = {}, 0
     with shared.client() as client:
         for _ in range(150):
-            for method in ("profile.top", "profile.flame", "profile.threads"):
+            for method in ("profile.top", "profile.flame", "profile.threads", "profile.offCpu"):
                 answer = client.call(method)
                 sequence = answer["run"]["sequence"]
                 if sequence in seen:

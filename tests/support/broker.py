@@ -75,7 +75,10 @@ class Broker:
         return status, values, list(fds)
 
     def ask(self, data, fds=()):
-        self.send(data, fds)
+        try:
+            self.send(data, fds)
+        except BrokenPipeError:
+            raise Refused(None) from None
         status, values, got = self.receive()
         if status != 0:
             for fd in got:
@@ -124,18 +127,17 @@ def event_bytes(tid, cpu=0, kind=SAMPLES, hz=1000, stack_bytes=0, flags=ENABLED,
 class Ring:
     """The records of a descriptor, as its holder can read them."""
 
-    PAGES = 64
-
-    def __init__(self, fd):
+    def __init__(self, fd, n_pages=64):
         self.fd = fd
-        self.map = mmap.mmap(fd, (1 + self.PAGES) * mmap.PAGESIZE,
+        self.n_pages = n_pages
+        self.map = mmap.mmap(fd, (1 + n_pages) * mmap.PAGESIZE,
                              mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         self.tail = 0
 
     def records(self):
         """(type, bytes after the header) of each that came since the last look."""
         head = struct.unpack_from("<Q", self.map, 1024)[0]
-        size = self.PAGES * mmap.PAGESIZE
+        size = self.n_pages * mmap.PAGESIZE
         found = []
         while self.tail < head:
             at = mmap.PAGESIZE + self.tail % size

@@ -199,7 +199,8 @@ static void make_switch_out(struct fake_stream *stream, uint64_t cpu, uint64_t t
         .time_ns = time_ns,
         .pid = FAKE_STREAM_PID,
         .tid = FAKE_STREAM_PID + lane->thread,
-        .switch_out = {.cpu_time_ns = stream->cpu_time_ns[lane->thread]},
+        .switch_out = {.cpu_time_ns = stream->cpu_time_ns[lane->thread],
+                       .object = {.syscall = EVENT_NO_SYSCALL}},
     };
 }
 

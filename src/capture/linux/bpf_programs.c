@@ -114,6 +114,8 @@ int bpf_programs_load_sched(const struct kernel_btf *btf, int64_t pid, int outpu
         STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(prev_serial)),
         STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(waker_tid)),
         STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(waker_serial)),
+        STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(prev_pid)),
+        STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(next_pid)),
         SET(BPF_REG_1, SCHED_NO_SYSCALL),
         STORE_W(BPF_REG_10, BPF_REG_1, PAYLOAD(prev_syscall)),
         /* One that is preempted on its way to sleep still wants to run. */

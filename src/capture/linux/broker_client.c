@@ -178,22 +178,25 @@ bool broker_client_describe(const struct perf_event_attr *attr, pid_t tid, int c
     return true;
 }
 
-static int open_one(struct broker_client *client, const void *request, size_t n_bytes)
+static int errno_of(int status)
 {
-    struct broker_reply reply;
-    int fd = -1;
-    int r = ask(client, request, n_bytes, -1, &reply, &fd);
-    switch (r) {
-    case 0:
-        return fd;
+    switch (status) {
     case BROKER_REFUSED_GONE:
     case BROKER_REFUSED_CHANGED: /* it ends, or becomes another program: a later look tells */
         return -ESRCH;
     case BROKER_REFUSED_TOO_MANY:
         return -EMFILE;
     default:
-        return r > 0 ? -EACCES : r;
+        return status > 0 ? -EACCES : status;
     }
+}
+
+static int open_one(struct broker_client *client, const void *request, size_t n_bytes)
+{
+    struct broker_reply reply;
+    int fd = -1;
+    int r = ask(client, request, n_bytes, -1, &reply, &fd);
+    return r == 0 ? fd : errno_of(r);
 }
 
 int broker_client_open_event(struct broker_client *client, const struct perf_event_attr *attr,
@@ -208,5 +211,21 @@ int broker_client_open_event(struct broker_client *client, const struct perf_eve
 int broker_client_open_kernel_names(struct broker_client *client)
 {
     const struct broker_short_request request = {.verb = BROKER_OPEN_KERNEL_NAMES};
+    return open_one(client, &request, sizeof(request));
+}
+
+int broker_client_start_switches(struct broker_client *client, bool no_kernel)
+{
+    const struct broker_short_request request = {
+        .verb = BROKER_START_SWITCHES,
+        .word = no_kernel ? BROKER_FLAG_EXCLUDE_KERNEL : 0,
+    };
+    struct broker_reply reply;
+    return errno_of(ask(client, &request, sizeof(request), -1, &reply, NULL));
+}
+
+int broker_client_open_switches(struct broker_client *client, uint32_t cpu)
+{
+    const struct broker_short_request request = {.verb = BROKER_OPEN_SWITCHES, .word = cpu};
     return open_one(client, &request, sizeof(request));
 }

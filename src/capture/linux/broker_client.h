@@ -50,6 +50,14 @@ int broker_client_open_session(struct broker_client *client, int pidfd, struct e
 int broker_client_open_event(struct broker_client *client, const struct perf_event_attr *attr,
                              pid_t tid, int cpu);
 
+/*
+ * The programs on switches and wakeups begin to tell of the target, and go on
+ * until the client is freed. 0 or a negative errno; then the ring of a CPU, or
+ * for BROKER_SWITCHES_LOST the counts of what was lost: a descriptor.
+ */
+int broker_client_start_switches(struct broker_client *client, bool no_kernel);
+int broker_client_open_switches(struct broker_client *client, uint32_t cpu);
+
 /* What the kernel calls its functions, as staxd may read it; a descriptor or a negative errno. */
 int broker_client_open_kernel_names(struct broker_client *client);
 

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "capture/explain.h"
+#include "capture/linux/bpf_programs.h"
 #include "capture/linux/broker_client.h"
 #include "capture/linux/kernel_walk.h"
 #include "capture/linux/perf_session_internal.h"
@@ -94,6 +95,9 @@ static int on_merged(void *userdata, const struct event *events, size_t n_events
         if (r != 0) {
             return r;
         }
+    }
+    for (size_t i = first; capture->look && i < n_events; i++) {
+        wait_look_note(capture->look, &events[i]);
     }
     return pass_on(capture, events + first, n_events - first);
 }
@@ -256,6 +260,33 @@ int perf_session_round(struct capture *capture, bool is_final)
     return first_error;
 }
 
+/* Exact stacks of waits, and who ends them. */
+static void describe_waits(const struct host *host, bool is_told, struct capability *items)
+{
+    const char *instead[] = {
+        [CAPABILITY_WAIT_STACKS] = ": found by looking now and then",
+        [CAPABILITY_WAKEUPS] = "",
+    };
+    for (int i = CAPABILITY_WAIT_STACKS; i <= CAPABILITY_WAKEUPS; i++) {
+        items[i].is_available = is_told;
+        if (is_told) {
+            continue;
+        }
+        if (host->is_privileged) {
+            (void)snprintf(items[i].reason, sizeof(items[i].reason),
+                           "the kernel takes no program for it%s", instead[i]);
+            (void)snprintf(items[i].fix, sizeof(items[i].fix),
+                           "a kernel with BTF (/sys/kernel/btf/vmlinux) on x86-64, not in a "
+                           "container's pid namespace");
+        } else {
+            (void)snprintf(items[i].reason, sizeof(items[i].reason), "perf_event_paranoid=%d%s",
+                           host->perf_event_paranoid, instead[i]);
+            (void)snprintf(items[i].fix, sizeof(items[i].fix),
+                           "sudo stax setup, or run stax-server as root");
+        }
+    }
+}
+
 static void session_probe(struct capability_set *ret_abilities)
 {
     struct host host;
@@ -297,9 +328,11 @@ static void session_probe(struct capability_set *ret_abilities)
                        "without names: kptr_restrict hides them");
         (void)snprintf(kernel->fix, sizeof(kernel->fix), "sudo sysctl kernel.kptr_restrict=0");
     }
-    for (int i = CAPABILITY_WAIT_STACKS; i < CAPABILITY_KIND_N; i++) {
-        (void)snprintf(items[i].reason, sizeof(items[i].reason), "not recorded by this version");
-    }
+    bool tells_waits = (is_wide && wide_session_tells_waits()) ||
+                       (has_broker && (broker & BROKER_CAN_SWITCHES) != 0);
+    describe_waits(&host, tells_waits, items);
+    (void)snprintf(items[CAPABILITY_COUNTERS].reason, sizeof(items[CAPABILITY_COUNTERS].reason),
+                   "not recorded by this version");
 }
 
 /* Forgets a wide attempt that did not work out, so that the task way starts clean. */
@@ -324,9 +357,23 @@ static void choose_stack_bytes(struct capture *capture, size_t ring_bytes)
     }
 }
 
+/* Children are followed by per-thread events; where they wait can be told all the same. */
+static void watch_for_task(struct capture *capture)
+{
+    if (capture->broker || capture->config.no_off_cpu || !capture->host.is_privileged ||
+        !capture->host.can_load_bpf || bpf_programs_check_namespace() != 0 ||
+        watch_session_open(capture) != 0) {
+        return;
+    }
+    if (watch_session_start(capture) != 0) {
+        watch_session_release(capture);
+    }
+}
+
 /* Per-thread events; where descriptors do not suffice for samples of their own, without. */
 static int open_task(struct capture *capture, size_t ring_bytes, struct error *reterr_error)
 {
+    watch_for_task(capture);
     int r = task_session_open(capture, reterr_error);
     if (r != -EMFILE || !capture->is_adaptive) {
         return r;
@@ -338,6 +385,7 @@ static int open_task(struct capture *capture, size_t ring_bytes, struct error *r
         error_set_errno(reterr_error, r, "counting the CPUs");
         return r;
     }
+    watch_for_task(capture);
     return task_session_open(capture, reterr_error);
 }
 
@@ -397,8 +445,8 @@ static struct capture *session_free(struct capture *capture)
         sample_swap_release(&capture->swap);
         child_processes_release(&capture->children);
         perf_sources_release(&capture->sources);
-        broker_client_free(capture->broker);
-        fd_close(capture->kernel_names_fd);
+        broker_session_close(capture);
+        wait_look_free(capture->look);
         event_merge_free(capture->merge);
         free(capture->poll_fds);
         free(capture->running_tids);
@@ -410,6 +458,33 @@ static struct capture *session_free(struct capture *capture)
 static void session_freep(struct capture **capture)
 {
     *capture = session_free(*capture);
+}
+
+static ssize_t session_read_memory(struct capture *capture, int64_t pid, uint64_t address,
+                                   void *buffer, size_t n_bytes)
+{
+    if (pid == capture->config.pid) {
+        return target_memory_read(pid, capture->config.pidfd, address, buffer, n_bytes);
+    }
+    /* Without one it could be the memory of anybody who has got the number since. */
+    _cleanup_(fd_closep) int pidfd = child_processes_open(&capture->children, pid);
+    return pidfd < 0 ? pidfd : target_memory_read(pid, pidfd, address, buffer, n_bytes);
+}
+
+static ssize_t read_memory_of(void *userdata, int64_t pid, uint64_t address, void *buffer,
+                              size_t n_bytes)
+{
+    return session_read_memory(userdata, pid, address, buffer, n_bytes);
+}
+
+static int open_look(struct capture *capture)
+{
+    const struct wait_look_config config = {
+        .first_only = capture->sched_rings.n_rings > 0,
+        .userdata = capture,
+        .read_memory = read_memory_of,
+    };
+    return wait_look_new(&config, &capture->look);
 }
 
 static int session_open(const struct capture_config *config, struct event_sink sink,
@@ -458,6 +533,9 @@ static int session_open(const struct capture_config *config, struct event_sink s
                                    sizeof(*capture->poll_fds));
         r = capture->poll_fds ? 0 : -ENOMEM;
     }
+    if (r == 0 && !config->no_off_cpu) {
+        r = open_look(capture);
+    }
     if (r != 0) {
         error_set_errno(reterr_error, r, "starting to record");
         return r;
@@ -470,6 +548,14 @@ static int session_open(const struct capture_config *config, struct event_sink s
                    capture->excludes_kernel || config->no_kernel ? "user frames only"
                                                                  : "user and kernel frames");
     *ret_capture = TAKE_PTR(capture);
+    return 0;
+}
+
+/* It may be blocked since before anybody looked. */
+static int note_present(void *userdata, int64_t tid)
+{
+    struct capture *capture = userdata;
+    wait_look_note_present(capture->look, capture->config.pid, tid, capture->first_ns);
     return 0;
 }
 
@@ -490,6 +576,9 @@ static int session_start(struct capture *capture)
                       clock_now_ns());
     if (r == 0 && !capture->config.is_launched) {
         r = target_state_emit(capture->config.pid, capture->first_ns, &capture->sink);
+        if (r == 0 && capture->look) {
+            (void)target_state_each_thread(capture->config.pid, note_present, capture);
+        }
     }
     return r;
 }
@@ -524,6 +613,9 @@ static int session_drain(struct capture *capture, int timeout_ms, enum capture_s
     }
     *ret_state = capture->target_is_gone ? CAPTURE_TARGET_GONE : CAPTURE_RUNNING;
     int r = perf_session_round(capture, false);
+    if (!capture->target_is_gone && capture->look) {
+        wait_look_round(capture->look, clock_now_ns(), event_merge_batch(capture->merge, 0));
+    }
     if (!capture->target_is_gone) {
         sample_swap_tend(capture);
     }
@@ -595,17 +687,6 @@ static void session_set_code(struct capture *capture, const struct code_map *map
     if (capture->walk) {
         kernel_walk_set_code(capture->walk, map);
     }
-}
-
-static ssize_t session_read_memory(struct capture *capture, int64_t pid, uint64_t address,
-                                   void *buffer, size_t n_bytes)
-{
-    if (pid == capture->config.pid) {
-        return target_memory_read(pid, capture->config.pidfd, address, buffer, n_bytes);
-    }
-    /* Without one it could be the memory of anybody who has got the number since. */
-    _cleanup_(fd_closep) int pidfd = child_processes_open(&capture->children, pid);
-    return pidfd < 0 ? pidfd : target_memory_read(pid, pidfd, address, buffer, n_bytes);
 }
 
 const struct capture_ops capture_linux_ops = {

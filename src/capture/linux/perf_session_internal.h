@@ -29,6 +29,7 @@
 #include "capture/linux/sample_swap.h"
 #include "capture/linux/sched_rings.h"
 #include "capture/linux/stack_size.h"
+#include "capture/linux/wait_look.h"
 #include "decode/perf_events.h"
 
 #define PERF_SESSION_NOTES_MAX 8u
@@ -54,8 +55,11 @@ struct capture {
     struct kernel_walk *walk;        /* wide; NULL: stacks are copied */
     struct broker_client *broker;    /* task; NULL: we open events ourselves */
     int kernel_names_fd;             /* from the broker; -1: none, or taken */
+    int *switch_fds;                 /* from the broker, n_switch_fds; below sched_rings */
+    size_t n_switch_fds;
     struct sched_watch *watch;       /* wide; NULL: switches are told without stacks and wakers */
     struct sched_rings sched_rings;  /* where it tells them; none without */
+    struct wait_look *look; /* NULL: nobody asks for waits */
     struct event_merge *merge;
     struct perf_translator translator;
     int32_t *running_tids; /* by CPU number */
@@ -84,6 +88,15 @@ int wide_session_start(struct capture *capture);
 /* Nothing is recorded any more. The walk stays: set_code() may still be told of code. */
 void wide_session_stop(struct capture *capture);
 void wide_session_release(struct capture *capture);
+/* Switches, waits and wakeups by programs in the kernel; a refusal is noted, and they are told by
+ * other means. */
+int watch_session_open(struct capture *capture);
+int watch_session_start(struct capture *capture);
+void watch_session_stop(struct capture *capture);
+void watch_session_release(struct capture *capture);
+
+/* Are waits told with their stacks and wakers? Cheap facts only. */
+bool wide_session_tells_waits(void);
 /* Would wide_session_open() work here? Cheap facts only. */
 bool wide_session_is_possible(const struct host *host, const struct capture_config *config);
 
@@ -93,6 +106,7 @@ bool wide_session_is_possible(const struct host *host, const struct capture_conf
  * can be recorded. What is missing without it is noted.
  */
 int broker_session_open(struct capture *capture, struct error *reterr_error);
+void broker_session_close(struct capture *capture);
 /* What one would be let do; false: there is none, *reterr_error says so. */
 bool broker_session_probe(uint32_t *ret_abilities, struct error *reterr_error);
 

@@ -16,6 +16,7 @@ static size_t lost_bytes(uint32_t n_rings)
 int sched_rings_open(const struct sched_rings_fds *fds, struct sched_rings *ret_rings)
 {
     struct sched_rings rings = {.rings = calloc(fds->n_rings, sizeof(*rings.rings))};
+    outsiders_init(&rings.outsiders);
     rings.fds = calloc(fds->n_rings, sizeof(*rings.fds));
     int r = rings.rings && rings.fds ? 0 : -ENOMEM;
     for (; r == 0 && rings.n_rings < fds->n_rings; rings.n_rings++) {
@@ -50,7 +51,21 @@ void sched_rings_release(struct sched_rings *rings)
     }
     free(rings->rings);
     free(rings->fds);
+    outsiders_release(&rings->outsiders);
     *rings = (struct sched_rings){0};
+}
+
+static void name_outsider(struct sched_rings *rings, const struct perf_translator *translator,
+                          const struct perf_record *record, struct event_batch *batch)
+{
+    const struct event wakeup = {
+        .time_ns = record->time_ns,
+        .pid = translator->pid,
+        .tid = record->sched.next_tid,
+    };
+    if ((record->sched.flags & SCHED_FLAG_OUTSIDER) && event_batch_has_room(batch)) {
+        outsiders_note(&rings->outsiders, record->sched.waker_tid, &wakeup, batch);
+    }
 }
 
 uint64_t sched_rings_read(struct sched_rings *rings, uint32_t cpu,
@@ -67,6 +82,7 @@ uint64_t sched_rings_read(struct sched_rings *rings, uint32_t cpu,
         rings->n_records++;
         if (perf_record_parse_sched(data, n_bytes, cpu, &record) == 0) {
             (void)perf_events_translate(translator, &record, batch);
+            name_outsider(rings, translator, &record, batch);
         } else {
             rings->n_undecodable++;
         }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "capture/linux/bpf_ring.h"
+#include "capture/linux/outsiders.h"
 #include "decode/perf_events.h"
 
 struct sched_rings {
@@ -23,6 +24,7 @@ struct sched_rings {
     uint32_t n_rings;
     const uint64_t *n_lost; /* by CPU: shared with the programs */
     uint64_t n_lost_told;
+    struct outsiders outsiders;
     uint64_t n_records, n_bytes, n_undecodable;
 };
 

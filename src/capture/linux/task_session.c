@@ -273,7 +273,9 @@ int task_session_open(struct capture *capture, struct error *reterr_error)
     capture->attrs.inherit_threads = true;
     capture->attrs.inherit_children = capture->config.follow_children;
     capture->attrs.exclude_kernel = capture->excludes_kernel;
-    capture->attrs.with_switches = !capture->config.no_off_cpu;
+    /* Where programs tell of every switch, its records would tell it twice. */
+    capture->attrs.with_switches =
+        !capture->config.no_off_cpu && capture->sched_rings.n_rings == 0;
     birth_period_init(&capture->birth_period, capture->attrs.period_ns, capture->first_ns,
                       (uint32_t)clock_now_ns());
     int r = open_all(&opening);
@@ -313,7 +315,7 @@ static void tell_cpu_time(struct capture *capture)
     clockid_t clock;
     uint64_t total_ns, now_ns = clock_now_ns();
     if (now_ns - capture->cpu_time_told_at_ns < CPU_TIME_EVERY_NS || capture->config.no_off_cpu ||
-        capture->config.follow_children ||
+        capture->config.follow_children || capture->sched_rings.n_rings > 0 ||
         clock_getcpuclockid((pid_t)capture->config.pid, &clock) != 0 ||
         !read_together(clock, &total_ns, &now_ns)) {
         return;

@@ -14,15 +14,11 @@
 #include "sources/bpf/walk_object.h"
 #include "sources/bpf_call.h"
 #include "sources/kernel_btf.h"
-#include "sources/sched_watch.h"
+#include "sources/kernel_programs.h"
 
 /* Of a stack whose walk could not be finished inside the kernel: while tables are being made, that
  * is every one, and a deep one cannot be had later. */
 #define WALK_STACK_BYTES WALK_MAX_STACK_BYTES
-/* The same of a wait: there can be many more of those, and a sleeper's stack stands still. */
-#define WAIT_STACK_BYTES 4096
-/* Per CPU. At a million switches a second what a reader has to read within 50 ms. */
-#define SCHED_RING_BYTES (4u << 20)
 
 bool wide_session_is_possible(const struct host *host, const struct capture_config *config)
 {
@@ -30,6 +26,12 @@ bool wide_session_is_possible(const struct host *host, const struct capture_conf
      */
     return host->is_privileged && host->can_load_bpf && !config->follow_children &&
            bpf_programs_check_namespace() == 0;
+}
+
+bool wide_session_tells_waits(void)
+{
+    struct kernel_btf btf;
+    return kernel_program_is_there() && kernel_btf_load(&btf) == 0;
 }
 
 /* Where the kernel does not take the program, stacks are copied and walked outside. */
@@ -63,57 +65,6 @@ static void load_walk(struct capture *capture, uint32_t n_cpus)
     capture->is_adaptive = false;
 }
 
-static int open_sched_rings(struct capture *capture, uint32_t n_cpus)
-{
-    _cleanup_(freep) int *ring_fds = calloc(n_cpus, sizeof(*ring_fds));
-    if (!ring_fds) {
-        return -ENOMEM;
-    }
-    for (uint32_t cpu = 0; cpu < n_cpus; cpu++) {
-        ring_fds[cpu] = sched_watch_ring(capture->watch, cpu);
-    }
-    const struct sched_rings_fds fds = {
-        .ring_fds = ring_fds,
-        .n_rings = n_cpus,
-        .ring_bytes = SCHED_RING_BYTES,
-        .lost_fd = sched_watch_lost(capture->watch),
-    };
-    return sched_rings_open(&fds, &capture->sched_rings);
-}
-
-/* Where the kernel does not take the programs, switches are told without stacks and wakers. */
-static void load_watch(struct capture *capture, uint32_t n_cpus)
-{
-    const struct kernel_walk *walk = capture->walk;
-    const struct sched_watch_config config = {
-        .pid = capture->config.pid,
-        .n_cpus = n_cpus,
-        .ring_bytes = SCHED_RING_BYTES,
-        .no_kernel = capture->config.no_kernel,
-        .max_stack_bytes = WAIT_STACK_BYTES,
-        .control_fd = walk ? kernel_walk_map(walk, WALK_MAP_CONTROL) : -1,
-        .ranges_fd = walk ? kernel_walk_map(walk, WALK_MAP_RANGES) : -1,
-        .tables_fd = walk ? kernel_walk_map(walk, WALK_MAP_TABLES) : -1,
-    };
-    const char *step;
-    int r = sched_watch_new(&config, &capture->watch, &step);
-    if (r == 0) {
-        step = "rings";
-        r = open_sched_rings(capture, n_cpus);
-    }
-    if (r < 0) {
-        capture->watch = sched_watch_free(capture->watch);
-        char note[400];
-        (void)snprintf(
-            note, sizeof(note),
-            "waits have no exact stacks and no wakers here: the kernel does not take the "
-            "programs for that: %s: %s",
-            step, strerror(-r));
-        log_info("%s", note);
-        perf_session_note(capture, note);
-    }
-}
-
 static int load_programs(struct capture *capture)
 {
     struct kernel_btf btf;
@@ -136,8 +87,7 @@ static int load_programs(struct capture *capture)
     if (capture->config.no_off_cpu) {
         return 0;
     }
-    load_watch(capture, highest_cpu + 1);
-    if (capture->watch) {
+    if (watch_session_open(capture) == 0) {
         return 0;
     }
     r = bpf_programs_load_sched(&btf, capture->config.pid, capture->outputs_fd);
@@ -237,7 +187,7 @@ int wide_session_open(struct capture *capture)
 int wide_session_start(struct capture *capture)
 {
     if (capture->watch) {
-        return sched_watch_attach(capture->watch);
+        return watch_session_start(capture);
     }
     if (capture->sched_program_fd < 0) {
         return 0;
@@ -252,9 +202,7 @@ int wide_session_start(struct capture *capture)
 
 void wide_session_stop(struct capture *capture)
 {
-    if (capture->watch) {
-        sched_watch_detach(capture->watch);
-    }
+    watch_session_stop(capture);
     capture->sched_link_fd = fd_close(capture->sched_link_fd);
     capture->sched_program_fd = fd_close(capture->sched_program_fd);
 }
@@ -262,8 +210,7 @@ void wide_session_stop(struct capture *capture)
 void wide_session_release(struct capture *capture)
 {
     wide_session_stop(capture);
-    sched_rings_release(&capture->sched_rings);
-    capture->watch = sched_watch_free(capture->watch);
+    watch_session_release(capture);
     capture->walk = kernel_walk_free(capture->walk);
     capture->outputs_fd = fd_close(capture->outputs_fd);
     capture->sample_filter_fd = fd_close(capture->sample_filter_fd);

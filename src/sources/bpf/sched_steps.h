@@ -20,7 +20,7 @@
  */
 
 #define WALK_KEEPS_WORDS 1
-#include "sources/bpf/walk_steps.h"
+#include "sources/bpf/sched_target.h"
 
 static u64 (*clock_now)(void) = (void *)BPF_FUNC_ktime_get_ns;
 
@@ -28,18 +28,9 @@ static long (*ring_output)(void *ring, void *data, u64 n_bytes,
                            u64 flags) = (void *)BPF_FUNC_ringbuf_output;
 static u64 (*ring_query)(void *ring, u64 flags) = (void *)BPF_FUNC_ringbuf_query;
 
-extern struct map_name sched_control, scratch, states, memos, rings, lost;
+extern struct map_name scratch, states, memos, rings, lost;
 
-/* A member of one of the kernel's structs; where it is, is filled in when the program is loaded. */
-#define AT(pointer, member) ((char *)(pointer) + KERNEL_MEMBER_PLACE + 8 * (member))
-#define READ_U32(pointer, member) (*(volatile u32 *)AT(pointer, member))
-#define READ_U64(pointer, member) (*(volatile u64 *)AT(pointer, member))
-#define READ_POINTER(pointer, member) (*(void *volatile *)AT(pointer, member))
-
-#define DUMPABLE_BITS 3
-#define DUMPABLE_BY_USER 1 /* SUID_DUMP_USER of include/linux/sched/coredump.h */
 #define HASHED_KERNEL_IPS 24
-#define NS_PER_TICK 10000000 /* of /proc/PID/stat: USER_HZ is 100 */
 
 /* The last stack of its kind that was told of a thread. */
 struct memo {
@@ -75,21 +66,6 @@ struct memos {
 
 _Static_assert(sizeof(struct state) == SCHED_STATE_BYTES, "the map is made by its size");
 _Static_assert(sizeof(struct memos) == SCHED_MEMOS_BYTES, "the map is made by its size");
-
-/* The target, and nothing that has become more than its owner may look into. */
-INLINE int is_ours(struct sched_control *c, void *task)
-{
-    if (READ_U32(task, KERNEL_TASK_TGID) != c->pid) {
-        return 0;
-    }
-    if (!c->checks_identity) {
-        return 1;
-    }
-    void *leader = READ_POINTER(task, KERNEL_TASK_LEADER);
-    void *mm = READ_POINTER(task, KERNEL_TASK_MM);
-    return READ_U64(leader, KERNEL_TASK_START) / NS_PER_TICK == c->start_ticks &&
-           (READ_U64(mm, KERNEL_MM_FLAGS) & DUMPABLE_BITS) == DUMPABLE_BY_USER;
-}
 
 /* Never 0, but for the verifier. */
 INLINE struct state *state_of(void *task, u32 tid)
@@ -158,10 +134,14 @@ INLINE u64 hash_kernel_ips(struct scratch *s, u64 n_ips)
     return hash;
 }
 
-INLINE void walk_now(void *ctx, struct walk_control *walk, struct scratch *s, u64 user_cs)
+/* Tables are those of one process; of its children the stack is copied. */
+INLINE void walk_now(void *ctx, struct walk_control *walk, struct scratch *s, u64 user_cs,
+                     int has_tables)
 {
     begin_walk(walk, s);
-    if ((user_cs & 0xffff) == COMPAT_CODE_SEGMENT) {
+    if (!has_tables) {
+        s->end = WALK_END_PENDING;
+    } else if ((user_cs & 0xffff) == COMPAT_CODE_SEGMENT) {
         follow_frame_pointers(ctx, s);
     } else if (is_without_memory(s, &s->machine)) {
         s->end = WALK_END_COMPLETE;
@@ -241,7 +221,7 @@ INLINE u32 find_stack(void *ctx, struct sched_control *c, struct scratch *s, voi
     s->header.tid = 0;
     s->header.flags = s->is_after_syscall ? WALK_FLAG_AFTER_SYSCALL : 0;
     s->header.n_kernel_ips = n_kernel_ips & 255;
-    walk_now(ctx, walk, s, user_cs);
+    walk_now(ctx, walk, s, user_cs, READ_U32(task, KERNEL_TASK_TGID) == c->pid);
     keep(s, memo, state);
     return STACK_NEW;
 }

@@ -73,6 +73,7 @@ INLINE u64 leave(void *ctx, struct sched_control *c, struct scratch *s, void *pr
     }
     s->sched.flags = flags;
     s->sched.prev_tid = tid;
+    s->sched.prev_pid = READ_U32(prev, KERNEL_TASK_TGID);
     s->sched.prev_state = prev_state;
     s->sched.prev_serial = serial;
     s->sched.prev_cpu_time_ns = READ_U64(prev, KERNEL_TASK_CPU_TIME);
@@ -111,6 +112,7 @@ INLINE u64 enter(struct sched_control *c, struct scratch *s, void *next, u64 tim
     struct state *state = state_of(next, tid);
     s->sched.flags |= SCHED_FLAG_NEXT;
     s->sched.next_tid = tid;
+    s->sched.next_pid = READ_U32(next, KERNEL_TASK_TGID);
     /* Of a sleep that began before anybody looked, only its end is told. */
     if (!state || (state->out_ns == 0 && state->is_known)) {
         return n_walk_bytes;
@@ -157,6 +159,8 @@ SECTION(SCHED_PROGRAM) int sched_switch(u64 *ctx)
     u64 time_ns = clock_now(), n_walk_bytes = 0;
     s->sched.flags = 0;
     s->sched.prev_tid = 0;
+    s->sched.prev_pid = 0;
+    s->sched.next_pid = 0;
     if (leaves) {
         /* One that is preempted on its way to sleep still wants to run. */
         n_walk_bytes = leave(ctx, c, s, prev, ctx[0] ? 0 : (u32)ctx[3], time_ns);

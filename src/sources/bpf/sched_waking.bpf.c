@@ -88,6 +88,8 @@ SECTION(SCHED_PROGRAM) int sched_waking(u64 *ctx)
     }
     u64 time_ns = clock_now();
     s->sched.prev_tid = 0;
+    s->sched.prev_pid = 0;
+    s->sched.next_pid = READ_U32(wakee, KERNEL_TASK_TGID);
     s->sched.prev_state = 0;
     s->sched.prev_cpu_time_ns = 0;
     s->sched.next_wake_ns = 0;

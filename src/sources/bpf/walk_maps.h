@@ -12,7 +12,8 @@
  *          what sched_steps.h keeps of each thread, by the last bits of its
  *          number; `memos`: the same of its stacks. `rings`: array of
  *          ring buffers, one per CPU. `lost`: per CPU, how many records found
- *          no room there.
+ *          no room there. `family`: processes that the target has forked, and
+ *          those, by pid.
  * Owner:   kernel_walk.c fills them, walk.bpf.c reads them.
  * Threads: control.bank_and_count changes in one store, after its bank;
  *          control.generation after that, and is read before it.
@@ -51,8 +52,10 @@ struct sched_control {
     __u32 checks_identity; /* only while it is the process that began at start_ticks, and its owner
                               may look into it */
     __u64 start_ticks;     /* since boot, as in /proc/PID/stat: hundredths of a second */
+    __u32 follows_children;
     __u32 no_kernel;
     __u32 max_stack_bytes; /* appended where a walk cannot finish */
+    __u32 unused;
     /* After so many waits in a row of less than short_ns a thread's stacks are told by registers
      * alone. */
     __u64 short_ns;

@@ -33,7 +33,7 @@ typedef __u32 u32;
 typedef __s64 s64;
 
 #define SECTION(name) __attribute__((section(name), used))
-#define INLINE static __attribute__((always_inline))
+#define INLINE static inline __attribute__((always_inline))
 
 static void *(*lookup)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
 static u64 (*current_pid_tgid)(void) = (void *)BPF_FUNC_get_current_pid_tgid;

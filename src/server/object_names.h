@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * object_names - what stands behind the descriptors that threads wait for
+ *
+ * "/var/log/x", "pipe:[123]", "anon_inode:[eventpoll]", "tcp 127.0.0.1:5432" (the peer),
+ * "tcp 0.0.0.0:80 (listening)", "unix /run/x.sock". Looked up when a view asks and the process
+ * still lives, and kept: the answers of a finished run have the names that were asked for before.
+ *
+ * Owner:   object_names_new()/_free(), one per run.
+ * Threads: any; a look-up reads /proc, so not the main loop.
+ * Limits:  OBJECT_NAMES_MAX descriptors; OBJECT_NAMES_TABLE_BYTES of a table of sockets.
+ * Source:  proc_pid_fd(5), proc_pid_net(5)
+ * Tests:   object_names_test.c
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+
+#define OBJECT_NAMES_MAX 4096u
+#define OBJECT_NAMES_TABLE_BYTES (4u << 20)
+
+struct object_names;
+
+int object_names_new(struct object_names **ret_names);
+struct object_names *object_names_free(struct object_names *names);
+DEFINE_FREEP(object_names);
+
+/* In the arena; NULL: nobody knows. Looks at the process where `is_alive`, else only at what was
+ * kept. */
+const char *object_names_find(struct object_names *names, struct arena *arena, int64_t pid, int fd,
+                              bool is_alive);
+
+/* The socket of this inode in the text of /proc/PID/net/tcp, tcp6, udp or udp6: "127.0.0.1:5432",
+ * "[::1]:53", " (listening)" behind it where it has no peer; NULL: it is not there. */
+const char *object_names_find_inet(const char *table, uint64_t inode, struct arena *arena);
+
+/* The same for /proc/PID/net/unix: "/run/x.sock", "@name", "" where it has none. */
+const char *object_names_find_unix(const char *table, uint64_t inode, struct arena *arena);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * On sched_process_exit: the number of a process that has ended is free for
+ * anybody.
+ *
+ * Source: docs/design/0012-waits.md. Built by tools/gen-bpf into
+ * sched_exit_program.h.
+ */
+#define WALK_KEEPS_WORDS 0
+#include "sources/bpf/sched_target.h"
+
+static long (*remove)(void *map, const void *key) = (void *)BPF_FUNC_map_delete_elem;
+
+SECTION("program/sched_exit") int sched_exit(u64 *ctx)
+{
+    void *task = (void *)ctx[0];
+    u32 pid = READ_U32(task, KERNEL_TASK_TGID);
+    if (pid == READ_U32(task, KERNEL_TASK_PID)) {
+        remove(&family, &pid);
+    }
+    return 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * sched_target - whose switches are told
+ *
+ * Owner, Threads: see sched_steps.h.
+ */
+
+#include "sources/bpf/walk_steps.h"
+
+extern struct map_name sched_control, family;
+
+/* A member of one of the kernel's structs; where it is, is filled in when the program is loaded. */
+#define AT(pointer, member) ((char *)(pointer) + KERNEL_MEMBER_PLACE + 8 * (member))
+#define READ_U32(pointer, member) (*(volatile u32 *)AT(pointer, member))
+#define READ_U64(pointer, member) (*(volatile u64 *)AT(pointer, member))
+#define READ_POINTER(pointer, member) (*(void *volatile *)AT(pointer, member))
+
+#define DUMPABLE_BITS 3
+#define DUMPABLE_BY_USER 1 /* SUID_DUMP_USER of include/linux/sched/coredump.h */
+#define NS_PER_TICK 10000000 /* of /proc/PID/stat: USER_HZ is 100 */
+
+/* The target, and nothing that has become more than its owner may look into. */
+INLINE int is_ours(struct sched_control *c, void *task)
+{
+    u32 pid = READ_U32(task, KERNEL_TASK_TGID);
+    if (pid != c->pid && !(c->follows_children && lookup(&family, &pid))) {
+        return 0;
+    }
+    if (!c->checks_identity) {
+        return 1;
+    }
+    void *leader = READ_POINTER(task, KERNEL_TASK_LEADER);
+    void *mm = READ_POINTER(task, KERNEL_TASK_MM);
+    return (pid != c->pid ||
+            READ_U64(leader, KERNEL_TASK_START) / NS_PER_TICK == c->start_ticks) &&
+           (READ_U64(mm, KERNEL_MM_FLAGS) & DUMPABLE_BITS) == DUMPABLE_BY_USER;
+}
