@@ -60,6 +60,7 @@ static int init(struct aggregate *aggregate)
     r = r ? r : wait_log_init(&aggregate->wait_log);
     r = r ? r : wait_objects_init(&aggregate->wait_objects);
     r = r ? r : wakers_init(&aggregate->wakers);
+    r = r ? r : counters_init(&aggregate->counters);
     r = r ? r : name_table_init(&aggregate->sites);
     if (r != 0) {
         return r;
@@ -126,6 +127,7 @@ struct aggregate *aggregate_free(struct aggregate *aggregate)
         wait_log_release(&aggregate->wait_log);
         wait_objects_release(&aggregate->wait_objects);
         wakers_release(&aggregate->wakers);
+        counters_release(&aggregate->counters);
         name_table_release(&aggregate->sites);
         arena_release(&aggregate->names);
         free(aggregate->pair_counts);
@@ -364,6 +366,22 @@ static int apply_image(struct aggregate *aggregate, const struct event *event)
     return 0;
 }
 
+static int apply_counters(struct aggregate *aggregate, const struct event *event)
+{
+    struct stored_reading where = {.time_ns = event->time_ns};
+    struct resolved_stack resolved;
+    if (!thread_table_get(aggregate->threads, event->pid, event->tid, event->time_ns,
+                          &where.thread)) {
+        return -ENOMEM;
+    }
+    int r = stack_resolve(aggregate, event->pid, event->time_ns, &event->stack, &resolved);
+    if (r != 0) {
+        return r;
+    }
+    where.stack = resolved.stack;
+    return counters_apply(&aggregate->counters, event->counters, &where);
+}
+
 static int apply_one(struct aggregate *aggregate, const struct event *event)
 {
     switch (event->kind) {
@@ -380,6 +398,8 @@ static int apply_one(struct aggregate *aggregate, const struct event *event)
         return aggregate->config.has_no_switches ? 0 : wait_events_seen(aggregate, event);
     case EVENT_WAKEUP:
         return aggregate->config.has_no_switches ? 0 : wait_events_wakeup(aggregate, event);
+    case EVENT_COUNTERS:
+        return apply_counters(aggregate, event);
     case EVENT_LOST:
         aggregate->lost[event->lost.cause] += event->lost.count;
         return 0;

@@ -13,6 +13,7 @@
 #include "aggregate/aggregate.h"
 #include "aggregate/chunked.h"
 #include "aggregate/code_epoch.h"
+#include "aggregate/counters.h"
 #include "aggregate/frame_table.h"
 #include "aggregate/name_table.h"
 #include "aggregate/pending_samples.h"
@@ -89,6 +90,7 @@ struct aggregate {
     struct wait_log wait_log;
     struct wait_objects wait_objects;
     struct wakers wakers;
+    struct counters counters;
     struct name_table sites; /* of the kernel, known by name alone: places in IMAGE_ID_NAMED */
     uint64_t lost[EVENT_LOST_CAUSE_N];
     uint64_t n_wait_stacks_unknown;

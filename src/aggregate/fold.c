@@ -22,7 +22,8 @@ uint64_t aggregate_memory_bytes(const struct aggregate *aggregate)
            pending_waits_memory_bytes(&aggregate->pending_waits) +
            wait_log_memory_bytes(&aggregate->wait_log) +
            wait_objects_memory_bytes(&aggregate->wait_objects) +
-           wakers_memory_bytes(&aggregate->wakers) + name_table_memory_bytes(&aggregate->sites) +
+           wakers_memory_bytes(&aggregate->wakers) +
+           counters_memory_bytes(&aggregate->counters) + name_table_memory_bytes(&aggregate->sites) +
            (aggregate->stack_cache ? STACK_CACHE_ENTRIES * sizeof(*aggregate->stack_cache) : 0);
 }
 
@@ -39,6 +40,9 @@ static uint64_t oldest_end_ns(const struct aggregate *aggregate, const struct ch
     if (array == &aggregate->slices) {
         return ((const struct stored_slice *)chunked_get(array, last))->end_ns;
     }
+    if (array == &aggregate->counters.readings) {
+        return ((const struct stored_reading *)chunked_get(array, last))->time_ns;
+    }
     /* Few waits are not in the order of their ends; the latest counts. */
     uint64_t end_ns = 0;
     for (uint64_t i = array->first_item; i <= last; i++) {
@@ -52,7 +56,7 @@ static uint64_t oldest_end_ns(const struct aggregate *aggregate, const struct ch
 static struct chunked *find_oldest(struct aggregate *aggregate, uint64_t *ret_until_ns)
 {
     struct chunked *arrays[] = {&aggregate->samples, &aggregate->slices,
-                                &aggregate->wait_log.waits};
+                                &aggregate->wait_log.waits, &aggregate->counters.readings};
     struct chunked *oldest = NULL;
     *ret_until_ns = UINT64_MAX;
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {

@@ -135,12 +135,15 @@ static void copy_classes(struct aggregate *aggregate, struct snapshot *snapshot)
 /* What a snapshot copies lies in one block of memory, in this order. */
 struct copies {
     size_t n_threads, n_newest, n_newest_waits, n_wait_sums, n_wake_sums, n_pairs;
+    size_t n_counter_sums, n_counter_times;
     void *memory;
     struct thread_totals *threads;
     struct stored_sample *newest;
     struct stored_wait *newest_waits;
     struct wait_sums *wait_sums;
     struct wake_sums *wake_sums;
+    struct counter_sums *counter_sums;
+    struct counter_time *counter_times;
     uint32_t *counts; /* of pairs, then of the newest samples */
 };
 
@@ -161,6 +164,8 @@ static int make_room(const struct aggregate *aggregate, struct copies *ret_copie
         .n_wait_sums = aggregate->wait_log.n_sums,
         .n_wake_sums = aggregate->wakers.n_sums,
         .n_pairs = (size_t)aggregate->pairs.n_items,
+        .n_counter_sums = aggregate->counters.n_sums,
+        .n_counter_times = aggregate->counters.n_times,
     };
     size_t n_bytes = 0;
     size_t threads_at = take_room(&n_bytes, copies.n_threads, sizeof(*copies.threads));
@@ -168,6 +173,10 @@ static int make_room(const struct aggregate *aggregate, struct copies *ret_copie
     size_t waits_at = take_room(&n_bytes, copies.n_newest_waits, sizeof(*copies.newest_waits));
     size_t wait_sums_at = take_room(&n_bytes, copies.n_wait_sums, sizeof(*copies.wait_sums));
     size_t wake_sums_at = take_room(&n_bytes, copies.n_wake_sums, sizeof(*copies.wake_sums));
+    size_t counter_sums_at =
+        take_room(&n_bytes, copies.n_counter_sums, sizeof(*copies.counter_sums));
+    size_t counter_times_at =
+        take_room(&n_bytes, copies.n_counter_times, sizeof(*copies.counter_times));
     size_t counts_at =
         take_room(&n_bytes, copies.n_pairs + copies.n_newest, sizeof(*copies.counts));
     uint8_t *memory = malloc(n_bytes + 1);
@@ -180,6 +189,8 @@ static int make_room(const struct aggregate *aggregate, struct copies *ret_copie
     copies.newest_waits = (void *)(memory + waits_at);
     copies.wait_sums = (void *)(memory + wait_sums_at);
     copies.wake_sums = (void *)(memory + wake_sums_at);
+    copies.counter_sums = (void *)(memory + counter_sums_at);
+    copies.counter_times = (void *)(memory + counter_times_at);
     copies.counts = (void *)(memory + counts_at);
     *ret_copies = copies;
     return 0;
@@ -227,6 +238,19 @@ static void copy_waits(const struct aggregate *aggregate, const struct copies *c
     }
 }
 
+static void copy_counters(const struct aggregate *aggregate, const struct copies *copies)
+{
+    const struct counters *counters = &aggregate->counters;
+    if (copies->n_counter_sums > 0) {
+        memcpy(copies->counter_sums, counters->sums,
+               copies->n_counter_sums * sizeof(*copies->counter_sums));
+    }
+    if (copies->n_counter_times > 0) {
+        memcpy(copies->counter_times, counters->times,
+               copies->n_counter_times * sizeof(*copies->counter_times));
+    }
+}
+
 struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns)
 {
     aggregate_sweep(aggregate);
@@ -248,6 +272,7 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
     copy_threads(aggregate, copies.threads, copies.n_threads, now_ns);
     copy_pairs(aggregate, &copies);
     copy_waits(aggregate, &copies);
+    copy_counters(aggregate, &copies);
     held->memory = copies.memory;
     held->number = ++aggregate->n_snapshots;
     held->n_references = 1;
@@ -283,6 +308,13 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
         .wait_sums = copies.wait_sums,
         .n_wake_sums = copies.n_wake_sums,
         .wake_sums = copies.wake_sums,
+        .n_counter_sums = copies.n_counter_sums,
+        .counter_sums = copies.counter_sums,
+        .n_counter_times = copies.n_counter_times,
+        .counter_times = copies.counter_times,
+        .n_readings = aggregate->counters.readings.n_items,
+        .first_reading = aggregate->counters.readings.first_item,
+        .n_readings_dropped = aggregate->counters.n_turned_away + aggregate->counters.n_decreased,
         .n_outsiders = (uint32_t)aggregate->wakers.outsiders.n_items,
         .n_wait_objects = (uint32_t)aggregate->wait_objects.objects.n_items,
         .n_wait_stacks_unknown = aggregate->n_wait_stacks_unknown,
@@ -359,6 +391,11 @@ const struct stored_wait *snapshot_wait(const struct snapshot *snapshot, uint64_
     uint64_t n_stored = snapshot->n_waits - snapshot->n_newest_waits;
     return index < n_stored ? chunked_get(&snapshot->aggregate->wait_log.waits, index)
                             : &snapshot->newest_waits[index - n_stored];
+}
+
+const struct stored_reading *snapshot_reading(const struct snapshot *snapshot, uint64_t index)
+{
+    return chunked_get(&snapshot->aggregate->counters.readings, index);
 }
 
 struct outsider snapshot_outsider(const struct snapshot *snapshot, waker_id waker)

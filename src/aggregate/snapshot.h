@@ -115,6 +115,42 @@ struct wait_object {
     uint64_t argument;
 };
 
+/* One reading of a thread's counters: what was added since the one before. */
+struct stored_reading {
+    uint64_t time_ns;
+    thread_id thread;
+    stack_id stack;
+    uint32_t enabled_ns, running_ns; /* as in counter_time; UINT32_MAX: that or more */
+    uint64_t values[LIMIT_COUNTERS]; /* by enum counter_slot, as counted */
+};
+
+/* What the counters of `thread` have counted in `stack`, over the whole run. */
+struct counter_sums {
+    thread_id thread;
+    stack_id stack;
+    uint64_t n_readings;
+    uint64_t values[LIMIT_COUNTERS]; /* as counted */
+};
+
+/* How much of a thread's time was counted. */
+struct counter_time {
+    uint64_t enabled_ns; /* it ran so long … */
+    uint64_t running_ns; /* … and for so long of that its counters counted */
+    uint64_t tail_ns;    /* so much can be missing without any having been taken away */
+};
+
+/* What to multiply a thread's counts by: 1 where nothing is missing, more where the processor's
+ * counters were taken away for a while (multiplexed), 0 where they never counted: nothing is known.
+ */
+static inline double counter_time_scale(const struct counter_time *time)
+{
+    if (time->running_ns == 0) {
+        return 0.0;
+    }
+    bool is_whole = time->enabled_ns <= time->running_ns + time->tail_ns;
+    return is_whole ? 1.0 : (double)time->enabled_ns / (double)time->running_ns;
+}
+
 enum thread_phase {
     THREAD_PHASE_UNKNOWN,
     THREAD_PHASE_RUNNING,
@@ -185,6 +221,12 @@ struct snapshot {
     uint64_t n_wait_stacks_unknown; /* waits whose stack was lost on the way */
     uint64_t n_long_waits;          /* see wait_cursor.h */
     uint64_t n_wait_details_full;   /* waits whose object or waker is one too many to be told */
+    /* Of the processor's counters; none where they were not recorded. */
+    size_t n_counter_sums, n_counter_times;
+    const struct counter_sums *counter_sums;
+    const struct counter_time *counter_times; /* by thread_id; threads past them have none */
+    uint64_t n_readings, first_reading;
+    uint64_t n_readings_dropped; /* they made no sense, or there were too many places */
     uint64_t lost[EVENT_LOST_CAUSE_N];
     uint64_t n_wakeups; /* that somebody told of, those of threads that were awake included */
     uint64_t n_stacks_truncated, n_stacks_empty;
@@ -216,6 +258,7 @@ struct sample_pair snapshot_pair(const struct snapshot *snapshot, size_t index);
 const struct stored_sample *snapshot_sample(const struct snapshot *snapshot, uint64_t index);
 const struct stored_slice *snapshot_slice(const struct snapshot *snapshot, uint64_t index);
 const struct stored_wait *snapshot_wait(const struct snapshot *snapshot, uint64_t index);
+const struct stored_reading *snapshot_reading(const struct snapshot *snapshot, uint64_t index);
 struct outsider snapshot_outsider(const struct snapshot *snapshot, waker_id waker);
 /* The name of the place that a frame of image IMAGE_ID_NAMED stands for. */
 const char *snapshot_named_place(const struct snapshot *snapshot, uint64_t offset);

@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "model/capability.h"
+#include "model/counter_set.h"
 #include "model/event_sink.h"
 
 struct capture;
@@ -32,11 +33,12 @@ struct capture_config {
     bool follow_children;
     bool no_kernel;
     bool no_off_cpu;
+    bool with_counters;   /* the processor's, where there are any */
     bool no_unwind;       /* frame pointers only */
     uint32_t stack_bytes; /* copied per sample; 0: as want_stack_bytes() says */
     uint32_t frequency_hz;
     const char *daemon_socket; /* of the privileged broker; NULL: the usual place */
-    const char *script; /* capture/fake only */
+    const char *script;        /* capture/fake only */
 };
 
 enum capture_state {
@@ -63,6 +65,11 @@ struct capture_stats {
     uint64_t samples_with_copy;               /* … with registers and stack */
     uint64_t stack_bytes_copied;              /* of them, as far as stacks went */
     uint64_t stack_bytes_now;                 /* what a sample may carry at present */
+    /* Stacks of waits and of wakers, as the kernel's side told them. */
+    uint64_t wait_stacks_walked;
+    uint64_t wait_stacks_compared; /* recognised by all that a walk had read */
+    uint64_t wait_stacks_trusted;  /* … by registers alone: of threads whose waits are short */
+    uint64_t wait_stacks_late; /* of those, kernel frames told when the wait was long after all */
 };
 
 struct capture_ops {
@@ -80,6 +87,8 @@ struct capture_ops {
     void (*stats)(const struct capture *capture, struct capture_stats *ret_stats);
     /* One line each on what could not be captured in this run and the fix; returns how many. */
     size_t (*notes)(const struct capture *capture, char (*ret_notes)[400], size_t max_notes);
+    /* Which counters are read in this run, and why not the others. May be NULL: none ever are. */
+    void (*counters)(const struct capture *capture, struct counter_set *ret_counters);
     /* How this run is captured, for people: "per-CPU events, filtered in the kernel". */
     const char *(*describe)(const struct capture *capture);
     struct capture *(*free)(struct capture *capture);

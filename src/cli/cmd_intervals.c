@@ -7,11 +7,12 @@
 #include "model/requests.h"
 #include "rpc/tables.h"
 
-#define TEXT_FRAMES 64 /* of a stack; no more is shown */
+#define TEXT_FRAMES 32 /* of a stack; no more is shown */
 
 struct intervals_options {
     struct option_number limit;
     bool longest, latest;
+    bool no_stacks;
     unsigned reason; /* 0: all; else enum wait_reason + 1 */
     struct view_options view;
     struct server_options server;
@@ -45,6 +46,12 @@ static const struct option_spec specs[] = {
         .summary = "only waits for this",
         .offset = offsetof(struct intervals_options, reason),
     },
+    {
+        .name = "no-stacks",
+        .kind = OPTION_FLAG,
+        .summary = "rows without stacks, for hundreds of thousands of them",
+        .offset = offsetof(struct intervals_options, no_stacks),
+    },
 };
 
 static void render(const void *result, const struct terminal *terminal, struct text *text)
@@ -63,6 +70,7 @@ static int run_intervals(const struct invocation *invocation)
         .order = options->latest ? INTERVALS_ORDER_LATEST : INTERVALS_ORDER_LONGEST,
         .has_reason = options->reason > 0,
         .reason = options->reason > 0 ? (enum wait_reason)(options->reason - 1) : WAIT_REASON_IDLE,
+        .no_stacks = options->no_stacks,
         .limit = (uint32_t)options->limit.value,
         .max_frames = options->view.json ? 0 : TEXT_FRAMES,
     };

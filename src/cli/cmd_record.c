@@ -61,6 +61,12 @@ static const struct option_spec what_specs[] = {
         .offset = offsetof(struct record_options, stack_bytes),
     },
     {
+        .name = "counters",
+        .kind = OPTION_FLAG,
+        .summary = "also the processor's counters: see stax counters",
+        .offset = offsetof(struct record_options, counters),
+    },
+    {
         .name = "no-off-cpu",
         .kind = OPTION_FLAG,
         .summary = "no scheduler events",

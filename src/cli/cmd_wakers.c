@@ -6,7 +6,7 @@
 #include "model/requests.h"
 #include "rpc/tables.h"
 
-#define TEXT_FRAMES 64 /* of a stack; no more is shown */
+#define TEXT_FRAMES 32 /* of a stack; no more is shown */
 
 struct wakers_options {
     struct option_number limit;

@@ -58,6 +58,7 @@ extern const struct command command_top;
 extern const struct command command_flame;
 extern const struct command command_threads;
 extern const struct command command_off_cpu;
+extern const struct command command_counters;
 extern const struct command command_neighbors;
 extern const struct command command_intervals;
 extern const struct command command_wakers;

@@ -22,6 +22,7 @@ struct record_options {
     struct option_number stack_bytes;
     bool no_off_cpu;
     bool no_kernel;
+    bool counters;
     const char *daemon_socket;
     struct option_number max_memory_bytes;
     bool no_autostart;

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "cli/terminal.h"
 #include "model/results/annotate.h"
+#include "model/results/counters.h"
 #include "model/results/diagnose.h"
 #include "model/results/doctor.h"
 #include "model/results/flame.h"
@@ -38,6 +39,8 @@ void render_threads(const struct threads_result *result, const struct terminal *
 /* Up to max_frames frames of the program below each stack; 0: all, those of the kernel too. */
 void render_off_cpu(const struct off_cpu_result *result, size_t max_frames,
                     const struct terminal *terminal, struct text *text);
+void render_counters(const struct counters_result *result, const struct terminal *terminal,
+                     struct text *text);
 void render_neighbors(const struct neighbors_result *result, const struct terminal *terminal,
                       struct text *text);
 void render_intervals(const struct intervals_result *result, const struct terminal *terminal,

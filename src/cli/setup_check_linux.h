@@ -5,7 +5,7 @@
  * setup_check - does staxd really open an event?
  *
  * Owner:   the caller's memory. Threads: any.
- * Tests:   setup_check_linux_test.c; tests/e2e/test_setup.py
+ * Tests:   setup_run_linux_test.c; tests/e2e/test_setup.py
  */
 
 #include "base/error.h"

@@ -68,11 +68,41 @@ static void a_terminal_has_both_unless_told_otherwise(void **state)
     close(master);
 }
 
+static bool is_ascii_with(const char *all, const char *ctype, const char *lang)
+{
+    const struct {
+        const char *name, *value;
+    } variables[] = {{"LC_ALL", all}, {"LC_CTYPE", ctype}, {"LANG", lang}};
+    for (size_t i = 0; i < 3; i++) {
+        if (variables[i].value) {
+            setenv(variables[i].name, variables[i].value, 1);
+        } else {
+            unsetenv(variables[i].name);
+        }
+    }
+    struct terminal terminal;
+    terminal_probe(STDOUT_FILENO, COLOUR_NEVER, &terminal);
+    return terminal.is_ascii;
+}
+
+static void the_locale_says_whether_there_is_more_than_ascii(void **state)
+{
+    (void)state;
+    assert_true(is_ascii_with(NULL, NULL, NULL));
+    assert_true(is_ascii_with("C", NULL, "de_DE.UTF-8"));
+    assert_true(is_ascii_with(NULL, "POSIX", "de_DE.UTF-8"));
+    assert_true(is_ascii_with(NULL, NULL, "de_DE.ISO-8859-1"));
+    assert_false(is_ascii_with(NULL, NULL, "de_DE.UTF-8"));
+    assert_false(is_ascii_with("", "", "en_US.utf8")); /* set, but to nothing */
+    assert_false(is_ascii_with("C.UTF-8", "C", "C"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pipe_has_no_width_and_no_colour),
         cmocka_unit_test(a_terminal_has_both_unless_told_otherwise),
+        cmocka_unit_test(the_locale_says_whether_there_is_more_than_ascii),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

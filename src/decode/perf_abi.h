@@ -33,6 +33,7 @@
 
 #define PERF_ABI_SAMPLE_TID (1u << 1)
 #define PERF_ABI_SAMPLE_TIME (1u << 2)
+#define PERF_ABI_SAMPLE_READ (1u << 4)
 #define PERF_ABI_SAMPLE_CALLCHAIN (1u << 5)
 #define PERF_ABI_SAMPLE_CPU (1u << 7)
 #define PERF_ABI_SAMPLE_PERIOD (1u << 8)
@@ -40,6 +41,12 @@
 #define PERF_ABI_SAMPLE_REGS_USER (1u << 12)
 #define PERF_ABI_SAMPLE_STACK_USER (1u << 13)
 #define PERF_ABI_SAMPLE_IDENTIFIER (1u << 16)
+
+/* Of what is read with a sample: how long it was enabled, how long it counted, all of a group. */
+#define PERF_ABI_READ_ENABLED (1u << 0)
+#define PERF_ABI_READ_RUNNING (1u << 1)
+#define PERF_ABI_READ_GROUP (1u << 3)
+#define PERF_ABI_READ_FORMAT (PERF_ABI_READ_ENABLED | PERF_ABI_READ_RUNNING | PERF_ABI_READ_GROUP)
 
 /* What the registers of a sample are; the other values: none, and those of a 32-bit program. */
 #define PERF_ABI_REGS_64 2
@@ -71,3 +78,6 @@
 #define PERF_ABI_FORMAT_COPY                                                                       \
     (PERF_ABI_FORMAT_STACK | PERF_ABI_SAMPLE_REGS_USER | PERF_ABI_SAMPLE_STACK_USER)
 #define PERF_ABI_FORMAT_SCHED (PERF_ABI_FORMAT_BASE | PERF_ABI_SAMPLE_RAW)
+/* With values by PERF_ABI_READ_FORMAT, the leader's first. */
+#define PERF_ABI_FORMAT_COUNTERS                                                                   \
+    (PERF_ABI_FORMAT_BASE | PERF_ABI_SAMPLE_READ | PERF_ABI_SAMPLE_CALLCHAIN)

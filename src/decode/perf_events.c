@@ -254,11 +254,44 @@ static int translate_sched(struct perf_translator *translator, const struct perf
     return n_added;
 }
 
+/* The group counts for the thread that it reads; a thread in its last steps has lost its number. */
+static int translate_counters(struct perf_translator *translator, const struct perf_record *record,
+                              struct event_batch *batch)
+{
+    if (record->pid >= 0 && is_foreign(translator, record->pid)) {
+        return 0;
+    }
+    if (record->tid <= 0) {
+        translator->n_foreign++;
+        return 0;
+    }
+    struct event event = event_of(EVENT_COUNTERS, record);
+    struct event_counters counters = {
+        .group = record->identifier,
+        .enabled_ns = record->sample.counters.enabled_ns,
+        .running_ns = record->sample.counters.running_ns,
+    };
+    for (size_t i = 0; i < record->sample.counters.n_values && i < translator->n_counters; i++) {
+        uint8_t slot = translator->counter_slots[i];
+        counters.values[slot] = perf_record_counter(record, i);
+        counters.slots |= UINT64_C(1) << slot;
+    }
+    event.counters = event_batch_add_counters(batch, &counters);
+    if (!event.counters || !take_chain(record, batch, &event)) {
+        return 0;
+    }
+    translator->n_counter_readings++;
+    return event_batch_add(batch, &event);
+}
+
 static int translate_sample(struct perf_translator *translator, const struct perf_record *record,
                             struct event_batch *batch)
 {
     if (record->format == PERF_FORMAT_SCHED) {
         return translate_sched(translator, record, batch);
+    }
+    if (record->format == PERF_FORMAT_COUNTERS) {
+        return translate_counters(translator, record, batch);
     }
     /* A thread that has lost its numbers is none of the foreign ones: the kernel filters by task.
      */

@@ -31,6 +31,10 @@ struct perf_translator {
     uint64_t n_samples, n_copies; /* of the target; of them with registers */
     uint64_t copied_bytes;        /* of stacks */
     uint64_t n_births;            /* of threads */
+    /* By place in a group: enum counter_slot. Values past n_counters have no name. */
+    uint8_t counter_slots[LIMIT_COUNTERS];
+    size_t n_counters;
+    uint64_t n_counter_readings;
 };
 
 /*

@@ -588,6 +588,7 @@ static void births_of_threads_and_processes(void **state)
     assert_int_equal(translate(&fixture, &thread), 1);
     assert_int_equal(last(&fixture, 0)->kind, EVENT_THREAD);
     assert_int_equal(last(&fixture, 0)->thread.change, EVENT_THREAD_BORN);
+    assert_int_equal(last(&fixture, 0)->thread.creator_tid, PID);
     assert_int_equal(last(&fixture, 0)->pid, PID);
     assert_int_equal(last(&fixture, 0)->tid, PID + 5);
     assert_null(last(&fixture, 0)->thread.name);
@@ -604,6 +605,7 @@ static void births_of_threads_and_processes(void **state)
     assert_int_equal(born->kind, EVENT_THREAD);
     assert_int_equal(born->thread.change, EVENT_THREAD_BORN);
     assert_int_equal(born->pid, PID + 9);
+    assert_int_equal(born->thread.creator_tid, PID);
     assert_int_equal(born->tid, PID + 9);
     end(&fixture);
 }

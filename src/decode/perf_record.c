@@ -21,9 +21,8 @@ static void take_trailer(struct bytes *trailer, struct perf_record *record)
     record->identifier = bytes_take_u64(trailer);
 }
 
-static void take_stack(struct bytes *body, struct perf_record *record)
+static void take_chain(struct bytes *body, struct perf_record *record)
 {
-    record->sample.period_ns = bytes_take_u64(body);
     uint64_t n_ips = bytes_take_u64(body);
     if (n_ips > bytes_left(body) / sizeof(uint64_t)) {
         body->failed = true;
@@ -31,6 +30,28 @@ static void take_stack(struct bytes *body, struct perf_record *record)
     }
     record->sample.n_ips = (size_t)n_ips;
     record->sample.ips = bytes_take(body, (size_t)n_ips * sizeof(uint64_t));
+}
+
+static void take_stack(struct bytes *body, struct perf_record *record)
+{
+    record->sample.period_ns = bytes_take_u64(body);
+    take_chain(body, record);
+}
+
+/* The leader's own value, which is its clock, is of no use; there is always one. */
+static void take_counters(struct bytes *body, struct perf_record *record)
+{
+    uint64_t n_values = bytes_take_u64(body);
+    record->sample.counters.enabled_ns = bytes_take_u64(body);
+    record->sample.counters.running_ns = bytes_take_u64(body);
+    if (n_values == 0 || n_values - 1 > LIMIT_COUNTERS) {
+        body->failed = true;
+        return;
+    }
+    bytes_skip(body, sizeof(uint64_t));
+    record->sample.counters.n_values = (size_t)n_values - 1;
+    record->sample.counters.values =
+        bytes_take(body, record->sample.counters.n_values * sizeof(uint64_t));
 }
 
 static bool is_kernel_mode(const struct perf_record *record)
@@ -215,6 +236,10 @@ static int parse_sample(struct bytes *body, const struct perf_formats *formats,
     case PERF_FORMAT_COPY_AARCH64:
         take_stack(body, record);
         take_copy(body, record);
+        return 0;
+    case PERF_FORMAT_COUNTERS:
+        take_counters(body, record);
+        take_chain(body, record);
         return 0;
     case PERF_FORMAT_SCHED:
         take_raw(body, record);

@@ -30,6 +30,7 @@ enum perf_format {
     /* PERF_ABI_FORMAT_COPY with the registers of one of the machines. */
     PERF_FORMAT_COPY_X86_64,
     PERF_FORMAT_COPY_AARCH64,
+    PERF_FORMAT_COUNTERS, /* PERF_ABI_FORMAT_COUNTERS */
 };
 
 /* The user's registers at a sample, and what of the stack was copied with it. */
@@ -70,6 +71,12 @@ struct perf_record {
             size_t n_ips;
             uint64_t period_ns;
             struct perf_user_state user;
+            /* PERF_FORMAT_COUNTERS: of the group, without its leader's. */
+            struct {
+                uint64_t enabled_ns, running_ns;
+                const uint8_t *values; /* n_values × 8 bytes */
+                size_t n_values;
+            } counters;
             /* PERF_FORMAT_WALK and _SCHED: ips are whole, without markers; user is where the walk
              * stopped. */
             struct {
@@ -117,6 +124,14 @@ static inline uint64_t perf_record_ip(const struct perf_record *record, size_t i
     uint64_t ip;
     memcpy(&ip, record->sample.ips + index * sizeof(ip), sizeof(ip));
     return ip;
+}
+
+/* The value at a place in its group. */
+static inline uint64_t perf_record_counter(const struct perf_record *record, size_t index)
+{
+    uint64_t value;
+    memcpy(&value, record->sample.counters.values + index * sizeof(value), sizeof(value));
+    return value;
 }
 
 /* Does the record tell the birth of a thread or process? */

@@ -25,6 +25,7 @@ enum event_kind {
     EVENT_SWITCH_OUT,
     EVENT_WAIT_SEEN,
     EVENT_WAKEUP,
+    EVENT_COUNTERS,
     EVENT_THREAD,
     EVENT_IMAGE,
     EVENT_LOST,
@@ -121,6 +122,23 @@ struct event_image {
     int64_t parent_pid; /* EVENT_IMAGE_FORKED only */
 };
 
+/*
+ * Counters of a thread, read together. A group counts for one thread on some
+ * CPUs; of the same thread and group each reading goes on from the one before,
+ * and the first from 0.
+ */
+struct event_counters {
+    uint64_t group;
+    /*
+     * How long the thread has run since the group was made, on whatever CPU, and
+     * how much of that was counted: less where the group counts on other CPUs
+     * only, or the counters were taken away from it (multiplexed) for a while.
+     */
+    uint64_t enabled_ns, running_ns;
+    uint64_t slots; /* which values are set: bit 1 << enum counter_slot */
+    uint64_t values[LIMIT_COUNTERS];
+};
+
 #define EVENT_NO_WAKER INT64_C(0)         /* no thread: an interrupt, a timer */
 #define EVENT_WAKER_UNKNOWN (-INT64_C(1)) /* nobody told */
 
@@ -138,8 +156,8 @@ struct event {
     int64_t pid, tid; /* of the thread that the event is about */
     /*
      * SAMPLE; SWITCH_OUT: of the wait; WAIT_SEEN: the same, found later;
-     * WAKEUP: of the waker. SWITCH_IN: the kernel frames of the wait that ends,
-     * where SWITCH_OUT told the user frames only.
+     * WAKEUP: of the waker; COUNTERS: where the thread was. SWITCH_IN: the kernel
+     * frames of the wait that ends, where SWITCH_OUT told the user frames only.
      */
     struct event_stack stack;
     union {
@@ -176,6 +194,7 @@ struct event {
             int64_t creator_tid;  /* BORN only: who made it; 0: not told */
         } thread;
         const struct event_image *image;
+        const struct event_counters *counters;
         struct {
             enum event_lost_cause cause;
             uint64_t count;

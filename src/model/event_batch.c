@@ -11,6 +11,10 @@
 /* A stack copy lies behind its registers; both begin at a multiple of 8. */
 #define STACK_OVERHEAD (sizeof(struct event_stack_copy) + 8)
 
+/* Counters lie among the ips: words like them. */
+#define COUNTERS_WORDS (sizeof(struct event_counters) / sizeof(uint64_t))
+_Static_assert(sizeof(struct event_counters) % sizeof(uint64_t) == 0, "whole words");
+
 struct event_batch {
     struct event_batch_limits limits;
     uint8_t *memory; /* of all that follow */
@@ -82,7 +86,7 @@ bool event_batch_has_room(const struct event_batch *batch)
 {
     const struct event_batch_limits *limits = &batch->limits;
     return batch->n_events + EVENTS_PER_RECORD <= limits->n_events &&
-           batch->n_ips + LIMIT_STACK_IPS <= limits->n_ips &&
+           batch->n_ips + LIMIT_STACK_IPS + COUNTERS_WORDS <= limits->n_ips &&
            batch->n_images + EVENTS_PER_RECORD <= limits->n_images &&
            batch->text_bytes + 2 * LIMIT_PATH_BYTES <= limits->text_bytes &&
            batch->stack_bytes + LIMIT_STACK_COPY_BYTES + STACK_OVERHEAD <= limits->stack_bytes;
@@ -127,6 +131,13 @@ struct event_image *event_batch_add_image(struct event_batch *batch,
     }
     batch->n_images++;
     return copy;
+}
+
+const struct event_counters *event_batch_add_counters(struct event_batch *batch,
+                                                      const struct event_counters *counters)
+{
+    uint64_t *words = event_batch_add_ips(batch, COUNTERS_WORDS);
+    return words ? memcpy(words, counters, sizeof(*counters)) : NULL;
 }
 
 struct event_stack_copy *event_batch_add_stack(struct event_batch *batch,
@@ -204,6 +215,9 @@ static bool copy_parts(struct event_batch *batch, struct event *copy)
     case EVENT_IMAGE:
         copy->image = event_batch_add_image(batch, copy->image);
         return copy->image;
+    case EVENT_COUNTERS:
+        copy->counters = event_batch_add_counters(batch, copy->counters);
+        return copy->counters;
     case EVENT_THREAD:
         return copy_text(batch, &copy->thread.name);
     case EVENT_WAIT_SEEN:

@@ -47,6 +47,9 @@ const char *event_batch_add_text(struct event_batch *batch, const char *text);
 struct event_image *event_batch_add_image(struct event_batch *batch,
                                           const struct event_image *image);
 
+const struct event_counters *event_batch_add_counters(struct event_batch *batch,
+                                                      const struct event_counters *counters);
+
 /* Room for n_bytes of stack memory, unset, with its registers as in `copy` (whose bytes are not
  * looked at); NULL when there is no room. */
 struct event_stack_copy *event_batch_add_stack(struct event_batch *batch,

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/results/counters.h"
 #include "model/results/intervals.h"
 #include "model/results/off_cpu.h"
 #include "model/results/top.h"
@@ -25,6 +26,7 @@ struct start_request { /* run.start → run_info */
     uint32_t frequency_hz; /* default LIMIT_FREQUENCY_DEFAULT_HZ */
     uint64_t time_limit_ns; /* 0: none */
     bool follow_children, no_kernel, no_off_cpu;
+    bool counters; /* of the processor */
     bool no_dwarf_unwind;
     uint32_t stack_bytes;      /* copied with each sample; 0: as many as needed */
     uint64_t max_memory_bytes; /* default LIMIT_MEMORY_DEFAULT_BYTES */
@@ -79,11 +81,18 @@ struct off_cpu_request { /* profile.offCpu → off_cpu_result */
     uint32_t max_frames; /* of a stack; default 0: all */
 };
 
+struct counters_request { /* profile.counters → counters_result */
+    struct view view;
+    enum counters_by by; /* default function */
+    uint32_t limit;      /* default 20; 0: all */
+};
+
 struct intervals_request { /* profile.intervals → intervals_result */
     struct view view;
     enum intervals_order order; /* default longest */
     bool has_reason;
     enum wait_reason reason;
+    bool no_stacks;
     uint32_t limit;      /* default 20; 0: all */
     uint32_t max_frames; /* of a stack; default 0: all */
 };

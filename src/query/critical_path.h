@@ -16,7 +16,7 @@
  * Threads: any.
  * Limits:  CRITICAL_PATH_MAX_HOPS threads at one instant, then a wait is told
  *          as a wait.
- * Source:  docs/design/0011-critical-path.md
+ * Source:  docs/design/0014-critical-path.md
  * Tests:   critical_path_test.c
  */
 

@@ -17,6 +17,15 @@ static const char *text_of_descriptor(const struct wait_object *object,
     return name ? name : arena_printf(arena, "descriptor %d", fd);
 }
 
+static const char *text_of_futex(const struct wait_object *object, const struct object_namer *namer,
+                                 struct arena *arena)
+{
+    const char *name =
+        namer ? namer->name_address(namer->userdata, arena, object->pid, object->argument) : NULL;
+    return name ? arena_printf(arena, "futex %s", name)
+                : arena_printf(arena, "futex 0x%" PRIx64, object->argument);
+}
+
 const char *object_text(const struct wait_object *object, const struct object_namer *namer,
                         struct arena *arena)
 {
@@ -24,7 +33,7 @@ const char *object_text(const struct wait_object *object, const struct object_na
     case WAIT_OBJECT_FD:
         return text_of_descriptor(object, namer, arena);
     case WAIT_OBJECT_FUTEX:
-        return arena_printf(arena, "futex 0x%" PRIx64, object->argument);
+        return text_of_futex(object, namer, arena);
     case WAIT_OBJECT_PID: {
         int pid = (int)object->argument;
         return pid > 0 ? arena_printf(arena, "process %d", pid) : "any child";

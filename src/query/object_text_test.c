@@ -17,7 +17,14 @@ static const char *name_five(void *userdata, struct arena *arena, int64_t pid, i
     return pid == 100 && fd == 5 ? "pipe:[123]" : NULL;
 }
 
-static const struct object_namer namer = {.name_descriptor = name_five};
+static const char *name_lock(void *userdata, struct arena *arena, int64_t pid, uint64_t address)
+{
+    (void)userdata;
+    (void)arena;
+    return pid == 100 && address == 0x2000 ? "queue_lock+0x8 (server)" : NULL;
+}
+
+static const struct object_namer namer = {.name_descriptor = name_five, .name_address = name_lock};
 
 static void assert_text(uint32_t syscall, uint64_t argument, const char *expected)
 {
@@ -42,6 +49,7 @@ static void objects_have_the_words_of_their_kind(void **state)
                 "pipe:[123]"); /* an int, as the kernel sees it */
     assert_text(SYS_read, UINT64_MAX, NULL);
     assert_text(SYS_futex, 0x7f0000001230, "futex 0x7f0000001230");
+    assert_text(SYS_futex, 0x2000, "futex queue_lock+0x8 (server)");
     assert_text(SYS_wait4, 4711, "process 4711");
     assert_text(SYS_wait4, UINT64_MAX, "any child");
     assert_text(SYS_clock_nanosleep, 1, NULL);

@@ -18,7 +18,9 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "disasm/code_reader.h"
+#include "model/counter_set.h"
 #include "model/results/annotate.h"
+#include "model/results/counters.h"
 #include "model/results/flame.h"
 #include "model/results/intervals.h"
 #include "model/results/neighbors.h"
@@ -68,6 +70,13 @@ struct query_off_cpu_options {
     uint32_t max_frames;     /* of a stack; 0: all */
 };
 
+struct query_counters_options {
+    enum counters_by by;
+    uint32_t limit;                /* 0: all */
+    const struct counter_set *set; /* what the run read */
+    const char *unrecorded;        /* why this host has none; NULL: it has */
+};
+
 struct query_neighbors_options {
     const char *function; /* function_choice.h says what it may be */
     uint32_t limit;       /* of callers and of callees; 0: all */
@@ -77,6 +86,7 @@ struct query_intervals_options {
     enum intervals_order order;
     bool has_reason;
     enum wait_reason reason;
+    bool no_stacks;      /* rows have none: many thousands are asked for */
     uint32_t limit;      /* 0: all */
     uint32_t max_frames; /* of a stack, the innermost ones; 0: all */
 };
@@ -129,6 +139,10 @@ int query_why(const struct query_context *context, const struct query_why_option
               struct why_result *ret_result, struct error *reterr_error);
 int query_off_cpu(const struct query_context *context, const struct query_off_cpu_options *options,
                   struct off_cpu_result *ret_result, struct error *reterr_error);
+
+int query_counters(const struct query_context *context,
+                   const struct query_counters_options *options, struct counters_result *ret_result,
+                   struct error *reterr_error);
 
 /* As above; -ENOENT where no function is meant. */
 int query_neighbors(const struct query_context *context,

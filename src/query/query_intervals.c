@@ -6,6 +6,7 @@
 #include "query/attribution.h"
 #include "query/object_text.h"
 #include "query/shown_stacks.h"
+#include "query/thread_steps.h"
 #include "query/wait_causes.h"
 #include "query/waker_name.h"
 
@@ -19,6 +20,11 @@ struct candidate {
     thread_id thread;
 };
 
+struct object_name {
+    bool is_known;
+    const char *text; /* NULL: it has none */
+};
+
 struct work {
     const struct query_context *context;
     const struct query_intervals_options *options;
@@ -26,6 +32,7 @@ struct work {
     struct attribution attribution;
     struct wait_causes causes;
     struct shown_stacks stacks;
+    struct object_name *objects; /* by wait_object_id */
     struct candidate *candidates;
     size_t n_candidates, capacity;
     struct intervals_result *result;
@@ -112,16 +119,18 @@ static int collect_ended(struct work *work)
         }
         int r = is_asked_for(work, wait->stack, wait->object);
         if (r > 0) {
-            uint64_t blocked_ns = length_ns(wait->start_ns, wait->wake_ns);
+            uint64_t end_ns = thread_steps_end_of(work->snapshot, wait);
+            uint64_t wake_ns = thread_steps_wake_of(work->snapshot, wait);
+            uint64_t blocked_ns = length_ns(wait->start_ns, wake_ns);
             const struct candidate candidate = {
-                .rank = is_latest ? wait->end_ns : blocked_ns,
+                .rank = is_latest ? end_ns : blocked_ns,
                 .start_ns = wait->start_ns,
                 .wait = wait,
                 .thread = wait->thread,
             };
             work->result->intervals++;
             work->result->blocked_ns += blocked_ns;
-            work->result->runq_ns += length_ns(wait->wake_ns, wait->end_ns);
+            work->result->runq_ns += length_ns(wake_ns, end_ns);
             r = add_candidate(work, &candidate);
         }
         if (r < 0) {
@@ -170,13 +179,25 @@ static int collect_open(struct work *work)
 
 /* ---- rows ---- */
 
-static const char *object_name(const struct work *work, wait_object_id number)
+static const char *name_of_object(const struct work *work, wait_object_id number)
 {
-    if (number == 0) {
+    if (number == 0 || number >= work->snapshot->n_wait_objects) {
         return NULL;
     }
-    struct wait_object object = snapshot_wait_object(work->snapshot, number);
-    return object_text(&object, work->context->objects, work->context->arena);
+    /* A name may be asked of the operating system, and thousands of waits have the same one. */
+    struct object_name *name = &work->objects[number];
+    if (!name->is_known) {
+        struct wait_object object = snapshot_wait_object(work->snapshot, number);
+        name->text = object_text(&object, work->context->objects, work->context->arena);
+        name->is_known = true;
+    }
+    return name->text;
+}
+
+static int show(struct work *work, stack_id stack, struct shown_stack *ret_shown)
+{
+    return shown_stacks_get(&work->stacks, work->options->no_stacks ? STACK_ID_EMPTY : stack,
+                            ret_shown);
 }
 
 /* Where it waited and why. */
@@ -185,7 +206,7 @@ static int fill_cause(struct work *work, stack_id stack, wait_object_id object, 
 {
     const struct wait_cause_entry *cause = wait_causes_get(&work->causes, stack, object);
     struct shown_stack shown;
-    if (!cause || shown_stacks_get(&work->stacks, stack, &shown) != 0) {
+    if (!cause || show(work, stack, &shown) != 0) {
         return -ENOMEM;
     }
     row->reason = cause->reason;
@@ -194,7 +215,7 @@ static int fill_cause(struct work *work, stack_id stack, wait_object_id object, 
     row->stack = shown.frames;
     row->approximate = (flags & WAIT_FLAG_APPROXIMATE) != 0;
     row->complete = stack != STACK_ID_EMPTY && !(flags & WAIT_FLAG_CUT);
-    row->object = object_name(work, object);
+    row->object = name_of_object(work, object);
     return 0;
 }
 
@@ -205,7 +226,7 @@ static int fill_waker(struct work *work, const struct stored_wait *wait, struct 
     }
     struct waker_name name = waker_name_of(work->snapshot, wait->waker);
     struct shown_stack shown;
-    int r = shown_stacks_get(&work->stacks, wait->waker_stack, &shown);
+    int r = show(work, wait->waker_stack, &shown);
     if (r != 0) {
         return r;
     }
@@ -235,12 +256,13 @@ static int fill_row(struct work *work, const struct candidate *candidate, struct
         };
         return fill_cause(work, totals->wait_stack, totals->wait_object, totals->wait_flags, row);
     }
+    uint64_t wake_ns = thread_steps_wake_of(snapshot, wait);
     *row = (struct interval_row){
         .tid = totals->tid,
         .name = totals->name,
         .start_ns = length_ns(snapshot->start_ns, wait->start_ns),
-        .duration_ns = length_ns(wait->start_ns, wait->wake_ns),
-        .runq_ns = length_ns(wait->wake_ns, wait->end_ns),
+        .duration_ns = length_ns(wait->start_ns, wake_ns),
+        .runq_ns = length_ns(wake_ns, thread_steps_end_of(snapshot, wait)),
     };
     int r = fill_cause(work, wait->stack, wait->object, wait->flags, row);
     return r ? r : fill_waker(work, wait, row);
@@ -276,7 +298,9 @@ static int answer(struct work *work)
     drop_surplus(work);
     struct interval_row *rows =
         arena_alloc_array(work->context->arena, work->n_candidates, sizeof(*rows));
-    if (!rows) {
+    work->objects = arena_alloc_array(work->context->arena, work->snapshot->n_wait_objects,
+                                      sizeof(*work->objects));
+    if (!rows || !work->objects) {
         return -ENOMEM;
     }
     for (size_t i = 0; i < work->n_candidates; i++) {

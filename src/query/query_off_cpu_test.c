@@ -145,6 +145,15 @@ static void ranges_cut_waits(void **state)
     scene_end(&scene);
 }
 
+static const char *name_address(void *userdata, struct arena *arena, int64_t pid, uint64_t address)
+{
+    (void)userdata;
+    (void)arena;
+    (void)pid;
+    (void)address;
+    return NULL;
+}
+
 static const char *name_descriptor(void *userdata, struct arena *arena, int64_t pid, int fd)
 {
     (void)userdata;
@@ -167,7 +176,8 @@ static void approximate_waits_are_marked_and_have_objects(void **state)
         tell_in(scene.aggregate, 2000 * i + 1000, TEST_PID);
     }
     scene_freeze(&scene, 20000);
-    const struct object_namer namer = {.name_descriptor = name_descriptor};
+    const struct object_namer namer = {.name_descriptor = name_descriptor,
+                                       .name_address = name_address};
     scene.context.objects = &namer;
     struct off_cpu_result result = ask(&scene, (struct query_off_cpu_options){0});
     assert_int_equal(result.n_rows, 1);

@@ -7,8 +7,10 @@
  * Two stacks are different when they went through different places; for a person they are the
  * same when the same functions called each other.
  *
- * Shape:   a path is a function and the path of its caller; 0 is that of the empty stack.
- * Owner:   arrays lie in the arena of the query; stack_paths_release() frees what does not.
+ * Shape:   a path is a function and the path of its caller; 0 is that of the
+ *          empty stack. Frames of the scheduler at the inner end do not count.
+ * Owner:   arrays lie in the arena of the query; stack_paths_release() frees
+ *          what does not.
  * Threads: one.
  * Tests:   stack_paths_test.c
  */

@@ -14,7 +14,7 @@
  *          each wait. What they stand for is the snapshot's.
  * Threads: any.
  * Limits:  UINT32_MAX slices and as many waits in one range, else -E2BIG.
- * Source:  docs/design/0011-critical-path.md
+ * Source:  docs/design/0014-critical-path.md
  * Tests:   thread_steps_test.c
  */
 
@@ -58,6 +58,25 @@ struct thread_steps {
 /* 0, -ENOMEM or -E2BIG. is_wanted: by thread_id; NULL: all. */
 int thread_steps_build(const struct snapshot *snapshot, uint64_t from_ns, uint64_t to_ns,
                        const bool *is_wanted, struct arena *arena, struct thread_steps *ret_steps);
+
+/*
+ * When the wait ended, and when the thread was woken: a stored wait is as it was
+ * recorded, the slice behind it begins earlier (aggregate/switch_lag.h).
+ */
+static inline uint64_t thread_steps_end_of(const struct snapshot *snapshot,
+                                           const struct stored_wait *wait)
+{
+    uint64_t length_ns = wait->end_ns - wait->start_ns;
+    uint64_t lag_ns = snapshot->switch_lag_ns;
+    return wait->end_ns - (lag_ns < length_ns ? lag_ns : length_ns);
+}
+
+static inline uint64_t thread_steps_wake_of(const struct snapshot *snapshot,
+                                            const struct stored_wait *wait)
+{
+    uint64_t end_ns = thread_steps_end_of(snapshot, wait);
+    return wait->wake_ns < end_ns ? wait->wake_ns : end_ns;
+}
 
 /* A place in the life of one thread. */
 struct thread_walk {

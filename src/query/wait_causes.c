@@ -9,6 +9,7 @@
 #include "reasons/wait_object.h"
 
 #define NAMES_FIRST_ROOM 256u
+#define KERNEL_NAMES_ENOUGH 2u /* one alone is the place of a look */
 
 /* The name is for the decision only, which knows the entries of every architecture. */
 #define SYSCALL_ENTRY "__x64_sys_%s"
@@ -67,16 +68,17 @@ static bool is_kernel_frame(const struct query_context *context, frame_id frame)
 
 bool wait_causes_need_object(const struct query_context *context, stack_id stack)
 {
-    size_t n_kernel = 0;
-    while (stack != STACK_ID_EMPTY && n_kernel < 2) {
+    size_t n_named = 0;
+    while (stack != STACK_ID_EMPTY && n_named < KERNEL_NAMES_ENOUGH) {
         struct stack_node node = snapshot_stack(context->snapshot, stack);
         if (!is_kernel_frame(context, node.frame)) {
             break;
         }
-        n_kernel++;
+        /* Where the host hides its names, "[kernel]+0x…" stands for them. */
+        n_named += query_names_find(context->names, context->snapshot, node.frame)->name[0] != '[';
         stack = node.parent;
     }
-    return n_kernel < 2;
+    return n_named < KERNEL_NAMES_ENOUGH;
 }
 
 static const char *entry_of_syscall(const struct wait_causes *causes, uint32_t syscall)

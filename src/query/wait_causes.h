@@ -5,8 +5,8 @@
  * wait_causes - why a thread waits in a stack, decided once per stack of a query
  *
  * The names of a stack decide (reasons/wait_cause.h). Where it was only found out by a look what
- * the thread waits in, the kernel's half is one name or none, and the system call that the thread
- * is in takes part, too.
+ * the thread waits in, or the host hides its names, the kernel's half has one name or none, and the
+ * system call that the thread is in takes part, too.
  *
  * Shape:   by stack_id, and by system call where that takes part.
  * Owner:   entries lie in the arena of the query and stay where they are, names belong to the

@@ -99,12 +99,42 @@ static void the_site_can_be_a_system_call(void **state)
     scene_end(&scene);
 }
 
+static void system_calls_take_part_where_kernel_names_are_hidden(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    /* No symbol of any kernel is here. */
+    const uint64_t ips[] = {UINT64_C(0xffff800000000100), UINT64_C(0xffff800000000200),
+                            UINT64_C(0xffff800000000300), place_in(run_worker, 2)};
+    tell_start(&scene, 1000, TEST_PID, "main");
+    tell(scene.aggregate, (struct event){
+                              .kind = EVENT_SWITCH_OUT,
+                              .time_ns = 2000,
+                              .pid = TEST_PID,
+                              .tid = TEST_PID,
+                              .stack = {.ips = ips, .n_ips = 4, .n_kernel_ips = 3},
+                              .switch_out = {.object = object_of(SYS_epoll_wait, 3)},
+                          });
+    scene_freeze(&scene, 5000);
+    _cleanup_(wait_causes_releasep) struct wait_causes causes;
+    assert_int_equal(wait_causes_init(&scene.context, &causes), 0);
+    stack_id stack = open_stack(&scene, 0);
+    assert_true(wait_causes_need_object(&scene.context, stack));
+    const struct wait_cause_entry *entry =
+        wait_causes_get(&causes, stack, scene.snapshot->threads[0].wait_object);
+    assert_int_equal(entry->reason, WAIT_REASON_READY);
+    assert_string_equal(entry->site, "epoll_wait");
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_decide_once_per_stack),
         cmocka_unit_test(system_calls_take_part_where_a_single_kernel_place_is_known),
         cmocka_unit_test(the_site_can_be_a_system_call),
+        cmocka_unit_test(system_calls_take_part_where_kernel_names_are_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,12 +108,34 @@ static void objects_are_counted(void **state)
     scene_end(&scene);
 }
 
+/* Where a second program watches the scheduler, stacks begin in it. */
+static void frames_of_the_scheduler_make_no_difference(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct answer answer;
+    scene_begin(&scene, true, false);
+    const uint64_t ips[] = {place_in(epoll_wait, 1), place_in(run_worker, 2)};
+    tell_start(&scene, 1000, TEST_PID, "main");
+    tell_wait(&scene, 2000, 3000, TEST_PID, ips, 2);
+    tell_block(&scene, 4000, TEST_PID, ips, 2, no_object());
+    tell_seen(&scene, 4500, TEST_PID, "schedule", no_object());
+    tell_in(scene.aggregate, 5000, TEST_PID);
+    scene_freeze(&scene, 6000);
+    make(&scene, OFF_CPU_BY_STACK, &answer);
+    assert_int_equal(answer.groups.waits->n_rows, 2);
+    assert_int_equal(answer.groups.n_groups, 1);
+    wait_causes_release(&answer.causes);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_hold_rows_that_are_alike),
         cmocka_unit_test(single_waits_are_read_for_wanted_groups_only),
         cmocka_unit_test(objects_are_counted),
+        cmocka_unit_test(frames_of_the_scheduler_make_no_difference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

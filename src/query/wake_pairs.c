@@ -7,6 +7,7 @@
 
 #include "aggregate/wait_cursor.h"
 #include "base/hash_table.h"
+#include "query/thread_steps.h"
 
 struct work {
     const struct query_context *context;
@@ -59,10 +60,12 @@ static int add(struct work *work, const struct wake_sums *sums)
 static int add_waits(struct work *work)
 {
     uint64_t from_ns = work->attribution->from_ns, to_ns = work->attribution->to_ns;
-    struct wait_cursor cursor = wait_cursor_begin(work->context->snapshot, from_ns, to_ns);
+    const struct snapshot *snapshot = work->context->snapshot;
+    struct wait_cursor cursor = wait_cursor_begin(snapshot, from_ns, to_ns);
     for (const struct stored_wait *wait = wait_cursor_next(&cursor); wait;
          wait = wait_cursor_next(&cursor)) {
-        if (wait->wake_ns < from_ns || wait->wake_ns >= to_ns) {
+        uint64_t wake_ns = thread_steps_wake_of(snapshot, wait);
+        if (wake_ns < from_ns || wake_ns >= to_ns) {
             continue;
         }
         const struct wake_sums sums = {
@@ -70,8 +73,8 @@ static int add_waits(struct work *work)
             .wakee = wait->thread,
             .waker_stack = wait->waker_stack,
             .n_wakeups = 1,
-            .blocked_ns = wait->wake_ns - wait->start_ns,
-            .runnable_ns = wait->end_ns - wait->wake_ns,
+            .blocked_ns = wake_ns - wait->start_ns,
+            .runnable_ns = thread_steps_end_of(snapshot, wait) - wake_ns,
         };
         int r = is_asked_for(work, &sums) ? add(work, &sums) : 0;
         if (r != 0) {

@@ -40,6 +40,7 @@ void handle_profile_timeline(struct call *call);
 void handle_profile_why(struct call *call);
 void handle_profile_annotate(struct call *call);
 void handle_profile_off_cpu(struct call *call);
+void handle_profile_counters(struct call *call);
 
 /* handlers_server.c */
 void handle_server_info(struct call *call);

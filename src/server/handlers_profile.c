@@ -30,6 +30,13 @@ static const char *name_descriptor(void *userdata, struct arena *arena, int64_t 
     return object_names_find(run_get_object_names(run), arena, pid, fd, is_alive);
 }
 
+static const char *name_address(void *userdata, struct arena *arena, int64_t pid, uint64_t address)
+{
+    struct run *run = userdata;
+    bool is_alive = run_get_state(run) == RUN_STATE_RECORDING;
+    return object_names_find_address(run_get_object_names(run), arena, pid, address, is_alive);
+}
+
 static int take_snapshot(struct call *call, const struct view *view,
                          struct query_context *ret_context)
 {
@@ -48,7 +55,9 @@ static int take_snapshot(struct call *call, const struct view *view,
     }
     struct object_namer *objects = arena_alloc(&call->arena, sizeof(*objects));
     if (objects) {
-        *objects = (struct object_namer){.userdata = call->run, .name_descriptor = name_descriptor};
+        *objects = (struct object_namer){.userdata = call->run,
+                                         .name_descriptor = name_descriptor,
+                                         .name_address = name_address};
     }
     *ret_context = (struct query_context){
         .snapshot = snapshot,
@@ -180,6 +189,46 @@ void handle_profile_off_cpu(struct call *call)
     ask(call, work_off_cpu);
 }
 
+/* Why this host does not let us record something; NULL where it does. */
+static const char *why_not(struct call *call, enum capability_kind kind)
+{
+    struct capability_set abilities = {.backend = ""};
+    capture_choice_host()->probe(&abilities);
+    const struct capability *wanted = &abilities.items[kind];
+    return wanted->is_available ? NULL : arena_strdup(&call->arena, wanted->reason);
+}
+
+/* Where a run knows of no wakeup: why this host tells of none; NULL where it does. */
+static const char *why_unrecorded(struct call *call, const struct query_context *context)
+{
+    return context->snapshot->n_wakeups > 0 ? NULL : why_not(call, CAPABILITY_WAKEUPS);
+}
+
+_Static_assert(offsetof(struct counters_request, view) == 0, "view_of()");
+
+static int answer_counters(struct call *call, const struct query_context *context)
+{
+    const struct counters_request *request = call->params;
+    const struct counter_set *set = run_get_counters(call->run);
+    const struct query_counters_options options = {
+        .by = request->by,
+        .limit = request->limit,
+        .set = set,
+        .unrecorded = set->is_wanted ? NULL : why_not(call, CAPABILITY_COUNTERS),
+    };
+    return query_counters(context, &options, call->result, &call->error);
+}
+
+static int work_counters(struct call *call)
+{
+    return answer_from_snapshot(call, answer_counters);
+}
+
+void handle_profile_counters(struct call *call)
+{
+    ask(call, work_counters);
+}
+
 _Static_assert(offsetof(struct neighbors_request, view) == 0, "view_of()");
 
 static int answer_neighbors(struct call *call, const struct query_context *context)
@@ -211,6 +260,7 @@ static int answer_intervals(struct call *call, const struct query_context *conte
         .order = request->order,
         .has_reason = request->has_reason,
         .reason = request->reason,
+        .no_stacks = request->no_stacks,
         .limit = request->limit,
         .max_frames = request->max_frames,
     };
@@ -225,18 +275,6 @@ static int work_intervals(struct call *call)
 void handle_profile_intervals(struct call *call)
 {
     ask(call, work_intervals);
-}
-
-/* Where a run knows of no wakeup: why this host tells of none; NULL where it does. */
-static const char *why_unrecorded(struct call *call, const struct query_context *context)
-{
-    if (context->snapshot->n_wakeups > 0) {
-        return NULL;
-    }
-    struct capability_set abilities = {.backend = ""};
-    capture_choice_host()->probe(&abilities);
-    const struct capability *wakeups = &abilities.items[CAPABILITY_WAKEUPS];
-    return wakeups->is_available ? NULL : arena_strdup(&call->arena, wakeups->reason);
 }
 
 _Static_assert(offsetof(struct wakers_request, view) == 0, "view_of()");

@@ -12,6 +12,7 @@
 
 static const struct method_entry entries[] = {
     {.name = "profile.annotate", .handler = handle_profile_annotate},
+    {.name = "profile.counters", .handler = handle_profile_counters},
     {.name = "profile.flame", .handler = handle_profile_flame},
     {.name = "profile.intervals", .handler = handle_profile_intervals},
     {.name = "profile.neighbors", .handler = handle_profile_neighbors},

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/hash_table.h"
+#include "server/data_place.h"
 
 #define TCP_LISTEN 0x0a
 
@@ -23,7 +24,7 @@ struct object_name {
 
 struct object_names {
     pthread_mutex_t lock;
-    struct hash_table known; /* by pid and descriptor */
+    struct hash_table known; /* by pid and descriptor, or address */
     struct object_name items[OBJECT_NAMES_MAX];
     uint32_t n_items;
 };
@@ -231,4 +232,17 @@ const char *object_names_find(struct object_names *names, struct arena *arena, i
         }
     }
     return text;
+}
+
+/* A variable never moves; a process asks for the same few again and again. */
+const char *object_names_find_address(struct object_names *names, struct arena *arena, int64_t pid,
+                                      uint64_t address, bool is_alive)
+{
+    uint64_t key = hash_u64(address ^ hash_u64((uint64_t)pid));
+    const char *text = find_kept(names, arena, key, NULL);
+    if (!text && is_alive) {
+        text = data_place_name(arena, pid, address);
+        keep(names, key, "", text ? text : "");
+    }
+    return text && text[0] ? text : NULL;
 }

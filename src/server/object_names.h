@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * object_names - what stands behind the descriptors that threads wait for
+ * object_names - what stands behind the descriptors and addresses that threads wait for
  *
  * "/var/log/x", "pipe:[123]", "anon_inode:[eventpoll]", "tcp 127.0.0.1:5432" (the peer),
  * "tcp 0.0.0.0:80 (listening)", "unix /run/x.sock". Looked up when a view asks and the process
@@ -10,7 +10,7 @@
  *
  * Owner:   object_names_new()/_free(), one per run.
  * Threads: any; a look-up reads /proc, so not the main loop.
- * Limits:  OBJECT_NAMES_MAX descriptors; OBJECT_NAMES_TABLE_BYTES of a table of sockets.
+ * Limits:  OBJECT_NAMES_MAX of both; OBJECT_NAMES_TABLE_BYTES of a table of sockets.
  * Source:  proc_pid_fd(5), proc_pid_net(5)
  * Tests:   object_names_test.c
  */
@@ -34,6 +34,10 @@ DEFINE_FREEP(object_names);
  * kept. */
 const char *object_names_find(struct object_names *names, struct arena *arena, int64_t pid, int fd,
                               bool is_alive);
+
+/* As above: the variable at an address of data, "queue_lock+0x8 (server)". */
+const char *object_names_find_address(struct object_names *names, struct arena *arena, int64_t pid,
+                                      uint64_t address, bool is_alive);
 
 /* The socket of this inode in the text of /proc/PID/net/tcp, tcp6, udp or udp6: "127.0.0.1:5432",
  * "[::1]:53", " (listening)" behind it where it has no peer; NULL: it is not there. */

@@ -70,6 +70,21 @@ static void what_was_found_is_kept(void **state)
     assert_string_equal(find(file), "/dev/zero");
 }
 
+static volatile uint64_t variable[2];
+
+static void variables_are_named(void **state)
+{
+    (void)state;
+    uint64_t address = (uint64_t)(uintptr_t)&variable[1];
+    assert_null(object_names_find_address(names, &arena, getpid(), address, false));
+    const char *name = object_names_find_address(names, &arena, getpid(), address, true);
+    assert_string_equal(name, "variable+0x8 (test_server_object_names)");
+    name = object_names_find_address(names, &arena, getpid(), address, false);
+    assert_string_equal(name, "variable+0x8 (test_server_object_names)");
+    assert_null(object_names_find_address(names, &arena, getpid(), 1, true));
+    assert_null(object_names_find_address(names, &arena, getpid(), 1, true)); /* as it was kept */
+}
+
 static void sockets_have_their_peers(void **state)
 {
     (void)state;
@@ -132,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files_and_pipes_are_what_proc_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_found_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(variables_are_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(sockets_have_their_peers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tables_are_read_as_the_kernel_writes_them, set_up,
                                         tear_down),

@@ -370,6 +370,11 @@ void run_get_stats(struct run *run, struct capture_stats *ret_capture,
     run_ingest_stats(run->ingest, ret_ingest);
 }
 
+const struct counter_set *run_get_counters(const struct run *run)
+{
+    return &run->counters;
+}
+
 bool run_has_kernel(const struct run *run)
 {
     return !run->request.no_kernel;

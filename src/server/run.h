@@ -113,4 +113,6 @@ int run_describe(struct run *run, const struct snapshot *snapshot, struct arena 
 void run_get_stats(struct run *run, struct capture_stats *ret_capture,
                    struct run_ingest_stats *ret_ingest);
 const char *run_get_backend(const struct run *run);
+/* Which of the processor's counters are read; once it is past STARTING. Borrowed from the run. */
+const struct counter_set *run_get_counters(const struct run *run);
 bool run_has_kernel(const struct run *run); /* kernel frames were wanted */

@@ -79,6 +79,13 @@ static void add_counters(struct findings *findings)
                 snapshot->n_samples - snapshot->first_sample, "samples");
     add_counter(findings, "aggregate", "memory_bytes", snapshot->memory_bytes, "bytes");
     add_counter(findings, "symbols", "images", snapshot->n_images, "images");
+    add_counter(findings, "waits", "waits", snapshot->n_waits, "waits");
+    add_counter(findings, "waits", "wakeups", snapshot->n_wakeups, "wakeups");
+    add_counter(findings, "waits", "stacks_lost", snapshot->n_wait_stacks_unknown, "waits");
+    add_counter(findings, "waits", "stacks_walked", capture->wait_stacks_walked, "stacks");
+    add_counter(findings, "waits", "stacks_compared", capture->wait_stacks_compared, "stacks");
+    add_counter(findings, "waits", "stacks_by_registers", capture->wait_stacks_trusted, "stacks");
+    add_counter(findings, "waits", "stacks_late", capture->wait_stacks_late, "stacks");
 }
 
 static const char *const lost_causes[EVENT_LOST_CAUSE_N] = {
@@ -187,6 +194,21 @@ __attribute__((format(printf, 2, 3))) static void add_hint(struct findings *find
     char *hint = result->n_hints < MAX_HINTS ? arena_strdup(findings->arena, text) : NULL;
     if (hint) {
         result->hints[result->n_hints++] = hint;
+    }
+}
+
+/* What was left out by choice, so that a switch costs little. */
+static void hint_at_short_waits(struct findings *findings)
+{
+    const struct capture_stats *capture = &findings->capture;
+    uint64_t n_told = capture->wait_stacks_walked + capture->wait_stacks_compared;
+    if (capture->wait_stacks_trusted > n_told) {
+        add_hint(findings,
+                 "%llu of %llu stacks of waits and wakeups were recognised by their registers "
+                 "alone, since the waits of their threads are all shorter than 20 us; durations "
+                 "are exact all the same",
+                 (unsigned long long)capture->wait_stacks_trusted,
+                 (unsigned long long)(capture->wait_stacks_trusted + n_told));
     }
 }
 
@@ -315,6 +337,7 @@ static int find_out(struct findings *findings)
         return r;
     }
     hint_at_losses(findings);
+    hint_at_short_waits(findings);
     hint_at_stacks(findings);
     hint_at_symbols(findings);
     return hint_at_notes(findings);

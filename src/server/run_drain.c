@@ -86,6 +86,7 @@ static int open_capture(struct run *run, struct capture **ret_capture)
         .follow_children = request->follow_children,
         .no_kernel = request->no_kernel,
         .no_off_cpu = request->no_off_cpu,
+        .with_counters = request->counters,
         .no_unwind = request->no_dwarf_unwind,
         .stack_bytes = request->stack_bytes,
         .frequency_hz = run->frequency_hz,
@@ -125,6 +126,9 @@ static int begin(struct run *run)
     snprintf(run->backend, sizeof(run->backend), "%s", run->ops->describe(capture));
     ask_capture(run);
     pthread_mutex_unlock(&run->lock);
+    if (run->ops->counters) {
+        run->ops->counters(capture, &run->counters);
+    }
     run_unwind_set_capture(run, capture);
     int names_fd = run->ops->take_kernel_names ? run->ops->take_kernel_names(capture) : -1;
     if (names_fd >= 0) {

@@ -176,20 +176,26 @@ static bool open_slab(struct run_ingest *ingest)
     return true;
 }
 
+/* What follows makes up for a reading of counters that is missing. */
+static bool is_dispensable(const struct event *event)
+{
+    return event->kind == EVENT_SAMPLE || event->kind == EVENT_COUNTERS;
+}
+
 /* Into the open slab, or a fresh one when it is full. */
 static bool add(struct run_ingest *ingest, const struct event *event)
 {
     if (!ingest->open && !open_slab(ingest)) {
         return false;
     }
-    if (event->kind == EVENT_SAMPLE && ingest->open_is_reserved) {
+    if (is_dispensable(event) && ingest->open_is_reserved) {
         return false;
     }
     if (event_batch_add_deep(ingest->open->batch, event)) {
         return true;
     }
     hand_over_open(ingest);
-    if (!open_slab(ingest) || (event->kind == EVENT_SAMPLE && ingest->open_is_reserved)) {
+    if (!open_slab(ingest) || (is_dispensable(event) && ingest->open_is_reserved)) {
         return false;
     }
     return event_batch_add_deep(ingest->open->batch, event);

@@ -51,6 +51,7 @@ struct run {
     uint32_t frequency_hz;
     uint64_t start_ns, started_at_unix_ns;
     char backend[160];
+    struct counter_set counters;
 
     /* Published by the run's threads, read by any. */
     atomic_int phase; /* enum run_phase */

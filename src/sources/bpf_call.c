@@ -47,6 +47,16 @@ int bpf_update(int map_fd, uint32_t key, const void *value)
     return bpf_call(BPF_MAP_UPDATE_ELEM, &attr);
 }
 
+int bpf_find(int map_fd, uint32_t key, void *ret_value)
+{
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof(attr));
+    attr.map_fd = (uint32_t)map_fd;
+    attr.key = (uint64_t)(uintptr_t)&key;
+    attr.value = (uint64_t)(uintptr_t)ret_value;
+    return bpf_call(BPF_MAP_LOOKUP_ELEM, &attr);
+}
+
 int bpf_attach_tracing(int program_fd)
 {
     union bpf_attr attr;

@@ -19,6 +19,7 @@ int bpf_call(enum bpf_cmd command, union bpf_attr *attr);
 int bpf_make_map(const char *name, enum bpf_map_type type, uint32_t value_bytes, uint32_t count,
                  uint32_t flags);
 int bpf_update(int map_fd, uint32_t key, const void *value);
+int bpf_find(int map_fd, uint32_t key, void *ret_value);
 
 /* A function of a program: where it begins. */
 struct bpf_function {

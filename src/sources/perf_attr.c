@@ -88,6 +88,27 @@ void perf_attr_anchor(struct perf_event_attr *ret_attr)
     ret_attr->config = PERF_COUNT_SW_DUMMY;
 }
 
+void perf_attr_counter_leader(const struct perf_attr_config *config,
+                              struct perf_event_attr *ret_attr)
+{
+    base(config, ret_attr);
+    ret_attr->config = PERF_COUNT_SW_CPU_CLOCK;
+    ret_attr->sample_period = config->period_ns;
+    ret_attr->sample_type = PERF_ABI_FORMAT_COUNTERS;
+    ret_attr->read_format = PERF_ABI_READ_FORMAT;
+    ret_attr->exclude_callchain_kernel = config->no_kernel_frames;
+}
+
+void perf_attr_counter(const struct perf_attr_config *config, uint32_t type, uint64_t event,
+                       struct perf_event_attr *ret_attr)
+{
+    base(config, ret_attr);
+    ret_attr->type = type;
+    ret_attr->config = event;
+    ret_attr->read_format = PERF_ABI_READ_FORMAT;
+    ret_attr->disabled = 0; /* it counts when its leader does */
+}
+
 void perf_attr_sched(const struct perf_attr_config *config, struct perf_event_attr *ret_attr)
 {
     base(config, ret_attr);

@@ -40,5 +40,14 @@ void perf_attr_side_band(const struct perf_attr_config *config, struct perf_even
  */
 void perf_attr_anchor(struct perf_event_attr *ret_attr);
 
+/*
+ * Counters: the leader of their group is a timer, whose samples say where the
+ * thread was and what each of the group has counted; the others only count.
+ */
+void perf_attr_counter_leader(const struct perf_attr_config *config,
+                              struct perf_event_attr *ret_attr);
+void perf_attr_counter(const struct perf_attr_config *config, uint32_t type, uint64_t event,
+                       struct perf_event_attr *ret_attr);
+
 /* What our scheduler program writes (struct sched_payload). */
 void perf_attr_sched(const struct perf_attr_config *config, struct perf_event_attr *ret_attr);

@@ -6,11 +6,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int perf_open(const struct perf_event_attr *attr, pid_t pid, int cpu)
+int perf_open_in_group(const struct perf_event_attr *attr, pid_t pid, int cpu, int leader_fd)
 {
     /* The kernel writes to attr only to tell the size it knows, and only on E2BIG. */
-    long fd = syscall(SYS_perf_event_open, attr, pid, cpu, -1, (unsigned long)PERF_FLAG_FD_CLOEXEC);
+    long fd = syscall(SYS_perf_event_open, attr, pid, cpu, leader_fd,
+                      (unsigned long)PERF_FLAG_FD_CLOEXEC);
     return fd < 0 ? -errno : (int)fd;
+}
+
+int perf_open(const struct perf_event_attr *attr, pid_t pid, int cpu)
+{
+    return perf_open_in_group(attr, pid, cpu, -1);
 }
 
 int perf_open_any_cpu(const struct perf_event_attr *attr, pid_t pid)

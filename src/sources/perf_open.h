@@ -14,6 +14,9 @@
 /* A descriptor (close-on-exec), or a negative errno. */
 int perf_open(const struct perf_event_attr *attr, pid_t pid, int cpu);
 
+/* The same, as one that is scheduled and read together with its leader; leader_fd -1: by itself. */
+int perf_open_in_group(const struct perf_event_attr *attr, pid_t pid, int cpu, int leader_fd);
+
 int perf_open_any_cpu(const struct perf_event_attr *attr, pid_t pid);
 
 /* The identifier that the event's records carry. */

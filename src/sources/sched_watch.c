@@ -114,6 +114,8 @@ static int make_maps(struct sched_watch *watch, const struct sched_watch_config 
          0},
         {WALK_MAP_STATES, "stax_states", BPF_MAP_TYPE_ARRAY, SCHED_STATE_BYTES, SCHED_STATES, 0},
         {WALK_MAP_MEMOS, "stax_memos", BPF_MAP_TYPE_ARRAY, SCHED_MEMOS_BYTES, SCHED_MEMOS, 0},
+        {WALK_MAP_COUNTS, "stax_counts", BPF_MAP_TYPE_ARRAY, sizeof(struct sched_counts),
+         config->n_cpus, 0},
         {WALK_MAP_FAMILY, "stax_family", BPF_MAP_TYPE_HASH, sizeof(uint32_t),
          config->follow_children ? FAMILY_MAX : 1, 0},
         {WALK_MAP_LOST, "stax_lost", BPF_MAP_TYPE_ARRAY, sizeof(uint64_t), config->n_cpus,
@@ -225,6 +227,20 @@ struct sched_watch *sched_watch_free(struct sched_watch *watch)
 int sched_watch_ring(const struct sched_watch *watch, uint32_t cpu)
 {
     return watch->rings[cpu];
+}
+
+void sched_watch_get_counts(const struct sched_watch *watch, struct sched_counts *ret_counts)
+{
+    *ret_counts = (struct sched_counts){0};
+    for (uint32_t cpu = 0; cpu < watch->n_cpus; cpu++) {
+        struct sched_counts counts;
+        if (bpf_find(watch->maps[WALK_MAP_COUNTS], cpu, &counts) == 0) {
+            ret_counts->n_walked += counts.n_walked;
+            ret_counts->n_compared += counts.n_compared;
+            ret_counts->n_trusted += counts.n_trusted;
+            ret_counts->n_late += counts.n_late;
+        }
+    }
 }
 
 int sched_watch_lost(const struct sched_watch *watch)

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "sources/bpf/walk_maps.h"
 
 /* Waits shorter than this have their stack recognised by registers alone, after so many in a row.
  */
@@ -34,8 +35,8 @@ struct sched_watch_config {
     /* Not 0: only while it is the process that began then (/proc/PID/stat, hundredths of a second
      * since boot) and its owner may look into it. */
     uint64_t start_ticks;
-    uint32_t n_cpus;     /* numbers go up to this minus 1 */
-    uint32_t ring_bytes; /* per CPU: a power of two of whole pages */
+    uint32_t n_cpus;      /* numbers go up to this minus 1 */
+    uint32_t ring_bytes;  /* per CPU: a power of two of whole pages */
     bool follow_children; /* processes that it forks from now on, and those */
     bool no_kernel;
     uint32_t max_stack_bytes; /* appended where a walk cannot finish */
@@ -54,6 +55,9 @@ DEFINE_FREEP(sched_watch);
  * 64-bit numbers by CPU. Borrowed. */
 int sched_watch_ring(const struct sched_watch *watch, uint32_t cpu);
 int sched_watch_lost(const struct sched_watch *watch);
+
+/* So far, of all CPUs; any thread. */
+void sched_watch_get_counts(const struct sched_watch *watch, struct sched_counts *ret_counts);
 
 int sched_watch_attach(struct sched_watch *watch);
 void sched_watch_detach(struct sched_watch *watch);

@@ -10,6 +10,7 @@ import pytest
 
 USAGE, FAILED, OWN_FAILURE = 2, 1, 125
 NEEDS_SERVER = (["status"], ["list"], ["wait"], ["stop"], ["top"], ["flame"], ["threads"],
+                ["intervals"], ["wakers"], ["timeline"], ["why"],
                 ["diagnose"])
 
 
@@ -71,7 +72,8 @@ def test_usage_errors_name_the_word(idle):
 
 
 def test_help_everywhere(bare):
-    commands = ["record", "status", "list", "wait", "stop", "top", "flame", "threads", "diagnose"]
+    commands = ["record", "status", "list", "wait", "stop", "top", "flame", "threads", "intervals",
+                "wakers", "timeline", "why", "diagnose"]
     overview = bare.ok("--help").stdout
     for command in commands:
         assert re.search(rf"^  {command} ", overview, re.M), overview

@@ -19,8 +19,8 @@ def pingpong(anybody):
 
 
 def tells_wakers(stax):
-    capabilities = {c["kind"]: c for c in stax.json("status")["capabilities"]}
-    return capabilities["wakeups"]["is_available"]
+    capabilities = {c["name"]: c for c in stax.json("status")["capabilities"]}
+    return capabilities["wakeups"]["available"]
 
 
 def check_path(why):
@@ -39,27 +39,27 @@ def check_path(why):
 
 def test_every_wait_is_told(pingpong):
     stax = pingpong
-    intervals = stax.json("intervals", "-n", 0)
+    intervals = stax.json("intervals", "-n", 0, "--no-stacks")
     threads = stax.json("threads")
     rows = intervals["rows"]
     assert len(rows) == intervals["intervals"] >= 10000
     switches = sum(t["voluntary_switches"] for t in threads["rows"])
     assert abs(len(rows) - switches) <= 2  # those that lasted when it began, or ended
     assert sum(r["duration_ns"] for r in rows) == intervals["blocked_ns"]
-    assert intervals["blocked_ns"] == pytest.approx(threads["totals"]["off_cpu_ns"], rel=0.25)
-    if stax.account.is_root:  # there each switch is told when it was
-        assert intervals["blocked_ns"] == pytest.approx(threads["totals"]["off_cpu_ns"], rel=0.001)
+    # Ordinary users: how late a switch was told is known as a mean only.
+    slack = 0.001 if stax.account.is_root else 0.1
+    assert intervals["blocked_ns"] == pytest.approx(threads["totals"]["off_cpu_ns"], rel=slack)
+    assert not any(r["stack"] for r in rows)
     lengths = [r["duration_ns"] for r in rows]
     assert lengths == sorted(lengths, reverse=True)
     latest = stax.json("intervals", "--latest", "-n", 50)["rows"]
     ends = [r["start_ns"] + r["duration_ns"] + r["runq_ns"] for r in latest]
     assert len(latest) == 50 and ends == sorted(ends, reverse=True)
     if stax.account.is_root:
-        told = [r for r in rows if r["stack"]]
-        assert len(told) >= 0.99 * len(rows)
-        assert {"main", "pong"} <= {f["name"] for r in rows[:100] for f in r["stack"]}
         assert sum(r["reason"] == "ipc" for r in rows) >= 0.99 * len(rows)
-        assert not any(r["approximate"] for r in told)
+        assert sum(r["complete"] for r in rows) >= 0.99 * len(rows)
+        assert not any(r["approximate"] for r in rows)
+        assert {"main", "pong"} <= {f["name"] for r in latest for f in r["stack"]}
 
 
 def test_views_choose_waits(pingpong):
@@ -79,17 +79,19 @@ def test_views_choose_waits(pingpong):
 
 def test_a_wait_that_lasts(anybody):
     stax = anybody
-    record = stax.start("record", "-q", "--", stax.program("sleeper"), "--seconds", 60)
+    record = stax.start("record", "-q", "--", "/usr/bin/python3", "-c", "import time; time.sleep(60)")
     stax.target_pid()
 
     def lasting():
         rows = stax.json("intervals", "--latest", "-n", 1)["rows"]
-        return rows and rows[0]["open"] and rows[0]
+        return rows and rows[0]["open"] and rows[0]["duration_ns"] > 500 * MS and rows[0]
     first = wait_until(lasting, what="a wait that lasts")
     time.sleep(0.3)
     second = lasting()
     assert second["start_ns"] == first["start_ns"] and "waker" not in second
     assert second["duration_ns"] >= first["duration_ns"] + 290 * MS
+    if stax.account.is_root:
+        assert second["reason"] == "sleep" and second["stack"]
     text = stax.ok("intervals", "--latest", "-n", 1).stdout
     assert "s+" in text and "(lasts)" in text
     stax.ok("stop")
@@ -102,7 +104,7 @@ def test_who_woke_whom(stax):
     if not tells_wakers(stax):
         pytest.skip("this host does not tell who wakes whom")
     wakers = stax.json("wakers", "-n", 0)
-    intervals = stax.json("intervals", "-n", 0)
+    intervals = stax.json("intervals", "-n", 0, "--no-stacks")
     pairs = {(r["waker_tid"], r["wakee_tid"]): r for r in wakers["rows"]}
     main, pong = truth["pid"], next(t["tid"] for t in stax.json("threads")["rows"]
                                     if t["tid"] != truth["pid"])
@@ -176,14 +178,14 @@ def test_timeline_is_drawn(stax):
         out = stax.ok("timeline", "--buckets", 20, env={**stax.env, **env}).stdout
         return out.splitlines()[2].split("|")[1]
     drawn = line()
-    assert len(drawn) == 20 and set(drawn) <= set(BLOCKS) and drawn.count("█") > 5
+    assert len(drawn) == 20 and set(drawn) <= set(BLOCKS) and drawn.count(" ") < 5
     plain = line(LC_ALL="C")
-    assert len(plain) == 20 and plain.isascii() and plain.count("@") > 5
+    assert len(plain) == 20 and plain.isascii() and plain.count(" ") == drawn.count(" ")
 
 
 def test_the_path_of_a_pingpong(stax):
     stax.truth("pingpong", "--seconds", 0.3)
-    why = stax.json("why", "-n", 0)
+    why = stax.client().call("profile.why", limit=0, max_frames=1)
     segments = check_path(why)
     assert why["total_ns"] == stax.json("threads")["run"]["duration_ns"]
     if not tells_wakers(stax):
@@ -224,6 +226,24 @@ time.sleep(0.2)
     assert waits_ns - sleep_ns <= 30 * MS  # the join is the worker's time
 
 
+def test_the_path_goes_through_a_child(stax):
+    """What a shell waits for is what its children do."""
+    stax.record("--children", "--", "/bin/sh", "-c", f"""
+{stax.program("spin")} --seconds 0.3 >/dev/null; sleep 0.2; {stax.program("spin")} --seconds 0.1 >/dev/null""")
+    if not tells_wakers(stax):
+        pytest.skip("this host does not tell who wakes whom")
+    why = stax.json("why", "-n", 0, "--tid", stax.last_run()["pid"])
+    check_path(why)
+    of = {}
+    for row in why["summary"]:
+        key = row["name"], "wait" if row["kind"] == "wait" else "busy"
+        of[key] = of.get(key, 0) + row["total_ns"]
+    assert 395 * MS <= of["spin", "busy"] <= 600 * MS, of
+    assert 195 * MS <= of["sleep", "wait"] <= 300 * MS, of
+    assert of.get(("sh", "wait"), 0) <= 20 * MS, of
+    assert sum(h["is_birth"] for h in why["handovers"]) >= 3
+
+
 def test_ranges_and_threads_of_a_path(pingpong):
     stax = pingpong
     for tid in [t["tid"] for t in stax.json("threads")["rows"]]:
@@ -243,8 +263,9 @@ def test_paths_of_live_runs(anybody):
     stax.target_pid()
     time.sleep(0.5)
     with stax.client() as client:
-        for _ in range(20):
-            check_path(client.call("profile.why", limit=0, view={"from_ns": -100 * MS}))
+        for _ in range(10):
+            check_path(client.call("profile.why", limit=0, max_frames=1,
+                                   view={"from_ns": -20 * MS}))
             timeline = client.call("profile.timeline", buckets=7)
             assert timeline["buckets"] == 7
     stax.ok("stop")
@@ -295,7 +316,7 @@ def test_many_waits(stax, report):
     figures = []
     with stax.client() as client:
         for method, params in (("profile.intervals", {"limit": 20}),
-                               ("profile.intervals", {"limit": 0, "max_frames": 1}),
+                               ("profile.intervals", {"limit": 0, "no_stacks": True}),
                                ("profile.wakers", {}), ("profile.timeline", {}),
                                ("profile.why", {"limit": 20})):
             start_s = time.perf_counter()

@@ -5,7 +5,8 @@ import gc
 import threading
 import time
 
-KINDS = ("profile.top", "profile.flame", "profile.threads", "server.diagnostics", "run.status",
+KINDS = ("profile.top", "profile.flame", "profile.threads", "profile.intervals", "profile.wakers",
+         "profile.timeline", "profile.why", "server.diagnostics", "run.status",
          "run.list")
 N_CLIENTS, N_EACH = 4, 250
 

@@ -117,13 +117,10 @@ def test_all_views_agree(recorded):
     check_sums(recorded, "--focus", "python3", "--from", "0.1", "--to", "0.3")
 
 
-def test_reasons_and_places(stax):
-    """Exact where switches are told with their stacks."""
-    stax.record("--", "/usr/bin/python3", "-c", PROGRAM)
-    rows = {row["name"]: row for row in stax.json("threads", "-n", 0)["rows"]}
-    waits = stax.json("off-cpu", "-n", 0, "--by", "thread")["rows"]
-    if any(row["approximate"] for row in waits):
-        pytest.skip("this host tells no stacks of waits")
+def test_reasons_and_places(recorded):
+    """Also where waits are only looked at now and then: these are long."""
+    rows = {row["name"]: row for row in recorded.json("threads", "-n", 0)["rows"]}
+    waits = recorded.json("off-cpu", "-n", 0, "--by", "thread")["rows"]
     for name, reason in REASONS.items():
         assert rows[name]["blocked"] == reason, name
         heaviest = next(row for row in waits if row["tid"] == rows[name]["tid"])
@@ -131,13 +128,14 @@ def test_reasons_and_places(stax):
         assert heaviest["total_ns"] > 250 * MS
         assert heaviest["thread"] == name
         assert heaviest["wait_site"]
-        assert heaviest["complete"]
-        assert heaviest["stack"][-1]["name"] in ("clone3", "__clone3", "start_thread", "clone")
-        assert any(frame["kind"] == "kernel" for frame in heaviest["stack"])
+        if not heaviest["approximate"]:
+            assert heaviest["complete"]
+            assert heaviest["stack"][-1]["name"] in ("clone3", "__clone3", "start_thread", "clone")
+            assert any(frame["kind"] == "kernel" for frame in heaviest["stack"])
     sleep = [row for row in waits if row["thread"] == "sleeper" and row["reason"] == "sleep"][0]
-    assert sleep["count"] == 3
+    assert sleep["count"] >= 3
     assert 99 * MS < sleep["p50_ns"] < 130 * MS
-    only = stax.json("off-cpu", "-n", 0, "--reason", "conn")
+    only = recorded.json("off-cpu", "-n", 0, "--reason", "conn")
     assert {row["reason"] for row in only["rows"]} == {"conn"}
     assert only["selected_ns"] < only["totals"]["off_cpu_ns"]
 

@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import mmap
 import os
+import select
 import shutil
 import signal
 import socket
@@ -506,14 +507,44 @@ def test_a_ring_cannot_be_written_by_its_reader(staxd, alices):
 
 
 def test_starting_programs_holds_nobody_up(staxd, alices, bobs, report):
-    """Loading them is the longest that staxd is busy for one caller."""
+    """The kernel takes its time to check them, but in a process of that session alone."""
+    ends = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(*[ALICE.gid] * 3)
+            os.setresuid(*[ALICE.uid] * 3)
+            connection = Broker(staxd.socket, timeout_s=60).session(alices.pid)
+            began = time.monotonic()
+            os.write(ends[1], b"x")
+            connection.short(START_SWITCHES)
+            os.write(ends[1], struct.pack("d", time.monotonic() - began))
+            time.sleep(60)
+        finally:
+            os._exit(0)
+
     def action():
-        began = time.monotonic()
-        Broker(staxd.socket).session(alices.pid).short(START_SWITCHES)
-        return time.monotonic() - began
-    longest_s = max(as_account(ALICE, action) for _ in range(3))
-    report(f"staxd: programs for switches start within {1000 * longest_s:.0f} ms")
-    assert longest_s < 1
+        connection = Broker(staxd.socket).session(bobs.pid)
+        longest_s = n = 0
+        while not select.select([ends[0]], [], [], 0)[0]:
+            began = time.monotonic()
+            os.close(connection.event(bobs.pid))
+            longest_s = max(longest_s, time.monotonic() - began)
+            n += 1
+        return longest_s, n
+    try:
+        os.read(ends[0], 1)
+        longest_s, n = as_account(BOB, action)
+        load_s = struct.unpack("d", os.read(ends[0], 8))[0]
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(ends[0])
+        os.close(ends[1])
+    report(f"staxd: while programs were loaded for {1000 * load_s:.0f} ms, another user got {n} "
+           f"events, each within {1000 * longest_s:.1f} ms")
+    assert n > 1 and longest_s < load_s / 2
 
 
 # What it keeps -----------------------------------------------------------------------------------

@@ -4,12 +4,14 @@
  *
  * Reads the layout, the build-id and all functions, named or not, from memory,
  * then finds functions and makes their names around every kind of address that the file
- * mentions.
+ * mentions, and the variables there.
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "images/elf_file.h"
+#include "symbols/data_symbol.h"
 #include "symbols/elf_symbols.h"
 #include "symbols/function_table.h"
 
@@ -20,6 +22,15 @@ static void find_around(struct function_table *table, uint64_t image_addr)
     for (uint64_t distance = 0; distance < 64; distance += 7) {
         (void)function_table_find(table, image_addr + distance);
         (void)function_table_find(table, image_addr - distance);
+    }
+}
+
+static void find_variable(struct elf_file *file, uint64_t image_addr)
+{
+    char name[64];
+    uint64_t offset;
+    if (data_symbol_find(file, image_addr, name, sizeof(name), &offset) && offset > image_addr) {
+        abort();
     }
 }
 
@@ -49,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
         if (elf_file_section(file, i, &section)) {
             find_around(table, section.image_addr);
             find_around(table, section.image_addr + section.n_bytes);
+            find_variable(file, section.image_addr + section.n_bytes / 2);
         }
     }
     for (uint64_t offset = 0; offset < n_bytes; offset += 512) {

@@ -218,7 +218,7 @@ class Staxd:
     def __init__(self, folder, *options, socket_name="staxd.sock"):
         self.folder = Path(folder)
         self.socket = self.folder / socket_name
-        self.log_path = self.folder / "staxd.log"
+        self.log_path = self.folder / f"{socket_name}.log"
         self.options = options
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(

@@ -7,7 +7,7 @@
  * Owner:   broker_client_new()/_free(); descriptors that it opens are the
  *          caller's and outlive it.
  * Threads: one.
- * Limits:  BROKER_CLIENT_WAIT_S for an answer.
+ * Limits:  BROKER_CLIENT_WAIT_S for an answer: programs are loaded for as long as the kernel likes.
  * Source:  docs/PROTOCOL.broker.md
  * Tests:   broker_client_test.c; tests/e2e/test_broker.py
  */
@@ -21,7 +21,7 @@
 #include "base/error.h"
 #include "broker_wire/wire.h"
 
-#define BROKER_CLIENT_WAIT_S 5
+#define BROKER_CLIENT_WAIT_S 30
 
 struct broker_client;
 

@@ -77,6 +77,6 @@ static inline void own_code_tell(const struct own_code *code, struct kernel_walk
     const struct code_map map = {.pid = getpid(),
                                  .generation = generation,
                                  .n_ranges = code->n_ranges,
-                                 .ranges = (struct code_range *)code->ranges};
+                                 .ranges = code->ranges};
     kernel_walk_set_code(walk, &map);
 }

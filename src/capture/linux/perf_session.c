@@ -111,6 +111,26 @@ static void note_child(struct capture *capture, const struct perf_record *record
     }
 }
 
+/* A sample, or a reading of counters, that another one stands for. */
+static bool is_surplus(struct capture *capture, const struct perf_record *record)
+{
+    struct perf_source_tag tag;
+    if (!perf_sources_find(&capture->sources, record->identifier, &tag) ||
+        tag.format == PERF_FORMAT_SCHED) {
+        return false;
+    }
+    if (tag.format == PERF_FORMAT_COUNTERS) {
+        return counter_session_is_surplus(&capture->counting, &tag, record);
+    }
+    if (sample_swap_is_surplus(&capture->swap, &tag, record)) {
+        return true;
+    }
+    if (!capture->is_wide) {
+        sample_swap_note_period(&capture->swap, &tag, record, capture->attrs.period_ns);
+    }
+    return false;
+}
+
 /* One record of a ring; false where it says nothing about the target. */
 static bool take_record(struct capture *capture, const void *data, size_t n_bytes,
                         struct event_batch *batch)
@@ -129,21 +149,17 @@ static bool take_record(struct capture *capture, const void *data, size_t n_byte
     } else if (record.type == PERF_ABI_RECORD_THROTTLE) {
         capture->counters.throttles++;
     } else if (record.type == PERF_ABI_RECORD_SAMPLE) {
-        struct perf_source_tag tag;
-        if (perf_sources_find(&capture->sources, record.identifier, &tag) &&
-            tag.format != PERF_FORMAT_SCHED) {
-            if (sample_swap_is_surplus(&capture->swap, &tag, &record)) {
-                return false;
-            }
-            if (!capture->is_wide) {
-                sample_swap_note_period(&capture->swap, &tag, &record, capture->attrs.period_ns);
-            }
+        if (is_surplus(capture, &record)) {
+            return false;
         }
     } else if (!capture->is_wide) {
         sample_swap_note(&capture->swap, &record, capture->config.follow_children);
         if (capture->config.follow_children) {
             note_child(capture, &record);
         }
+    }
+    if (record.type == PERF_ABI_RECORD_EXIT) {
+        counter_session_note(&capture->counting, &record);
     }
     uint64_t n_samples = capture->translator.n_samples;
     int n_events = perf_events_translate(&capture->translator, &record, batch);
@@ -331,8 +347,7 @@ static void session_probe(struct capability_set *ret_abilities)
     bool tells_waits = (is_wide && wide_session_tells_waits()) ||
                        (has_broker && (broker & BROKER_CAN_SWITCHES) != 0);
     describe_waits(&host, tells_waits, items);
-    (void)snprintf(items[CAPABILITY_COUNTERS].reason, sizeof(items[CAPABILITY_COUNTERS].reason),
-                   "not recorded by this version");
+    counter_session_probe(&host, &items[CAPABILITY_COUNTERS]);
 }
 
 /* Forgets a wide attempt that did not work out, so that the task way starts clean. */
@@ -442,6 +457,7 @@ static struct capture *session_free(struct capture *capture)
 {
     if (capture) {
         wide_session_release(capture);
+        counter_session_release(capture);
         sample_swap_release(&capture->swap);
         child_processes_release(&capture->children);
         perf_sources_release(&capture->sources);
@@ -515,8 +531,10 @@ static int session_open(const struct capture_config *config, struct event_sink s
     if (r != 0) {
         return r;
     }
-    capture->counters.n_events_open =
-        capture->sources.lasting.n_items + capture->sources.samples.n_items;
+    counter_session_open(capture);
+    capture->counters.n_events_open = capture->sources.lasting.n_items +
+                                      capture->sources.samples.n_items +
+                                      capture->sources.counters.n_items;
     capture->counters.stack_bytes_now = capture->attrs.stack_bytes;
     size_t n_cpu_numbers = (size_t)capture->sources.cpus[capture->sources.n_cpus - 1] + 1;
     capture->running_tids = calloc(n_cpu_numbers, sizeof(*capture->running_tids));
@@ -525,8 +543,11 @@ static int session_open(const struct capture_config *config, struct event_sink s
         .is_wide = capture->is_wide,
         .follow_children = config->follow_children,
         .running_tids = capture->running_tids,
+        .n_counters = capture->counting.n_slots,
         .n_running_tids = capture->running_tids ? n_cpu_numbers : 0,
     };
+    memcpy(capture->translator.counter_slots, capture->counting.slots,
+           sizeof(capture->translator.counter_slots));
     r = event_merge_new(capture->sources.n_cpus + capture->sched_rings.n_rings, &capture->merge);
     if (r == 0) {
         capture->poll_fds = calloc(capture->sources.n_cpus + capture->sched_rings.n_rings + 1,
@@ -571,6 +592,9 @@ static int session_start(struct capture *capture)
         if (r == 0) {
             r = perf_source_set_enable(&capture->sources.samples);
         }
+    }
+    if (r == 0) {
+        r = counter_session_start(capture);
     }
     sample_swap_begin(&capture->swap, capture->is_wide || capture->config.is_launched,
                       clock_now_ns());
@@ -618,6 +642,7 @@ static int session_drain(struct capture *capture, int timeout_ms, enum capture_s
     }
     if (!capture->target_is_gone) {
         sample_swap_tend(capture);
+        counter_session_tend(capture, clock_now_ns());
     }
     return r;
 }
@@ -628,6 +653,7 @@ static int session_stop(struct capture *capture)
         return 0;
     }
     capture->has_stopped = true;
+    perf_source_set_disable(&capture->sources.counters);
     perf_source_set_disable(&capture->sources.samples);
     perf_source_set_disable(&capture->sources.lasting);
     wide_session_stop(capture);
@@ -658,6 +684,7 @@ static void session_stats(const struct capture *capture, struct capture_stats *r
         .stack_bytes_copied = capture->counters.copied_bytes,
         .stack_bytes_now = capture->counters.stack_bytes_now,
     };
+    watch_session_stats(capture, ret_stats);
 }
 
 static size_t session_notes(const struct capture *capture, char (*ret_notes)[400], size_t max_notes)
@@ -665,6 +692,11 @@ static size_t session_notes(const struct capture *capture, char (*ret_notes)[400
     size_t n_notes = capture->n_notes < max_notes ? capture->n_notes : max_notes;
     memcpy(ret_notes, capture->notes, n_notes * sizeof(*ret_notes));
     return n_notes;
+}
+
+static void session_counters(const struct capture *capture, struct counter_set *ret_counters)
+{
+    *ret_counters = capture->counting.set;
 }
 
 static const char *session_describe(const struct capture *capture)
@@ -698,6 +730,7 @@ const struct capture_ops capture_linux_ops = {
     .stop = session_stop,
     .stats = session_stats,
     .notes = session_notes,
+    .counters = session_counters,
     .describe = session_describe,
     .free = session_free,
     .take_kernel_names = session_take_kernel_names,

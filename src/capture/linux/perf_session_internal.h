@@ -23,6 +23,7 @@
 #include "capture/event_merge.h"
 #include "capture/linux/birth_period.h"
 #include "capture/linux/child_processes.h"
+#include "capture/linux/counter_session.h"
 #include "capture/linux/host.h"
 #include "sources/perf_attr.h"
 #include "capture/linux/perf_sources.h"
@@ -52,6 +53,7 @@ struct capture {
     _Atomic uint32_t wish_bytes; /* written by the aggregator's thread */
     struct sample_swap swap;
     struct child_processes children; /* config.follow_children */
+    struct counter_session counting; /* config.with_counters */
     struct kernel_walk *walk;        /* wide; NULL: stacks are copied */
     struct broker_client *broker;    /* task; NULL: we open events ourselves */
     int kernel_names_fd;             /* from the broker; -1: none, or taken */
@@ -94,6 +96,7 @@ int watch_session_open(struct capture *capture);
 int watch_session_start(struct capture *capture);
 void watch_session_stop(struct capture *capture);
 void watch_session_release(struct capture *capture);
+void watch_session_stats(const struct capture *capture, struct capture_stats *ret_stats);
 
 /* Are waits told with their stacks and wakers? Cheap facts only. */
 bool wide_session_tells_waits(void);

@@ -61,6 +61,7 @@ void perf_sources_release(struct perf_sources *sources)
     for (size_t i = 0; sources->rings && i < sources->n_cpus; i++) {
         perf_ring_release(&sources->rings[i]);
     }
+    perf_source_set_close(&sources->counters);
     perf_source_set_close(&sources->samples);
     perf_source_set_close(&sources->lasting);
     for (size_t i = 0; i < sources->n_held_fds; i++) {
@@ -177,6 +178,25 @@ int perf_sources_add(struct perf_sources *sources, struct perf_source_set *set,
     return r;
 }
 
+int perf_sources_adopt(struct perf_sources *sources, struct perf_source_set *set, size_t cpu_index,
+                       const struct perf_source_tag *tag, int take_fd)
+{
+    _cleanup_(fd_closep) int fd = take_fd;
+    struct perf_source source = {.tag = *tag};
+    if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, sources->ring_fds[cpu_index]) < 0) {
+        return -errno;
+    }
+    int r = perf_open_identifier(fd, &source.identifier);
+    r = r ? r : hash_table_set(&sources->tags, source.identifier, pack(&source.tag));
+    r = r ? r : grow(set);
+    if (r != 0) {
+        return r;
+    }
+    source.fd = TAKE_FD(fd);
+    set->items[set->n_items++] = source;
+    return 0;
+}
+
 int perf_sources_hold(struct perf_sources *sources, int take_fd)
 {
     _cleanup_(fd_closep) int fd = take_fd;
@@ -248,6 +268,7 @@ int perf_sources_forget_closed(struct perf_sources *sources)
 {
     hash_table_clear(&sources->tags);
     int r = remember(sources, &sources->lasting);
+    r = r ? r : remember(sources, &sources->counters);
     return r != 0 ? r : remember(sources, &sources->samples);
 }
 

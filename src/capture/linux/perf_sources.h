@@ -56,6 +56,7 @@ struct perf_sources {
     struct perf_ring *rings; /* n_cpus; data NULL until the first event of that CPU */
     int *ring_fds;           /* owner of each ring; also in `lasting` */
     struct perf_source_set lasting, samples;
+    struct perf_source_set counters; /* groups of them, counter_session.h */
     int *held_fds;
     size_t n_held_fds;
     struct hash_table tags; /* identifier → struct perf_source_tag, packed */
@@ -87,6 +88,11 @@ int perf_sources_open_event(const struct perf_sources *sources, const struct per
 int perf_sources_add(struct perf_sources *sources, struct perf_source_set *set,
                      const struct perf_source_request *request, int *ret_fd,
                      bool *ret_is_ring_trouble);
+
+/* An event that was opened elsewhere joins the set; its records go into the ring of its CPU, which
+ * must be there. Takes fd, also on failure. */
+int perf_sources_adopt(struct perf_sources *sources, struct perf_source_set *set, size_t cpu_index,
+                       const struct perf_source_tag *tag, int take_fd);
 
 /* Keeps a descriptor that has no ring until release. Takes fd, also on failure. */
 int perf_sources_hold(struct perf_sources *sources, int take_fd);

@@ -215,8 +215,9 @@ static int swap_samples(struct capture *capture)
     swap->wants_renewal = false;
     hash_table_clear(&swap->odd_samples);
     sample_swap_begin(swap, capture->is_wide, clock_now_ns());
-    capture->counters.n_events_open =
-        capture->sources.lasting.n_items + capture->sources.samples.n_items;
+    capture->counters.n_events_open = capture->sources.lasting.n_items +
+                                      capture->sources.samples.n_items +
+                                      capture->sources.counters.n_items;
     return 0;
 }
 

@@ -90,3 +90,15 @@ void watch_session_release(struct capture *capture)
     sched_rings_release(&capture->sched_rings);
     capture->watch = sched_watch_free(capture->watch);
 }
+
+void watch_session_stats(const struct capture *capture, struct capture_stats *ret_stats)
+{
+    struct sched_counts counts = {0};
+    if (capture->watch) {
+        sched_watch_get_counts(capture->watch, &counts);
+    }
+    ret_stats->wait_stacks_walked = counts.n_walked;
+    ret_stats->wait_stacks_compared = counts.n_compared;
+    ret_stats->wait_stacks_trusted = counts.n_trusted;
+    ret_stats->wait_stacks_late = counts.n_late;
+}

@@ -6,7 +6,6 @@
  * Source: docs/design/0012-waits.md. Built by tools/gen-bpf into
  * sched_fork_program.h.
  */
-#define WALK_KEEPS_WORDS 0
 #include "sources/bpf/sched_target.h"
 
 static long (*update)(void *map, const void *key, const void *value,

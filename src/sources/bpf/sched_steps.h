@@ -10,7 +10,7 @@
  * same words at every place that the walk has read, a walk would find the same.
  * While a thread's waits are short, the registers alone have to be the same.
  *
- * Shape:   SCHED_PROGRAM is the section of the program that includes this,
+ * Shape:   WALK_PROGRAM is the section of the program that includes this,
  *          SCHED_SKIPPED_FRAMES says how many kernel frames it begins with.
  * Owner, Threads: interrupts are off in both tracepoints, so neither program is
  *          interrupted by the other on its CPU; one scratch per CPU is enough.
@@ -21,6 +21,7 @@
 
 #define WALK_KEEPS_WORDS 1
 #include "sources/bpf/sched_target.h"
+#include "sources/bpf/walk_steps.h"
 
 static u64 (*clock_now)(void) = (void *)BPF_FUNC_ktime_get_ns;
 
@@ -28,9 +29,8 @@ static long (*ring_output)(void *ring, void *data, u64 n_bytes,
                            u64 flags) = (void *)BPF_FUNC_ringbuf_output;
 static u64 (*ring_query)(void *ring, u64 flags) = (void *)BPF_FUNC_ringbuf_query;
 
-extern struct map_name scratch, states, memos, rings, lost;
+extern struct map_name states, memos, rings, lost, counts;
 
-#define HASHED_KERNEL_IPS 24
 
 /* The last stack of its kind that was told of a thread. */
 struct memo {
@@ -102,12 +102,10 @@ INLINE struct memos *memos_of(struct state *state)
 struct comparison {
     struct memo *memo;
     struct scratch *scratch;
-    u64 is_other;
 };
 
 /* Loops are defined behind the program, which has to come first: sched_loops.h. */
 static long compare_word(u32 turn, struct comparison *comparison);
-static long frame(u32 turn, void *unused);
 
 INLINE int has_same_words(struct scratch *s, struct memo *memo)
 {
@@ -116,22 +114,19 @@ INLINE int has_same_words(struct scratch *s, struct memo *memo)
         return 0;
     }
     s->window_start = NO_WINDOW;
+    s->is_other = 0;
     loop(memo->n_words, compare_word, &comparison, 0);
-    return !comparison.is_other;
+    return !s->is_other;
 }
+
+static long hash_ip(u32 turn, struct loop_argument *argument);
 
 INLINE u64 hash_kernel_ips(struct scratch *s, u64 n_ips)
 {
-    u64 hash = n_ips;
-#pragma clang loop unroll(disable)
-    for (u64 i = 0; i < HASHED_KERNEL_IPS; i++) {
-        if (i >= n_ips) {
-            break;
-        }
-        hash = (hash ^ s->ips[i]) * 0x9e3779b97f4a7c15ull;
-        hash ^= hash >> 29;
-    }
-    return hash;
+    struct loop_argument argument = {.scratch = s};
+    s->hash = n_ips;
+    loop(n_ips, hash_ip, &argument, 0);
+    return s->hash;
 }
 
 /* Tables are those of one process; of its children the stack is copied. */
@@ -171,16 +166,62 @@ INLINE void keep(struct scratch *s, struct memo *memo, struct state *state)
 
 enum { STACK_NONE, STACK_KNOWN, STACK_NEW };
 
+struct finding {
+    void *ctx;
+    struct sched_control *control;
+    struct scratch *scratch;
+    void *task;
+    struct state *state;
+    struct memo *memo;
+};
+
+/* What the registers do not tell. */
+INLINE u32 find_by_frames(struct finding *f)
+{
+    struct scratch *s = f->scratch;
+    struct memo *memo = f->memo;
+    u32 zero = 0, cpu = current_cpu();
+    struct walk_control *walk = lookup(&control, &zero);
+    struct sched_counts *n = lookup(&counts, &cpu);
+    u64 *user = read_registers(s, f->task);
+    if (!walk || !n || !user) {
+        return STACK_NONE;
+    }
+    u64 user_cs = user[REGS_CS], n_kernel_ips = 0;
+    if (!f->control->no_kernel) {
+        long n_bytes = get_stack(f->ctx, s->ips, WALK_MAX_KERNEL_IPS * 8, SCHED_SKIPPED_FRAMES);
+        n_kernel_ips = n_bytes > 0 ? (u64)n_bytes / 8 & 255 : 0;
+    }
+    s->kernel_hash = hash_kernel_ips(s, n_kernel_ips);
+    if (s->is_same && s->kernel_hash == memo->kernel_hash && has_same_words(s, memo)) {
+        n->n_compared++;
+        return STACK_KNOWN;
+    }
+    s->header.magic = WALK_PAYLOAD_MAGIC;
+    s->header.period_ns = 0;
+    s->header.tid = 0;
+    s->header.flags = s->is_after_syscall ? WALK_FLAG_AFTER_SYSCALL : 0;
+    s->header.n_kernel_ips = n_kernel_ips;
+    walk_now(f->ctx, walk, s, user_cs, READ_U32(f->task, KERNEL_TASK_TGID) == f->control->pid);
+    keep(s, memo, f->state);
+    n->n_walked++;
+    s->n_walk_bytes = close_walk(s, &s->machine, s->end, f->control->max_stack_bytes);
+    return STACK_NEW;
+}
+
+static long find_slowly(u32 turn, struct finding *f);
+
 /*
  * The stack of the current task, which is in the kernel: STACK_NEW where it was
- * walked and stands behind s->header, open still. *memo has its serial.
+ * walked and stands behind s->header, s->n_walk_bytes long. *memo has its serial.
  */
 INLINE u32 find_stack(void *ctx, struct sched_control *c, struct scratch *s, void *task,
                       struct state *state, struct memo *memo, int trusts)
 {
-    u32 zero = 0;
+    u32 zero = 0, cpu = current_cpu();
     struct walk_control *walk = lookup(&control, &zero);
     u64 *registers = task_registers(task);
+    s->n_walk_bytes = 0;
     s->sched.prev_syscall = SCHED_NO_SYSCALL;
     s->sched.prev_argument = 0;
     if (!walk) {
@@ -200,30 +241,24 @@ INLINE u32 find_stack(void *ctx, struct sched_control *c, struct scratch *s, voi
                   memo->argument == s->sched.prev_argument &&
                   memo->generation == *(volatile u64 *)&walk->generation;
     if (is_same && trusts) {
+        struct sched_counts *n = lookup(&counts, &cpu);
+        if (n) {
+            n->n_trusted++;
+        }
         state->is_trusted = 1;
         return STACK_KNOWN;
     }
-    u64 *user = read_registers(s, task);
-    if (!user) {
-        return STACK_NONE;
-    }
-    u64 user_cs = user[REGS_CS], n_kernel_ips = 0;
-    if (!c->no_kernel) {
-        long n_bytes = get_stack(ctx, s->ips, WALK_MAX_KERNEL_IPS * 8, SCHED_SKIPPED_FRAMES);
-        n_kernel_ips = n_bytes > 0 ? (u64)n_bytes / 8 : 0;
-    }
-    s->kernel_hash = hash_kernel_ips(s, n_kernel_ips);
-    if (is_same && s->kernel_hash == memo->kernel_hash && has_same_words(s, memo)) {
-        return STACK_KNOWN;
-    }
-    s->header.magic = WALK_PAYLOAD_MAGIC;
-    s->header.period_ns = 0;
-    s->header.tid = 0;
-    s->header.flags = s->is_after_syscall ? WALK_FLAG_AFTER_SYSCALL : 0;
-    s->header.n_kernel_ips = n_kernel_ips & 255;
-    walk_now(ctx, walk, s, user_cs, READ_U32(task, KERNEL_TASK_TGID) == c->pid);
-    keep(s, memo, state);
-    return STACK_NEW;
+    struct finding finding = {
+        .ctx = ctx,
+        .control = c,
+        .scratch = s,
+        .task = task,
+        .state = state,
+        .memo = memo,
+    };
+    s->is_same = is_same;
+    loop(1, find_slowly, &finding, 0);
+    return s->kind;
 }
 
 /* Writes s->sched out, and behind it what stands in s->header where n_walk_bytes is not 0. */

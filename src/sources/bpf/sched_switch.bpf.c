@@ -11,7 +11,7 @@
  * Source: docs/design/0012-waits.md. Built by tools/gen-bpf into
  * sched_switch_program.h.
  */
-#define SCHED_PROGRAM "program/sched_switch"
+#define WALK_PROGRAM "program/sched_switch"
 /* Innermost kernel frames that are ours, the tracepoint's, and on the way of every sleep:
  * __schedule() and schedule(). */
 #define SCHED_SKIPPED_FRAMES 4
@@ -54,7 +54,9 @@ INLINE u64 leave(void *ctx, struct sched_control *c, struct scratch *s, void *pr
         state->is_known = 1;
     }
     if (state && prev_state != 0 && !(prev_state & TASK_DEAD)) {
-        if (state->wake_ns != 0 && time_ns - state->wake_ns > RACE_NS) {
+        /* Another CPU may write a time that is later than ours. */
+        u64 wake_ns = *(volatile u64 *)&state->wake_ns;
+        if (wake_ns != 0 && wake_ns + RACE_NS < time_ns) {
             tell_awake(c, s, state, tid, time_ns);
         }
         state->is_trusted = 0;
@@ -67,7 +69,7 @@ INLINE u64 leave(void *ctx, struct sched_control *c, struct scratch *s, void *pr
         }
         if (kind == STACK_NEW) {
             flags |= SCHED_FLAG_PREV_STACK;
-            n_walk_bytes = close_walk(s, &s->machine, s->end, c->max_stack_bytes);
+            n_walk_bytes = s->n_walk_bytes;
         }
         state->out_ns = time_ns;
     }
@@ -92,6 +94,11 @@ INLINE u64 find_late_stack(struct sched_control *c, struct scratch *s, void *nex
         return 0;
     }
     u64 n_ips = ((u64)n_bytes / 8) & 255;
+    u32 cpu = current_cpu();
+    struct sched_counts *n = lookup(&counts, &cpu);
+    if (n) {
+        n->n_late++;
+    }
     s->header.magic = WALK_PAYLOAD_MAGIC;
     s->header.period_ns = 0;
     s->header.tid = 0;
@@ -105,8 +112,7 @@ INLINE u64 find_late_stack(struct sched_control *c, struct scratch *s, void *nex
 }
 
 /* Returns bytes of the stack that stands behind s->sched. */
-INLINE u64 enter(struct sched_control *c, struct scratch *s, void *next, u64 time_ns,
-                 u64 n_walk_bytes)
+INLINE u64 enter(struct sched_control *c, struct scratch *s, void *next, u64 time_ns)
 {
     u32 tid = READ_U32(next, KERNEL_TASK_PID);
     struct state *state = state_of(next, tid);
@@ -115,7 +121,7 @@ INLINE u64 enter(struct sched_control *c, struct scratch *s, void *next, u64 tim
     s->sched.next_pid = READ_U32(next, KERNEL_TASK_TGID);
     /* Of a sleep that began before anybody looked, only its end is told. */
     if (!state || (state->out_ns == 0 && state->is_known)) {
-        return n_walk_bytes;
+        return 0;
     }
     u64 wake_ns = state->wake_ns, until_ns = time_ns, blocked_ns;
     if (wake_ns != 0) {
@@ -126,10 +132,8 @@ INLINE u64 enter(struct sched_control *c, struct scratch *s, void *next, u64 tim
         until_ns = s->sched.next_wake_ns;
     }
     blocked_ns = until_ns - state->out_ns;
-    if (n_walk_bytes == 0) {
-        n_walk_bytes = find_late_stack(c, s, next, state, blocked_ns);
-        s->sched.flags |= n_walk_bytes ? SCHED_FLAG_NEXT_STACK : 0;
-    }
+    u64 n_walk_bytes = find_late_stack(c, s, next, state, blocked_ns);
+    s->sched.flags |= n_walk_bytes ? SCHED_FLAG_NEXT_STACK : 0;
     if (state->out_ns == 0) {
         blocked_ns = ~0ull;
     }
@@ -139,7 +143,7 @@ INLINE u64 enter(struct sched_control *c, struct scratch *s, void *next, u64 tim
     return n_walk_bytes;
 }
 
-SECTION(SCHED_PROGRAM) int sched_switch(u64 *ctx)
+SECTION(WALK_PROGRAM) int sched_switch(u64 *ctx)
 {
     u32 zero = 0;
     struct sched_control *c = lookup(&sched_control, &zero);
@@ -147,8 +151,7 @@ SECTION(SCHED_PROGRAM) int sched_switch(u64 *ctx)
     if (!c) {
         return 0;
     }
-    int leaves = is_ours(c, prev), enters = is_ours(c, next);
-    if (!leaves && !enters) {
+    if (!is_ours(c, prev) && !is_ours(c, next)) {
         return 0;
     }
     u32 cpu = current_cpu();
@@ -161,17 +164,26 @@ SECTION(SCHED_PROGRAM) int sched_switch(u64 *ctx)
     s->sched.prev_tid = 0;
     s->sched.prev_pid = 0;
     s->sched.next_pid = 0;
-    if (leaves) {
-        /* One that is preempted on its way to sleep still wants to run. */
-        n_walk_bytes = leave(ctx, c, s, prev, ctx[0] ? 0 : (u32)ctx[3], time_ns);
+    /* One that is preempted on its way to sleep still wants to run. Asked anew and through memory:
+     * what verifiers know of it, they follow through all that comes. */
+    s->prev_state = ctx[0] ? 0 : (u32)ctx[3];
+    if (is_ours(c, prev)) {
+        n_walk_bytes = leave(ctx, c, s, prev, *(volatile u64 *)&s->prev_state, time_ns);
     }
     s->sched.time_ns = time_ns;
     s->sched.next_tid = 0;
     s->sched.next_wake_ns = 0;
     s->sched.waker_tid = 0;
     s->sched.waker_serial = 0;
-    if (enters) {
-        n_walk_bytes = enter(c, s, next, time_ns, n_walk_bytes);
+    if (is_ours(c, next)) {
+        if (n_walk_bytes != 0) {
+            /* Stacks can be new on both sides, and a record has room for one. */
+            tell(c, s, n_walk_bytes);
+            s->sched.flags = 0;
+            s->sched.prev_tid = 0;
+            s->sched.prev_pid = 0;
+        }
+        n_walk_bytes = enter(c, s, next, time_ns);
     }
     tell(c, s, n_walk_bytes);
     return 0;

@@ -7,7 +7,7 @@
  * Owner, Threads: see sched_steps.h.
  */
 
-#include "sources/bpf/walk_steps.h"
+#include "sources/bpf/program.h"
 
 extern struct map_name sched_control, family;
 

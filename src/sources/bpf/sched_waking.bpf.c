@@ -10,7 +10,7 @@
  * Source: docs/design/0012-waits.md. Built by tools/gen-bpf into
  * sched_waking_program.h.
  */
-#define SCHED_PROGRAM "program/sched_waking"
+#define WALK_PROGRAM "program/sched_waking"
 /* Innermost kernel frames that are ours and the tracepoint's. */
 #define SCHED_SKIPPED_FRAMES 2
 #include "sources/bpf/sched_steps.h"
@@ -61,18 +61,17 @@ INLINE u32 find_waker(void *ctx, struct sched_control *c, struct scratch *s, voi
         return 0;
     }
     if (kind == STACK_NEW) {
-        u64 n_walk_bytes = close_walk(s, &s->machine, s->end, c->max_stack_bytes);
         s->sched.flags = SCHED_FLAG_WAKEUP | SCHED_FLAG_WAKER_KNOWN | SCHED_FLAG_WAKER_STACK;
         s->sched.time_ns = time_ns;
         s->sched.next_tid = tid;
         s->sched.waker_tid = waker_tid;
         s->sched.waker_serial = memo->wake.serial;
-        tell(c, s, n_walk_bytes);
+        tell(c, s, s->n_walk_bytes);
     }
     return memo->wake.serial;
 }
 
-SECTION(SCHED_PROGRAM) int sched_waking(u64 *ctx)
+SECTION(WALK_PROGRAM) int sched_waking(u64 *ctx)
 {
     u32 zero = 0;
     struct sched_control *c = lookup(&sched_control, &zero);

@@ -9,15 +9,13 @@
 #include <linux/bpf_perf_event.h>
 
 #define WALK_KEEPS_WORDS 0
+#define WALK_PROGRAM "program/sample"
 #include "sources/bpf/walk_steps.h"
 
 static long (*output)(void *ctx, void *map, u64 flags, void *data,
                       u64 n_bytes) = (void *)BPF_FUNC_perf_event_output;
 
-extern struct map_name scratch, outputs;
-
-/* One turn of the loop; 1 ends it. */
-static long frame(u32 turn, void *unused);
+extern struct map_name outputs;
 
 INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, u32 end)
 {
@@ -26,7 +24,7 @@ INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, u32 end)
     return 0;
 }
 
-SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
+SECTION(WALK_PROGRAM) int sample(struct bpf_perf_event_data *ctx)
 {
     u32 zero = 0, cpu = current_cpu();
     struct walk_control *c = lookup(&control, &zero);
@@ -80,16 +78,4 @@ SECTION("program/sample") int sample(struct bpf_perf_event_data *ctx)
     return finish(ctx, c, s, s->end ? s->end : WALK_END_LIMIT);
 }
 
-static SECTION("program/sample") long frame(u32 turn, void *unused)
-{
-    (void)turn;
-    (void)unused;
-    u32 zero = 0, cpu = current_cpu();
-    struct walk_control *c = lookup(&control, &zero);
-    struct scratch *s = lookup(&scratch, &cpu);
-    if (!c || !s) {
-        return 1;
-    }
-    s->end = walk_one(c, s, &s->machine);
-    return s->end != 0;
-}
+#include "sources/bpf/walk_loops.h"

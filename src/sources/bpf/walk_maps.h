@@ -13,7 +13,7 @@
  *          number; `memos`: the same of its stacks. `rings`: array of
  *          ring buffers, one per CPU. `lost`: per CPU, how many records found
  *          no room there. `family`: processes that the target has forked, and
- *          those, by pid.
+ *          those, by pid. `counts`: per CPU, a struct sched_counts.
  * Owner:   kernel_walk.c fills them, walk.bpf.c reads them.
  * Threads: control.bank_and_count changes in one store, after its bank;
  *          control.generation after that, and is read before it.
@@ -45,6 +45,14 @@ struct walk_control {
     __u32 no_kernel;
     __u32 max_stack_bytes; /* appended where a walk cannot finish */
     __u32 unused;
+};
+
+/* How stacks of waits and of wakers were told. */
+struct sched_counts {
+    __u64 n_walked;
+    __u64 n_compared; /* recognised by all that a walk had read */
+    __u64 n_trusted;  /* recognised by registers alone */
+    __u64 n_late;     /* of those, waits that turned out long: kernel frames told at their end */
 };
 
 struct sched_control {

@@ -21,37 +21,9 @@
  * Source:  docs/design/0006-unwinding.md
  */
 
-#include <linux/bpf.h>
+#include "sources/bpf/program.h"
 
-#include "sources/bpf/walk_maps.h"
-#include "sources/bpf/walk_object.h"
-#include "decode/sched_payload.h"
-#include "decode/walk_payload.h"
-
-typedef __u64 u64;
-typedef __u32 u32;
-typedef __s64 s64;
-
-#define SECTION(name) __attribute__((section(name), used))
-#define INLINE static inline __attribute__((always_inline))
-
-static void *(*lookup)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
-static u64 (*current_pid_tgid)(void) = (void *)BPF_FUNC_get_current_pid_tgid;
-static long (*read_user)(void *to, u32 n_bytes,
-                         const void *from) = (void *)BPF_FUNC_probe_read_user;
-static long (*read_kernel)(void *to, u32 n_bytes,
-                           const void *from) = (void *)BPF_FUNC_probe_read_kernel;
-static long (*get_stack)(void *ctx, void *to, u32 n_bytes, u64 flags) = (void *)BPF_FUNC_get_stack;
-static long (*loop)(u32 n, void *body, void *argument, u64 flags) = (void *)BPF_FUNC_loop;
-static u32 (*current_cpu)(void) = (void *)BPF_FUNC_get_smp_processor_id;
-static void *(*current_task)(void) = (void *)BPF_FUNC_get_current_task_btf;
-static void *(*task_registers)(void *task) = (void *)BPF_FUNC_task_pt_regs;
-
-/* Maps are made by kernel_walk.c; here they are only names. */
-struct map_name {
-    int unused;
-};
-extern struct map_name control, ranges, tables;
+extern struct map_name control, ranges, tables, scratch;
 
 #define MAX_USER_IPS                                                                               \
     7400 /* with a page of stack it fits into a record; a deeper stack is finished outside */
@@ -105,6 +77,14 @@ struct scratch {
     u64 end; /* enum walk_end; 0: goes on */
     u64 word;
     u64 found; /* while words are compared */
+    u64 kind, n_walk_bytes; /* what find_stack() has found */
+    struct {
+        u64 sp;
+        u64 to; /* bytes behind ips */
+        u64 max_bytes, n_bytes, n_read;
+    } copy;
+    u64 hash, is_other; /* of loops */
+    u64 is_same, prev_state;
     struct machine machine;
     struct machine first; /* where the walk began */
     u64 kernel_hash;      /* of the kernel frames */
@@ -396,33 +376,28 @@ INLINE u32 walk_one(struct walk_control *c, struct scratch *s, struct machine *m
     return end;
 }
 
+/* Bodies of loops are defined behind the program, which has to come first: walk_loops.h. */
+static long frame(u32 turn, void *unused);
+/* What a loop changes lies in the scratch: verifiers follow each value that lies on the stack. */
+struct loop_argument {
+    struct scratch *scratch;
+};
+static long copy_page(u32 turn, struct loop_argument *argument);
+
 /*
  * Page by page, as far as the stack goes. The first page may be one that was
  * never written to, which is what its thread is in the kernel for: zeros.
  */
-INLINE u64 copy_stack(u64 max_bytes, unsigned char *to, u64 sp)
+INLINE u64 copy_stack(struct scratch *s, u64 max_bytes, u64 sp, u64 first_ip)
 {
-    u64 n_bytes = 0, n_read = 0, piece = PAGE_BYTES - (sp & (PAGE_BYTES - 1));
-#pragma clang loop unroll(disable)
-    for (int i = 0; i < WALK_MAX_STACK_BYTES / PAGE_BYTES; i++) {
-        if (n_bytes >= max_bytes || n_bytes > WALK_MAX_STACK_BYTES - PAGE_BYTES) {
-            break;
-        }
-        if (piece > max_bytes - n_bytes) {
-            piece = max_bytes - n_bytes;
-        }
-        if (piece > PAGE_BYTES) {
-            break;
-        }
-        if (read_user(to + n_bytes, piece, (void *)(sp + n_bytes)) == 0) {
-            n_read = n_bytes + piece;
-        } else if (i != 0) {
-            break;
-        }
-        n_bytes += piece;
-        piece = PAGE_BYTES;
-    }
-    return n_read;
+    struct loop_argument argument = {.scratch = s};
+    s->copy.sp = sp;
+    s->copy.to = first_ip * 8;
+    s->copy.max_bytes = max_bytes;
+    s->copy.n_bytes = 0;
+    s->copy.n_read = 0;
+    loop(WALK_MAX_STACK_BYTES / PAGE_BYTES + 1, copy_page, &argument, 0);
+    return s->copy.n_read;
 }
 
 /* The payload behind s->header; how long both are together. */
@@ -441,7 +416,7 @@ INLINE u64 close_walk(struct scratch *s, struct machine *m, u32 end, u64 max_sta
         s->ips[n_ips + 1] = m->sp;
         s->ips[n_ips + 2] = m->fp;
         n_ips += WALK_PAYLOAD_REGISTERS;
-        n_stack_bytes = copy_stack(max_bytes, (unsigned char *)&s->ips[n_ips], m->sp);
+        n_stack_bytes = copy_stack(s, max_bytes, m->sp, n_ips);
     }
     h->n_stack_bytes = n_stack_bytes;
     u64 n_bytes = sizeof(*h) + n_ips * 8 + n_stack_bytes;
