@@ -298,7 +298,14 @@ static int apply_thread(struct aggregate *aggregate, const struct event *event)
                                                        event->time_ns, &leader_id);
         thread = thread_table_at(aggregate->threads, id);
         thread->totals.creator_tid = event->thread.creator_tid;
-        if (leader && leader != thread) {
+        if (leader == thread) {
+            /* The first of its process has that of whoever made it. */
+            thread_id creator_id =
+                thread_table_find(aggregate->threads, event->thread.creator_tid, event->time_ns);
+            leader = creator_id == THREAD_ID_NONE ? NULL
+                                                  : thread_table_at(aggregate->threads, creator_id);
+        }
+        if (leader) {
             thread->totals.name = leader->totals.name;
         }
         return 0;

@@ -21,11 +21,12 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
-static bool has_option(int fd, int option, int value)
+static int option_of(int fd, int option)
 {
-    int found;
-    socklen_t n_bytes = sizeof(found);
-    return getsockopt(fd, SOL_SOCKET, option, &found, &n_bytes) == 0 && found == value;
+    int value = -1;
+    socklen_t n_bytes = sizeof(value);
+    (void)getsockopt(fd, SOL_SOCKET, option, &value, &n_bytes);
+    return value;
 }
 
 int listen_adopt(void)
@@ -34,14 +35,14 @@ int listen_adopt(void)
     if (!pid || !n_fds || strtol(pid, NULL, 10) != getpid()) {
         return -ENOENT;
     }
-    if (strcmp(n_fds, "1") != 0 || !has_option(FIRST_PASSED_FD, SO_DOMAIN, AF_UNIX) ||
-        !has_option(FIRST_PASSED_FD, SO_TYPE, SOCK_SEQPACKET) ||
-        !has_option(FIRST_PASSED_FD, SO_ACCEPTCONN, 1)) {
+    if (strcmp(n_fds, "1") != 0 || option_of(FIRST_PASSED_FD, SO_DOMAIN) != AF_UNIX ||
+        option_of(FIRST_PASSED_FD, SO_TYPE) != SOCK_SEQPACKET ||
+        option_of(FIRST_PASSED_FD, SO_ACCEPTCONN) != 1 ||
+        fd_set_cloexec(FIRST_PASSED_FD, true) != 0 ||
+        fd_set_nonblocking(FIRST_PASSED_FD, true) != 0) {
         return -EINVAL;
     }
-    int r = fd_set_cloexec(FIRST_PASSED_FD, true);
-    r = r != 0 ? r : fd_set_nonblocking(FIRST_PASSED_FD, true);
-    return r != 0 ? r : FIRST_PASSED_FD;
+    return FIRST_PASSED_FD;
 }
 
 /* Only we and root can put anything there. */
@@ -90,15 +91,14 @@ int listen_open(const char *path, gid_t group)
         }
         (void)unlink(path);
     }
-    bool is_open = group == (gid_t)-1;
-    mode_t before = umask(0777);
-    r = bind(fd, any, sizeof(address)) < 0 ? -errno : 0;
+    mode_t before = umask(0777), mode = group == (gid_t)-1 ? 0666 : 0660;
+    r = bind(fd, any, sizeof(address));
     (void)umask(before);
-    if (r == 0 && (chown(path, (uid_t)-1, group) < 0 || chmod(path, is_open ? 0666 : 0660) < 0 ||
-                   listen(fd, BACKLOG) < 0)) {
-        r = -errno;
+    if (r < 0 || chown(path, (uid_t)-1, group) < 0 || chmod(path, mode) < 0 ||
+        listen(fd, BACKLOG) < 0) {
+        return -errno;
     }
-    return r != 0 ? r : TAKE_FD(fd);
+    return TAKE_FD(fd);
 }
 
 /* Read behind a descriptor that shows it is still the process that connected. */

@@ -24,14 +24,15 @@
 #include "broker/sandbox.h"
 #include "broker/session.h"
 
-#define IDLE_LOOK_MS 500
-#define STARVED_LOOK_MS 20
-/* Whose programs are at work is looked at anew so often. */
-#define RECHECK_MS 200
+/* How long to wait at most while a connection has no target, while somebody's programs are at
+ * work (who may see them is looked at anew each time), and while somebody has asked too much. */
+#define GREETING_WAIT_MS 500
+#define RECHECK_WAIT_MS 200
+#define STARVED_WAIT_MS 20
 
 static struct broker broker;
 
-static void describe(void)
+static int describe(void)
 {
     static const char *const phases[] = {"as before", "greeted", "open"};
     puts("| verb | number | bytes | with a descriptor | in phase | then | answered with one |\n"
@@ -39,10 +40,9 @@ static void describe(void)
     for (uint32_t verb = 1; verb < BROKER_VERB_END; verb++) {
         const struct broker_rule *rule = broker_rule_of(verb);
         printf("| %s | %u | %zu | %s |%s%s%s | %s | %s |\n", rule->name, verb, rule->n_bytes,
-               rule->n_fds ? "yes" : "no", rule->phases & 1u << BROKER_PHASE_NEW ? " new" : "",
-               rule->phases & 1u << BROKER_PHASE_GREETED ? " greeted" : "",
-               rule->phases & 1u << BROKER_PHASE_OPEN ? " open" : "", phases[rule->next_phase],
-               rule->has_descriptor ? "yes" : "no");
+               rule->n_fds ? "yes" : "no", rule->phases & 1 ? " new" : "",
+               rule->phases & 2 ? " greeted" : "", rule->phases & 4 ? " open" : "",
+               phases[rule->next_phase], rule->has_descriptor ? "yes" : "no");
     }
     for (int kind = 1; kind < BROKER_KIND_END; kind++) {
         printf("kind %d %s\n", kind, broker_kind_name((enum broker_kind)kind));
@@ -54,14 +54,14 @@ static void describe(void)
            "and %u a second of one uid\n",
            BROKER_VERSION, SESSION_N, SESSIONS_PER_UID, BROKER_SESSION_EVENTS_MAX, USER_BURST,
            USER_REQUESTS_PER_S);
+    return EXIT_SUCCESS;
 }
 
 /* The place of that uid; a new one takes that of whoever has been away longest. */
 static struct user *find_user(uid_t uid, uint64_t now_ns)
 {
     struct user *oldest = NULL;
-    for (size_t i = 0; i < SESSION_N; i++) {
-        struct user *user = &broker.users[i];
+    for (struct user *user = broker.users; user < broker.users + SESSION_N; user++) {
         if (user->seen_ns != 0 && user->uid == uid) {
             return user;
         }
@@ -79,75 +79,71 @@ static void take_connection(uint64_t now_ns)
 {
     struct caller caller;
     _cleanup_(fd_closep) int fd = listen_accept(broker.listen_fd, &caller);
-    if (fd < 0) {
-        return;
-    }
-    struct user *user = find_user(caller.uid, now_ns);
+    struct user *user = fd < 0 ? NULL : find_user(caller.uid, now_ns);
     for (size_t i = 0; user && user->n_sessions < SESSIONS_PER_UID && i < SESSION_N; i++) {
         if (broker.sessions[i].fd < 0) {
             session_begin(&broker.sessions[i], TAKE_FD(fd), &caller, user, now_ns);
             return;
         }
     }
-    session_refuse(&caller, 0, BROKER_REFUSED_TOO_MANY);
+    if (fd >= 0) {
+        session_refuse(&caller, 0, BROKER_REFUSED_TOO_MANY);
+    }
 }
 
-/* What is to be waited for, and how long. */
-static int look(struct pollfd *fds, uint64_t now_ns, size_t *ret_n_open)
+/* What is to be waited for, of one session; lowers the time that may be waited. */
+static int look(struct session *session, uint64_t now_ns, int *inout_wait_ms)
 {
-    int timeout_ms = -1;
-    *ret_n_open = 0;
-    for (size_t i = 0; i < SESSION_N; i++) {
-        struct session *session = &broker.sessions[i];
-        fds[i] = (struct pollfd){.fd = session->fd, .events = POLLIN};
-        if (session->fd < 0) {
-            continue;
+    int wait_ms = *inout_wait_ms;
+    if (session->phase != BROKER_PHASE_OPEN) {
+        wait_ms = GREETING_WAIT_MS;
+        if (now_ns - session->since_ns > SESSION_IDLE_NS) {
+            session_refuse(&session->caller, 0, BROKER_REFUSED_SLOW);
+            session_close(session);
+            return -1;
         }
-        ++*ret_n_open;
-        if (session->phase != BROKER_PHASE_OPEN) {
-            timeout_ms = timeout_ms < 0 ? IDLE_LOOK_MS : timeout_ms;
-            if (now_ns - session->since_ns > SESSION_IDLE_NS) {
-                session_refuse(&session->caller, 0, BROKER_REFUSED_SLOW);
-                session_close(session);
-                fds[i].fd = -1;
-            }
-        } else if (session->watch) {
-            session_recheck(session);
-            timeout_ms = RECHECK_MS;
-        }
-        if (!user_has_token(session->user, now_ns)) {
-            fds[i].fd = -1;
-            timeout_ms = STARVED_LOOK_MS;
-        }
+    } else if (session->watch) {
+        session_recheck(session);
+        wait_ms = RECHECK_WAIT_MS;
     }
-    return timeout_ms;
+    bool may_ask = user_has_token(session->user, now_ns);
+    wait_ms = may_ask ? wait_ms : STARVED_WAIT_MS;
+    *inout_wait_ms =
+        (unsigned int)wait_ms < (unsigned int)*inout_wait_ms ? wait_ms : *inout_wait_ms;
+    return may_ask ? session->fd : -1;
 }
 
 static int serve(void)
 {
     struct pollfd fds[SESSION_N + 1];
-    for (;;) {
-        size_t n_open;
-        int timeout_ms = look(fds, clock_now_ns(), &n_open);
+    size_t n_open = 1;
+    while (broker.listen_fd >= 0 || n_open > 0) {
+        int wait_ms = -1;
+        n_open = 0;
         fds[SESSION_N] = (struct pollfd){.fd = broker.listen_fd, .events = POLLIN};
-        if (broker.listen_fd < 0 && n_open == 0) {
-            return 0;
+        for (size_t i = 0; i < SESSION_N; i++) {
+            struct session *session = &broker.sessions[i];
+            fds[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+            if (session->fd >= 0) {
+                fds[i].fd = look(session, clock_now_ns(), &wait_ms);
+                n_open++;
+            }
         }
-        if (poll(fds, SESSION_N + 1, timeout_ms) < 0 && errno != EINTR) {
+        if (poll(fds, SESSION_N + 1, wait_ms) < 0 && errno != EINTR) {
             return -errno;
         }
         for (size_t i = 0; i < SESSION_N; i++) {
-            struct session *session = &broker.sessions[i];
-            /* In a process that was made for one session, the others are gone by now. */
-            if (fds[i].fd >= 0 && fds[i].revents != 0 && session->fd >= 0 &&
-                !session_serve(&broker, session)) {
-                session_close(session);
+            /* In a process that was made for one session the others are gone by now. */
+            if (fds[i].fd >= 0 && fds[i].revents != 0 && broker.sessions[i].fd >= 0 &&
+                !session_serve(&broker, &broker.sessions[i])) {
+                session_close(&broker.sessions[i]);
             }
         }
         if (fds[SESSION_N].revents != 0 && broker.listen_fd >= 0) {
             take_connection(clock_now_ns());
         }
     }
+    return 0;
 }
 
 /* Does the kernel tell us addresses? Only data that each CPU has of its own has none then. */
@@ -162,61 +158,35 @@ static bool has_kernel_names(void)
     return has_address;
 }
 
-static int complain(const char *doing, int negative_errno)
+static int end(const char *doing, int negative_errno)
 {
     (void)fprintf(stderr, "staxd: %s: %s\n", doing, strerror(-negative_errno));
-    return EXIT_FAILURE;
-}
-
-static int usage(int code)
-{
-    (void)fprintf(code ? stderr : stdout,
-                  "usage: staxd [--socket PATH] [--socket-group GROUP] [--no-kernel-stacks]\n"
-                  "       staxd --describe | --version | --help\n");
-    return code;
+    return negative_errno == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"socket-group", required_argument, NULL, 'g'},
-        {"no-kernel-stacks", no_argument, NULL, 'k'},
-        {"describe", no_argument, NULL, 'd'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    const char *path = BROKER_SOCKET;
-    gid_t group_id = (gid_t)-1;
-    for (int option; (option = getopt_long(argc, argv, "hV", options, NULL)) != -1;) {
-        const struct group *group;
-        switch (option) {
-        case 's':
-            path = optarg;
-            break;
-        case 'g':
-            group = getgrnam(optarg);
-            if (!group) {
-                return complain("--socket-group", -ENOENT);
-            }
-            group_id = group->gr_gid;
-            break;
-        case 'k':
-            broker.no_kernel_stacks = true;
-            break;
-        case 'd':
-            describe();
-            return EXIT_SUCCESS;
-        case 'V':
-            puts("staxd " STAX_VERSION);
-            return EXIT_SUCCESS;
-        default:
-            return usage(option == 'h' ? EXIT_SUCCESS : 2);
+    static const struct option options[] = {{"socket", required_argument, NULL, 's'},
+                                            {"socket-group", required_argument, NULL, 'g'},
+                                            {"no-kernel-stacks", no_argument, NULL, 'k'},
+                                            {"describe", no_argument, NULL, 'd'},
+                                            {NULL, 0, NULL, 0}};
+    const char *path = BROKER_SOCKET, *group_name = NULL;
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == 'd') {
+            return describe();
         }
+        if (option == '?') {
+            return end("[--socket PATH] [--socket-group GROUP] [--no-kernel-stacks] [--describe]",
+                       -EINVAL);
+        }
+        path = option == 's' ? optarg : path;
+        group_name = option == 'g' ? optarg : group_name;
+        broker.no_kernel_stacks |= option == 'k';
     }
-    if (optind < argc) {
-        return usage(2);
+    const struct group *group = group_name ? getgrnam(group_name) : NULL;
+    if (group_name && !group) {
+        return end("--socket-group", -ENOENT);
     }
     for (size_t i = 0; i < SESSION_N; i++) {
         broker.sessions[i].fd = -1;
@@ -224,17 +194,13 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     broker.listen_fd = listen_adopt();
     if (broker.listen_fd == -ENOENT) {
-        broker.listen_fd = listen_open(path, group_id);
+        broker.listen_fd = listen_open(path, group ? group->gr_gid : (gid_t)-1);
     }
-    if (broker.listen_fd < 0) {
-        return complain(path, broker.listen_fd);
-    }
-    int r = sandbox_enter();
+    int r = broker.listen_fd < 0 ? broker.listen_fd : sandbox_enter();
     if (r != 0) {
-        return complain("it has to be started as root", r);
+        return end(broker.listen_fd < 0 ? path : "it has to be started as root", r);
     }
     broker.has_kernel_names = !broker.no_kernel_stacks && has_kernel_names();
     (void)fprintf(stderr, "staxd: " STAX_VERSION " listens\n");
-    r = serve();
-    return r == 0 ? EXIT_SUCCESS : complain("poll", r);
+    return end("ends", serve());
 }

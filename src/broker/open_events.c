@@ -26,9 +26,6 @@ int open_events_check(const struct caller *caller, const struct broker_target *t
     if (!caller->may_observe_all) {
         sandbox_return();
     }
-    if (r == 0 && facts.tgid != target->pid) {
-        return BROKER_REFUSED_GONE;
-    }
     return r == 0 ? (int)authorize(caller, &facts) : r;
 }
 
@@ -44,20 +41,12 @@ static void make_attr(const struct broker_event_request *request, struct perf_ev
         .stack_bytes = request->stack_bytes,
         .wakeup_bytes = request->wakeup_bytes,
     };
-    switch ((enum broker_kind)request->kind) {
-    case BROKER_KIND_SIDE_BAND:
-        perf_attr_side_band(&config, ret_attr);
-        break;
-    case BROKER_KIND_SAMPLES:
-        perf_attr_samples(&config, false, ret_attr);
-        break;
-    case BROKER_KIND_SAMPLES_WITH_SIDE_BAND:
-        perf_attr_samples(&config, true, ret_attr);
-        break;
-    case BROKER_KIND_ANCHOR:
-    case BROKER_KIND_END:
+    if (request->kind == BROKER_KIND_ANCHOR) {
         perf_attr_anchor(ret_attr);
-        break;
+    } else if (request->kind == BROKER_KIND_SIDE_BAND) {
+        perf_attr_side_band(&config, ret_attr);
+    } else {
+        perf_attr_samples(&config, request->kind == BROKER_KIND_SAMPLES_WITH_SIDE_BAND, ret_attr);
     }
     ret_attr->disabled = 1;
 }

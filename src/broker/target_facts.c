@@ -44,22 +44,24 @@ static bool find_numbers(const char *text, const char *name, int base, uint64_t 
 
 int target_facts_parse(const char *text, struct target_facts *ret_facts)
 {
-    uint64_t tgid, uids[TARGET_IDS], gids[TARGET_IDS];
     memset(ret_facts, 0, sizeof(*ret_facts));
     /* The line of the name comes first, and it has no newline within: nothing in it is a field. */
-    if (!find_numbers(text, "\nTgid:", 10, &tgid, 1) ||
-        !find_numbers(text, "\nUid:", 10, uids, TARGET_IDS) ||
-        !find_numbers(text, "\nGid:", 10, gids, TARGET_IDS) ||
-        !find_numbers(text, "\nCapPrm:", 16, &ret_facts->permitted, 1) ||
-        !find_numbers(text, "\nCapEff:", 16, &ret_facts->effective, 1)) {
-        return -EBADMSG;
-    }
-    ret_facts->tgid = (pid_t)tgid;
-    for (size_t i = 0; i < TARGET_IDS; i++) {
-        ret_facts->uids[i] = (uint32_t)uids[i];
-        ret_facts->gids[i] = (uint32_t)gids[i];
-    }
-    return 0;
+    return find_numbers(text, "\nTgid:", 10, &ret_facts->tgid, 1) &&
+                   find_numbers(text, "\nUid:", 10, ret_facts->uids, TARGET_IDS) &&
+                   find_numbers(text, "\nGid:", 10, ret_facts->gids, TARGET_IDS) &&
+                   find_numbers(text, "\nCapPrm:", 16, &ret_facts->permitted, 1) &&
+                   find_numbers(text, "\nCapEff:", 16, &ret_facts->effective, 1)
+               ? 0
+               : -EBADMSG;
+}
+
+/* Of a process or, from its folder, of one of its threads. */
+static int read_status(int folder_fd, const char *path, struct target_facts *ret_facts)
+{
+    char text[TEXT_BYTES];
+    int r = read_text(folder_fd, path, text);
+    r = r == 0 ? target_facts_parse(text, ret_facts) : r;
+    return r == -ENOENT ? -ESRCH : r;
 }
 
 bool target_facts_is_alive(int pidfd)
@@ -84,21 +86,15 @@ int target_facts_open(int pidfd, pid_t *ret_pid, int *ret_process_fd)
     (void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
     _cleanup_(fd_closep) int process_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (process_fd < 0) {
-        return errno == ENOENT ? -ESRCH : -errno;
+        return -ESRCH;
     }
-    r = read_text(process_fd, "status", text);
-    if (r == 0) {
-        r = target_facts_parse(text, &facts);
-    }
+    r = read_status(process_fd, "status", &facts);
     /* Alive after the folder was opened: the number was its own all the time. */
     if (!target_facts_is_alive(pidfd)) {
         return errno == ESRCH ? -ESRCH : -EBADF;
     }
-    if (r != 0) {
-        return r == -ENOENT ? -ESRCH : r;
-    }
-    if (facts.tgid != (pid_t)pid) {
-        return -EBADF;
+    if (r != 0 || facts.tgid != pid) {
+        return r != 0 ? r : -EBADF;
     }
     *ret_pid = (pid_t)pid;
     *ret_process_fd = TAKE_FD(process_fd);
@@ -107,13 +103,10 @@ int target_facts_open(int pidfd, pid_t *ret_pid, int *ret_process_fd)
 
 int target_facts_read(int process_fd, pid_t tid, struct target_facts *ret_facts)
 {
-    char path[64], text[TEXT_BYTES];
+    char path[64];
     struct stat owner;
     (void)snprintf(path, sizeof(path), "task/%d/status", (int)tid);
-    int r = read_text(process_fd, path, text);
-    if (r == 0) {
-        r = target_facts_parse(text, ret_facts);
-    }
+    int r = read_status(process_fd, path, ret_facts);
     /* The kernel gives files of what may not be dumped to root, and opens this one by its rule. */
     (void)snprintf(path, sizeof(path), "task/%d/environ", (int)tid);
     if (r == 0 && fstatat(process_fd, path, &owner, 0) == 0) {
@@ -121,7 +114,7 @@ int target_facts_read(int process_fd, pid_t tid, struct target_facts *ret_facts)
         ret_facts->is_dumpable = owner.st_uid == ret_facts->uids[1];
         ret_facts->kernel_agrees = fd >= 0;
     }
-    return r == -ENOENT ? -ESRCH : r;
+    return r;
 }
 
 int target_facts_start_ticks(int process_fd, uint64_t *ret_ticks)

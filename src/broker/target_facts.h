@@ -17,9 +17,9 @@
 #define TARGET_IDS 4u /* real, effective, saved, of the file system */
 
 struct target_facts {
-    uint32_t uids[TARGET_IDS], gids[TARGET_IDS];
+    uint64_t uids[TARGET_IDS], gids[TARGET_IDS];
     uint64_t permitted, effective; /* capabilities */
-    pid_t tgid;
+    uint64_t tgid;
     bool is_dumpable;
     bool kernel_agrees; /* the memory map's owner let this thread look into it */
 };

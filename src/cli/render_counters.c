@@ -45,13 +45,13 @@ static void add_values(struct table *table, const struct counters_row *row)
 static void add_row(struct table *table, enum counters_by by, const struct counters_row *row)
 {
     _cleanup_(text_releasep) struct text name;
+    text_init(&name, RENDER_MAX_BYTES);
     add_values(table, row);
     if (by == COUNTERS_BY_THREAD) {
         table_add(table, "%" PRId64, row->tid);
         table_add_label(table, row->name);
         return;
     }
-    text_init(&name, RENDER_MAX_BYTES);
     render_frame(row->name, row->image, row->inlined, &name);
     table_add(table, "%s", name.data);
 }

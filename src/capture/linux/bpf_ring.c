@@ -61,11 +61,12 @@ const void *bpf_ring_next(struct bpf_ring *ring, size_t *ret_n_bytes)
             return NULL;
         }
         size_t n_bytes = length & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-        if (n_bytes > ring->data_bytes) {
+        size_t taken_bytes = (n_bytes + BPF_RINGBUF_HDR_SZ + 7) & ~(size_t)7;
+        if (taken_bytes > ring->head - ring->tail) {
             ring->tail = ring->head; /* nothing that a kernel writes */
             return NULL;
         }
-        ring->tail += (n_bytes + BPF_RINGBUF_HDR_SZ + 7) & ~(size_t)7;
+        ring->tail += taken_bytes;
         if (!(length & BPF_RINGBUF_DISCARD_BIT)) {
             *ret_n_bytes = n_bytes;
             return record + BPF_RINGBUF_HDR_SZ;

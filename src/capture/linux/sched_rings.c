@@ -73,7 +73,7 @@ uint64_t sched_rings_read(struct sched_rings *rings, uint32_t cpu,
                           uint64_t read_at_ns)
 {
     struct bpf_ring *ring = &rings->rings[cpu];
-    const void *data = NULL;
+    const void *data;
     size_t n_bytes;
     bpf_ring_begin(ring);
     uint64_t first_tail = ring->tail;
@@ -87,7 +87,8 @@ uint64_t sched_rings_read(struct sched_rings *rings, uint32_t cpu,
             rings->n_undecodable++;
         }
     }
-    bool is_partial = data && ring->tail != ring->head;
+    /* A record that is being written now is as young as this round. */
+    bool is_partial = !event_batch_has_room(batch) && ring->tail != ring->head;
     rings->n_bytes += ring->tail - first_tail;
     bpf_ring_end(ring);
     return is_partial && event_batch_count(batch) > 0

@@ -12,6 +12,8 @@
 
 #define STACK_BYTES 4096u
 #define PROC_FILE_MAX_BYTES 256u
+/* Their places are given to others when all are taken, so many at a time. */
+#define GONE_MIN (WAIT_LOOK_THREADS / 16)
 /* A thread that is always found at the same place is looked at less often. */
 #define REST_NS UINT64_C(100000000)
 
@@ -22,6 +24,7 @@ struct looked_at {
     uint64_t seen_at_ns;
     uint64_t seen_sp, seen_ip;
     bool is_resting; /* it was at the same place the last two times */
+    bool is_gone;
 };
 
 struct wait_look {
@@ -29,7 +32,8 @@ struct wait_look {
     struct hash_table places; /* tid → index */
     struct looked_at *threads;
     size_t n_threads;
-    size_t next; /* where the next round begins */
+    size_t n_gone; /* of them */
+    size_t next;   /* where the next round begins */
 };
 
 int wait_look_new(const struct wait_look_config *config, struct wait_look **ret_look)
@@ -64,18 +68,39 @@ static struct looked_at *find(struct wait_look *look, int64_t tid)
     return index == HASH_TABLE_NONE ? NULL : &look->threads[index];
 }
 
+static void forget_gone(struct wait_look *look)
+{
+    size_t n_kept = 0;
+    hash_table_clear(&look->places);
+    for (size_t i = 0; i < look->n_threads; i++) {
+        if (!look->threads[i].is_gone &&
+            hash_table_set(&look->places, (uint64_t)look->threads[i].tid, (uint32_t)n_kept) == 0) {
+            look->threads[n_kept++] = look->threads[i];
+        }
+    }
+    look->n_threads = n_kept;
+    look->n_gone = 0;
+    look->next = 0;
+}
+
 /* NULL where there is no room: such a thread's waits stay without a place. */
 static struct looked_at *find_or_add(struct wait_look *look, int64_t tid)
 {
     struct looked_at *thread = find(look, tid);
-    if (thread || look->n_threads == WAIT_LOOK_THREADS) {
+    if (thread) {
+        look->n_gone -= thread->is_gone;
+        thread->is_gone = false;
         return thread;
     }
-    if (hash_table_set(&look->places, (uint64_t)tid, (uint32_t)look->n_threads) != 0) {
+    if (look->n_threads == WAIT_LOOK_THREADS && look->n_gone >= GONE_MIN) {
+        forget_gone(look);
+    }
+    if (look->n_threads == WAIT_LOOK_THREADS ||
+        hash_table_set(&look->places, (uint64_t)tid, (uint32_t)look->n_threads) != 0) {
         return NULL;
     }
     thread = &look->threads[look->n_threads++];
-    thread->tid = tid;
+    *thread = (struct looked_at){.tid = tid};
     return thread;
 }
 
@@ -103,7 +128,11 @@ void wait_look_note(struct wait_look *look, const struct event *event)
         return;
     case EVENT_THREAD:
         thread = event->thread.change == EVENT_THREAD_GONE ? find(look, event->tid) : NULL;
-        break;
+        if (thread) {
+            look->n_gone += !thread->is_gone;
+            *thread = (struct looked_at){.pid = thread->pid, .tid = thread->tid, .is_gone = true};
+        }
+        return;
     case EVENT_SAMPLE:
     case EVENT_SWITCH_IN:
         thread = find(look, event->tid);
