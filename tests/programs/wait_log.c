@@ -24,6 +24,7 @@ static struct wait_account account_of_thread(const struct wait_log *log)
     }
     getrusage(RUSAGE_THREAD, &used);
     account.n_switches = (uint64_t)used.ru_nvcsw;
+    account.n_preempted = (uint64_t)used.ru_nivcsw;
     /* Not the first number of schedstat: that is as old as the last tick. */
     account.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     return account;
@@ -36,7 +37,8 @@ static struct wait_account account_since(const struct wait_log *log, struct wait
     return (struct wait_account){.wall_ns = now.wall_ns - before.wall_ns,
                                  .cpu_ns = now.cpu_ns - before.cpu_ns,
                                  .runq_ns = now.runq_ns - before.runq_ns,
-                                 .n_switches = now.n_switches - before.n_switches};
+                                 .n_switches = now.n_switches - before.n_switches,
+                                 .n_preempted = now.n_preempted - before.n_preempted};
 }
 
 void wait_log_init(struct wait_log *log, size_t n_records, uint64_t least_listed_ns)
@@ -90,5 +92,6 @@ void wait_log_end(struct wait_log *log)
     log->records[log->n_records++] = (struct wait_record){.start_ns = log->before.wall_ns,
                                                           .duration_ns = used.wall_ns,
                                                           .blocked_ns = blocked_ns,
-                                                          .runq_ns = used.runq_ns};
+                                                          .runq_ns = used.runq_ns,
+                                                          .n_preempted = used.n_preempted};
 }

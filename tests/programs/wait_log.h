@@ -20,10 +20,11 @@
 
 struct wait_record {
     uint64_t start_ns, duration_ns, blocked_ns, runq_ns;
+    uint64_t n_preempted; /* it was, between the brackets */
 };
 
 struct wait_account {
-    uint64_t wall_ns, cpu_ns, runq_ns, n_switches; /* voluntary ones */
+    uint64_t wall_ns, cpu_ns, runq_ns, n_switches /* voluntary ones */, n_preempted;
 };
 
 struct wait_log {

@@ -127,8 +127,8 @@ static void print_waiter(FILE *truth, const struct waiter *waiter)
     fprintf(truth, "\"n_unlisted\": %zu, \"waits\": [", log->n_unlisted);
     for (size_t i = 0; i < log->n_records; i++) {
         const struct wait_record *record = &log->records[i];
-        fprintf(truth, "%s[%lu, %lu, %lu, %lu]", i > 0 ? ", " : "", record->start_ns,
-                record->duration_ns, record->blocked_ns, record->runq_ns);
+        fprintf(truth, "%s[%lu, %lu, %lu, %lu, %lu]", i > 0 ? ", " : "", record->start_ns,
+                record->duration_ns, record->blocked_ns, record->runq_ns, record->n_preempted);
     }
     fprintf(truth, "]}");
 }
