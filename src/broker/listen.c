@@ -16,7 +16,6 @@
 #include "base/fd.h"
 
 #define FIRST_PASSED_FD 3
-#define BACKLOG 64
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
@@ -70,14 +69,11 @@ int listen_open(const char *path, gid_t group)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct sockaddr *any = (const struct sockaddr *)&address;
     struct stat status;
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        return -ENAMETOOLONG;
-    }
-    memcpy(address.sun_path, path, strlen(path));
-    int r = check_folder(path);
+    int r = strlen(path) < sizeof(address.sun_path) ? check_folder(path) : -ENAMETOOLONG;
     if (r != 0) {
         return r;
     }
+    memcpy(address.sun_path, path, strlen(path));
     _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         return -errno;
@@ -95,7 +91,7 @@ int listen_open(const char *path, gid_t group)
     r = bind(fd, any, sizeof(address));
     (void)umask(before);
     if (r < 0 || chown(path, (uid_t)-1, group) < 0 || chmod(path, mode) < 0 ||
-        listen(fd, BACKLOG) < 0) {
+        listen(fd, SOMAXCONN) < 0) {
         return -errno;
     }
     return TAKE_FD(fd);

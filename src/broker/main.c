@@ -30,7 +30,7 @@
 #define RECHECK_WAIT_MS 200
 #define STARVED_WAIT_MS 20
 
-static struct broker broker;
+static struct broker broker = {.sessions = {[0 ... SESSION_N - 1] = {.fd = -1}}};
 
 static int describe(void)
 {
@@ -187,9 +187,6 @@ int main(int argc, char **argv)
     const struct group *group = group_name ? getgrnam(group_name) : NULL;
     if (group_name && !group) {
         return end("--socket-group", -ENOENT);
-    }
-    for (size_t i = 0; i < SESSION_N; i++) {
-        broker.sessions[i].fd = -1;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     broker.listen_fd = listen_adopt();

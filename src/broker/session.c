@@ -47,11 +47,6 @@ bool user_has_token(struct user *user, uint64_t now_ns)
     return user->n_tokens > 0;
 }
 
-static void take_tokens(struct user *user, uint64_t n)
-{
-    user->n_tokens -= user->n_tokens < n ? user->n_tokens : n;
-}
-
 void session_begin(struct session *session, int take_fd, const struct caller *caller,
                    struct user *user, uint64_t now_ns)
 {
@@ -80,9 +75,7 @@ void session_close(struct session *session)
         (void)waitpid(session->worker, NULL, WNOHANG);
         session->user->n_watches--;
     } else if (session->phase == BROKER_PHASE_OPEN) {
-        char n_events[16];
-        (void)snprintf(n_events, sizeof(n_events), "%u", session->n_events);
-        audit("closed", &session->caller, session->target.pid, "events", n_events);
+        audit("closed", &session->caller, session->target.pid, "what", "OPEN_SESSION");
     }
     session->user->n_sessions--;
     release(session);
@@ -113,7 +106,7 @@ static int start_switches(struct broker *broker, struct session *session, bool n
     if (broker->listen_fd < 0 || user->n_watches >= USER_SWITCHES_MAX) {
         return BROKER_REFUSED_TOO_MANY;
     }
-    take_tokens(user, USER_SWITCHES_COST);
+    user->n_tokens = user->n_tokens > USER_SWITCHES_COST ? user->n_tokens - USER_SWITCHES_COST : 0;
     pid_t worker = fork();
     if (worker != 0) {
         int worker_fd = worker < 0 ? -1 : (int)syscall(SYS_pidfd_open, worker, 0);
@@ -192,7 +185,7 @@ bool session_serve(struct broker *broker, struct session *session)
     if (n_bytes == -EAGAIN || n_bytes == 0 || (n_bytes < 0 && n_bytes != -EMSGSIZE)) {
         return n_bytes == -EAGAIN;
     }
-    take_tokens(session->user, 1);
+    session->user->n_tokens -= session->user->n_tokens > 0;
     if (n_bytes > 0) {
         status =
             (int)broker_check_request(session->phase, data, (size_t)n_bytes, fd >= 0, &request);

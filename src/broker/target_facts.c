@@ -80,9 +80,7 @@ int target_facts_open(int pidfd, pid_t *ret_pid, int *ret_process_fd)
     if (r != 0 || !find_numbers(text, "\nPid:", 10, &pid, 1)) {
         return -EBADF;
     }
-    if (pid == 0 || pid > INT32_MAX) { /* in a process namespace beside ours; gone: -1 */
-        return -ESRCH;
-    }
+    /* Gone: -1. In a process namespace beside ours: 0. There is no such folder. */
     (void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
     _cleanup_(fd_closep) int process_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (process_fd < 0) {

@@ -12,6 +12,9 @@
 #include "sources/perf_attr.h"
 #include "sources/perf_open.h"
 
+/* The page that tells how much was written, and one to write to. */
+#define N_BYTES (2 * (size_t)sysconf(_SC_PAGESIZE))
+
 int witness_open(pid_t tid, struct witness *ret_witness)
 {
     struct perf_event_attr attr;
@@ -23,11 +26,10 @@ int witness_open(pid_t tid, struct witness *ret_witness)
     if (ret_witness->fd < 0) {
         return ret_witness->fd;
     }
-    ret_witness->n_bytes = 2 * (size_t)sysconf(_SC_PAGESIZE);
-    void *page = mmap(NULL, ret_witness->n_bytes, PROT_READ, MAP_SHARED, ret_witness->fd, 0);
+    void *page = mmap(NULL, N_BYTES, PROT_READ, MAP_SHARED, ret_witness->fd, 0);
     if (page == MAP_FAILED) {
         int r = -errno;
-        ret_witness->fd = fd_close(ret_witness->fd);
+        witness_release(ret_witness);
         return r;
     }
     ret_witness->page = page;
@@ -43,7 +45,7 @@ bool witness_saw_nothing(const struct witness *witness)
 void witness_release(struct witness *witness)
 {
     if (witness->page) {
-        (void)munmap(witness->page, witness->n_bytes);
+        (void)munmap(witness->page, N_BYTES);
     }
     *witness = (struct witness){.fd = fd_close(witness->fd)};
 }

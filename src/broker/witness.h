@@ -19,8 +19,7 @@
 
 struct witness {
     int fd;
-    void *page;
-    size_t n_bytes;
+    void *page; /* NULL: none */
 };
 
 /* 0 or a negative errno. */

@@ -5,6 +5,7 @@
 #include <stdalign.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -25,11 +26,8 @@ int fd_pass_send(int socket_fd, const void *data, size_t n_bytes, int fd, bool i
         header->cmsg_len = CMSG_LEN(sizeof(fd));
         memcpy(CMSG_DATA(header), &fd, sizeof(fd));
     }
-    ssize_t n_sent;
-    do {
-        n_sent = sendmsg(socket_fd, &message, MSG_NOSIGNAL | (is_waiting ? 0 : MSG_DONTWAIT));
-    } while (n_sent < 0 && errno == EINTR);
-    return n_sent < 0 ? -errno : 0;
+    int flags = MSG_NOSIGNAL | (is_waiting ? 0 : MSG_DONTWAIT);
+    return TEMP_FAILURE_RETRY(sendmsg(socket_fd, &message, flags)) < 0 ? -errno : 0;
 }
 
 ssize_t fd_pass_receive(int socket_fd, void *data, size_t max_bytes, int *ret_fd, bool is_waiting)
@@ -44,11 +42,9 @@ ssize_t fd_pass_receive(int socket_fd, void *data, size_t max_bytes, int *ret_fd
         .msg_controllen = sizeof(control),
     };
     _cleanup_(fd_closep) int kept_fd = -1;
-    ssize_t n_bytes;
+    int flags = MSG_CMSG_CLOEXEC | (is_waiting ? 0 : MSG_DONTWAIT);
     *ret_fd = -1;
-    do {
-        n_bytes = recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC | (is_waiting ? 0 : MSG_DONTWAIT));
-    } while (n_bytes < 0 && errno == EINTR);
+    ssize_t n_bytes = TEMP_FAILURE_RETRY(recvmsg(socket_fd, &message, flags));
     if (n_bytes < 0) {
         return -errno;
     }

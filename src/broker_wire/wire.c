@@ -7,12 +7,12 @@
 #define GREETED (1u << BROKER_PHASE_GREETED)
 #define OPEN (1u << BROKER_PHASE_OPEN)
 #define SHORT sizeof(struct broker_short_request)
-#define EVENT sizeof(struct broker_event_request)
 
 static const struct broker_rule rules[BROKER_VERB_END] = {
     [BROKER_HELLO] = {"HELLO", SHORT, 0, NEW, BROKER_PHASE_GREETED, UINT32_MAX, false},
     [BROKER_OPEN_SESSION] = {"OPEN_SESSION", SHORT, 1, GREETED, BROKER_PHASE_OPEN, 0, false},
-    [BROKER_OPEN_EVENT] = {"OPEN_EVENT", EVENT, 0, OPEN, BROKER_PHASE_NEW, 0, true},
+    [BROKER_OPEN_EVENT] = {"OPEN_EVENT", BROKER_REQUEST_MAX_BYTES, 0, OPEN, BROKER_PHASE_NEW, 0,
+                           true},
     [BROKER_OPEN_SWITCHES] = {"OPEN_SWITCHES", SHORT, 0, OPEN, BROKER_PHASE_NEW,
                               BROKER_SWITCHES_LOST, true},
     [BROKER_START_SWITCHES] = {"START_SWITCHES", SHORT, 0, OPEN, BROKER_PHASE_NEW,

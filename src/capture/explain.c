@@ -25,6 +25,15 @@ static void explain_open(int negative_errno, const struct explain_facts *facts,
                        "`sudo stax record …`");
             return;
         }
+        if (facts->is_privileged) {
+            error_set(reterr_error, "permission",
+                      "perf_event_open(2) is refused to stax-server, which has the privilege for "
+                      "it: by a sandbox, most likely");
+            error_hint(reterr_error,
+                       "a container's seccomp profile or a service's SystemCallFilter may forbid "
+                       "it; allow perf_event_open, or run stax outside");
+            return;
+        }
         error_set(reterr_error, "permission",
                   "the kernel does not let you observe process %" PRId64, facts->pid);
         error_hint(reterr_error,

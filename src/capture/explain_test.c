@@ -51,7 +51,7 @@ static const struct {
      "process 4711",
      {"your own processes", "--pid 4711"}},
     {-EPERM, EXPLAIN_OPEN_EVENT, ORDINARY(-1), "permission", "process 4711", {"sudo"}},
-    {-EPERM, EXPLAIN_OPEN_EVENT, ROOT(4), "permission", "process 4711", {"4711"}},
+    {-EPERM, EXPLAIN_OPEN_EVENT, ROOT(4), "permission", "refused to stax-server", {"seccomp"}},
     {-ESRCH, EXPLAIN_OPEN_EVENT, ORDINARY(2), "no_such_process", "4711", {"ps -u"}},
     {-ESRCH, EXPLAIN_FIND_TARGET, ROOT(2), "no_such_process", "4711", {"ps -u"}},
     {-EMFILE, EXPLAIN_OPEN_EVENT, ORDINARY(2), "limit", "too many open files", {"ulimit -n"}},

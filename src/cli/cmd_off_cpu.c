@@ -74,7 +74,9 @@ static void render(const void *result, const struct terminal *terminal, struct t
 static int run_off_cpu(const struct invocation *invocation)
 {
     const struct off_cpu_options *options = invocation->values;
-    uint32_t depth = (uint32_t)options->depth.value;
+    /* Programs get whole stacks unless they ask for less. */
+    bool is_whole = options->view.json && !options->depth.is_given;
+    uint32_t depth = is_whole ? 0 : (uint32_t)options->depth.value;
     struct off_cpu_request request = {
         .view = view_options_view(&options->view),
         .by = (enum off_cpu_by)options->by,

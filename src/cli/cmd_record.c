@@ -106,7 +106,7 @@ static const struct option_spec how_specs[] = {
         .name = "daemon-socket",
         .kind = OPTION_TEXT,
         .value_name = "PATH",
-        .summary = "the broker's socket; this version has no broker and ignores it",
+        .summary = "the socket of staxd, where it is not /run/staxd.sock",
         .offset = offsetof(struct record_options, daemon_socket),
     },
 };

@@ -225,19 +225,20 @@ static int uninstall(const struct setup_options *options, struct text *report,
 static int set_up_user(const struct setup_options *options, struct text *report,
                        struct error *reterr_error)
 {
-    char path[PATH_MAX], server[PATH_MAX];
+    char server[PATH_MAX];
     _cleanup_(text_releasep) struct text unit;
-    const char *home = getenv("HOME"), *config = getenv("XDG_CONFIG_HOME");
-    if (!home && !config) {
+    /* What leads to one's own folder is one's own affair. */
+    const char *config = getenv("XDG_CONFIG_HOME"), *folder = config ? config : getenv("HOME");
+    const char *path =
+        config ? "systemd/user/stax-server.service" : ".config/systemd/user/stax-server.service";
+    if (!folder) {
         error_set(reterr_error, "no_home", "HOME is not set");
         return -ENOENT;
     }
-    (void)snprintf(path, sizeof(path), "%.2000s%s/systemd/user/stax-server.service",
-                   config ? config : home, config ? "" : "/.config");
     if (options->uninstall) {
         (void)setup_run((const char *const[]){"systemctl", "--user", "disable", "--now",
                                               "stax-server.service", NULL});
-        int r = setup_files_remove(NULL, path, reterr_error);
+        int r = setup_files_remove(folder, path, reterr_error);
         text_append(report, r == 0 ? "stax-server is no service any more\n" : "");
         return r;
     }
@@ -253,7 +254,7 @@ static int set_up_user(const struct setup_options *options, struct text *report,
                 server);
     const struct setup_content content = {
         .text = unit.data, .n_bytes = unit.length_bytes, .fd = -1};
-    r = setup_files_put(NULL, path, &content, 0644, reterr_error);
+    r = setup_files_put(folder, path, &content, 0644, reterr_error);
     if (r != 0) {
         return r;
     }
@@ -261,7 +262,7 @@ static int set_up_user(const struct setup_options *options, struct text *report,
         setup_run((const char *const[]){"systemctl", "--user", "daemon-reload", NULL}) == 0 &&
         setup_run((const char *const[]){"systemctl", "--user", "enable", "--now",
                                         "stax-server.service", NULL}) == 0;
-    text_printf(report, "%s is installed%s\n", path,
+    text_printf(report, "%s/%s is installed%s\n", folder, path,
                 is_started ? ", and stax-server runs"
                            : "; no systemd of yours answered, so it was not started");
     return 0;

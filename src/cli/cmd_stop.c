@@ -22,7 +22,7 @@ static int run_stop(const struct invocation *invocation)
     const struct stop_options *options = invocation->values;
     struct run_request request = {.run = 0};
     struct run_info result = {0};
-    static const char *const next = "next: stax top · stax flame · stax threads";
+    static const char *const next = "next: stax top · stax flame · stax threads · stax off-cpu";
     const struct query_page page = {
         .question =
             {

@@ -101,8 +101,9 @@ static void show_summary(struct recording *recording)
     text_init(&text, RENDER_MAX_BYTES);
     render_run_summary(&recording->run, r == 0 ? &top.totals : NULL, &text);
     text_append(&text, recording->run.samples > 0
-                           ? "  next: stax top · stax flame · stax threads\n"
-                           : "  next: stax threads (no sample was taken; why: stax diagnose)\n");
+                           ? "  next: stax top · stax flame · stax threads · stax off-cpu\n"
+                           : "  next: stax threads · stax off-cpu (no sample was taken; why: stax "
+                             "diagnose)\n");
     write_stderr(&text);
 }
 

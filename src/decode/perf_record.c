@@ -207,7 +207,10 @@ static void take_raw(struct bytes *body, struct perf_record *record)
 {
     uint32_t raw_bytes = bytes_take_u32(body);
     const uint8_t *data = bytes_take(body, raw_bytes);
-    struct bytes raw = bytes_of(data, data ? raw_bytes : 0);
+    if (!data) {
+        return; /* body has failed, or nothing came */
+    }
+    struct bytes raw = bytes_of(data, raw_bytes);
     uint32_t first = bytes_take_u32(&raw);
     if (first == WALK_PAYLOAD_MAGIC) {
         record->format = PERF_FORMAT_WALK;

@@ -23,11 +23,11 @@ static void examine_paranoid(struct doctor_list *list, const struct doctor_host 
                    "%" PRId64 ", and you are privileged: everything may be recorded", level);
     } else if (level > 2) {
         doctor_add(list, HOST, subject, DOCTOR_STATE_BROKEN,
-                   "sudo sysctl kernel.perf_event_paranoid=1 (or: sudo stax record …)",
+                   "sudo stax setup (or: sudo sysctl kernel.perf_event_paranoid=1)",
                    "%" PRId64 ": ordinary users may not profile", level);
     } else if (level == 2) {
         doctor_add(list, HOST, subject, DOCTOR_STATE_WARN,
-                   "sudo sysctl kernel.perf_event_paranoid=1 (or: sudo stax record …)",
+                   "sudo stax setup (or: sudo sysctl kernel.perf_event_paranoid=1)",
                    "2: your own programs, without kernel frames and exact wait stacks");
     } else {
         doctor_add(list, HOST, subject, DOCTOR_STATE_OK, NULL,

@@ -218,6 +218,29 @@ static void room_means_room_for_the_largest_record(void **state)
     assert_false(event_batch_has_room(batch));
 }
 
+static void counters_are_copied_with_their_event(void **state)
+{
+    (void)state;
+    _cleanup_(event_batch_freep) struct event_batch *batch =
+        new_batch((struct event_batch_limits){.n_events = 10, .n_ips = 20});
+    const uint64_t ips[] = {0x1000, 0x2000};
+    struct event_counters counters = {
+        .group = 7, .enabled_ns = 20, .running_ns = 10, .slots = 9, .values = {1, 2, 3, 4}};
+    const struct event event = {.kind = EVENT_COUNTERS,
+                                .time_ns = 5,
+                                .stack = {.ips = ips, .n_ips = 2},
+                                .counters = &counters};
+    assert_true(event_batch_add_deep(batch, &event));
+    counters.values[3] = 99;
+    const struct event *copy = event_batch_get(batch, 0);
+    assert_int_equal(copy->counters->group, 7);
+    assert_int_equal(copy->counters->values[3], 4);
+    assert_int_equal(copy->stack.ips[1], 0x2000);
+    assert_true(event_batch_add_deep(batch, &event));
+    assert_false(event_batch_add_deep(batch, &event)); /* 3 × (2 + 8) words are too many */
+    assert_int_equal(event_batch_count(batch), 2);
+}
+
 static void free_accepts_nothing(void **state)
 {
     (void)state;
@@ -232,6 +255,7 @@ int main(void)
         cmocka_unit_test(parts_may_be_missing),
         cmocka_unit_test(every_bound_holds),
         cmocka_unit_test(room_means_room_for_the_largest_record),
+        cmocka_unit_test(counters_are_copied_with_their_event),
         cmocka_unit_test(free_accepts_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

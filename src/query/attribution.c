@@ -8,6 +8,7 @@
 #include "query/portion.h"
 #include "query/sample_weight.h"
 #include "query/stack_filter.h"
+#include "query/stack_frames.h"
 #include "query/thread_range.h"
 
 struct work {
@@ -269,8 +270,9 @@ int attribution_spread_waits(const struct query_context *context, struct attribu
         return -ENOMEM;
     }
     for (size_t i = 0; i < waits->n_rows; i++) {
-        stacks[waits->rows[i].stack].blocked_ns += waits->rows[i].blocked_ns;
-        stacks[waits->rows[i].stack].n_waits += waits->rows[i].n_waits;
+        stack_id stack = stack_without_scheduler(context, waits->rows[i].stack);
+        stacks[stack].blocked_ns += waits->rows[i].blocked_ns;
+        stacks[stack].n_waits += waits->rows[i].n_waits;
     }
     attribution->stack_waits = stacks;
     return 0;

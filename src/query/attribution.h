@@ -62,7 +62,8 @@ int attribution_compute(const struct query_context *context, struct attribution 
 int attribution_waits(const struct query_context *context, struct attribution *attribution,
                       const struct wait_shares **ret_waits);
 
-/* The same by stack: makes call trees of this attribution count waits, too. 0 or -ENOMEM. */
+/* The same by stack, without frames of the scheduler at the inner end: makes call trees of this
+ * attribution count waits, too. 0 or -ENOMEM. */
 int attribution_spread_waits(const struct query_context *context, struct attribution *attribution);
 
 /* run_stamp of the answer. */

@@ -211,6 +211,7 @@ static int fill_cause(struct work *work, stack_id stack, wait_object_id object, 
     }
     row->reason = cause->reason;
     row->wait_site = cause->site[0] != '\0' ? cause->site : NULL;
+    row->has_stack = !work->options->no_stacks;
     row->n_stack = shown.n_frames;
     row->stack = shown.frames;
     row->approximate = (flags & WAIT_FLAG_APPROXIMATE) != 0;
@@ -235,6 +236,7 @@ static int fill_waker(struct work *work, const struct stored_wait *wait, struct 
         .tid = name.tid,
         .name = name.name,
         .is_outsider = name.is_outsider,
+        .has_stack = row->has_stack,
         .n_stack = shown.n_frames,
         .stack = shown.frames,
     };

@@ -104,7 +104,13 @@ static void views_choose_waits(void **state)
     scene.view = (struct view){.n_exclude = 1, .exclude = patterns};
     assert_int_equal(ask(&scene, (struct query_intervals_options){0}).intervals, 3);
     scene.view = (struct view){0};
+    result = ask(&scene, (struct query_intervals_options){.no_stacks = true});
+    assert_false(result.rows[0].has_stack);
+    assert_int_equal(result.rows[0].n_stack, 0);
+    assert_int_equal(result.rows[0].reason, WAIT_REASON_SLEEP);
+    assert_non_null(result.rows[0].wait_site);
     result = ask(&scene, (struct query_intervals_options){.max_frames = 1});
+    assert_true(result.rows[0].has_stack);
     assert_int_equal(result.rows[0].n_stack, 1);
     scene_end(&scene);
 }

@@ -68,13 +68,15 @@ static int fill_row(const struct query_context *context,
 {
     const struct snapshot *snapshot = context->snapshot;
     bool has_thread = group->thread != THREAD_ID_NONE;
+    /* What was taken off to make sums exact was not taken off single waits. */
+    uint64_t p50_ns = wait_lengths_median(&group->lengths);
     *row = (struct off_cpu_row){
         .reason = group->reason,
         .count = group->n_waits,
         .open = group->n_open,
         .total_ns = group->blocked_ns,
         .max_ns = group->max_ns,
-        .p50_ns = wait_lengths_median(&group->lengths),
+        .p50_ns = p50_ns < group->max_ns ? p50_ns : group->max_ns,
         .share_pct = pct(group->blocked_ns, totals->off_cpu_ns),
         .wait_site = group->cause->site[0] ? group->cause->site : NULL,
         .frames = stack_frames_count(context, group->stack),

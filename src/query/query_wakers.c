@@ -294,6 +294,10 @@ static const char *hint_of(const struct work *work)
     if (snapshot->n_wakeups > 0) {
         return "nobody was woken in this view; `stax wakers` without options shows all wakeups";
     }
+    if (snapshot->n_waits > 0) {
+        return "who wakes whom was not recorded in this run; what it lacks was said when it began, "
+               "and `stax doctor` says how to get it";
+    }
     return "nobody was woken; `stax threads` shows what the threads did";
 }
 

@@ -269,6 +269,46 @@ static void the_number_of_segments_is_bounded(void **state)
     scene_end(&scene);
 }
 
+/* What was folded away to save memory is one segment of which nothing is known. */
+static void a_folded_start_is_not_known(void **state)
+{
+    (void)state;
+    struct scene scene;
+    static struct random_wakes wakes;
+    const struct aggregate_config config = {.max_memory_bytes = 6u << 20};
+    scene_begin(&scene, false, false);
+    scene.aggregate = aggregate_free(scene.aggregate);
+    assert_int_equal(aggregate_new(&config, &scene.aggregate), 0);
+    random_wakes_play(&scene, &wakes, 11, 300000);
+    scene_freeze(&scene, wakes.now_ns);
+    const struct snapshot *snapshot = scene.snapshot;
+    assert_true(snapshot->folded_until_ns > snapshot->start_ns);
+    struct why_result result = ask(&scene, (struct query_why_options){.max_frames = 1});
+    assert_non_null(strstr(result.hint, "--max-memory"));
+    uint64_t sum_ns = 0, unknown_ns = 0;
+    for (size_t i = 0; i < result.n_summary; i++) {
+        sum_ns += result.summary[i].total_ns;
+        unknown_ns += result.summary[i].kind == WHY_KIND_UNKNOWN ? result.summary[i].total_ns : 0;
+    }
+    assert_int_equal(sum_ns, result.total_ns);
+    assert_true(unknown_ns >= snapshot->folded_until_ns - snapshot->start_ns);
+
+    struct timeline_result timeline;
+    const struct query_timeline_options options = {.buckets = 50};
+    assert_int_equal(query_timeline(&scene.context, &options, &timeline, &scene.error), 0);
+    assert_int_equal(timeline.known_ns, snapshot->folded_until_ns - snapshot->start_ns);
+    assert_non_null(strstr(timeline.hint, "--max-memory"));
+    assert_int_equal(timeline.rows[0].cpu_by_bucket_ns[0], 0);
+    assert_true(timeline.rows[0].cpu_by_bucket_ns[49] > 0);
+
+    struct intervals_result intervals;
+    const struct query_intervals_options few = {.limit = 20};
+    assert_int_equal(query_intervals(&scene.context, &few, &intervals, &scene.error), 0);
+    assert_true(intervals.intervals < wakes.n_waits);
+    assert_non_null(strstr(intervals.hint, "folded"));
+    scene_end(&scene);
+}
+
 static void too_little_memory_is_told(void **state)
 {
     (void)state;
@@ -297,6 +337,7 @@ int main(void)
         cmocka_unit_test(what_is_not_recorded_is_said),
         cmocka_unit_test(random_runs_are_told_whole),
         cmocka_unit_test(the_number_of_segments_is_bounded),
+        cmocka_unit_test(a_folded_start_is_not_known),
         cmocka_unit_test(too_little_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "query/call_tree.h"
 #include "query/query_names.h"
@@ -56,4 +57,21 @@ int frames_of_stack(const struct query_context *context, stack_id stack, size_t 
     *ret_frames = frames;
     *ret_n_frames = n_now < n ? n_now : n;
     return 0;
+}
+
+stack_id stack_without_scheduler(const struct query_context *context, stack_id stack)
+{
+    while (stack != STACK_ID_EMPTY) {
+        struct stack_node node = snapshot_stack(context->snapshot, stack);
+        image_id image = snapshot_frame(context->snapshot, node.frame).image;
+        if (snapshot_image(context->snapshot, image)->kind != IMAGE_KIND_KERNEL) {
+            break;
+        }
+        const char *name = query_names_find(context->names, context->snapshot, node.frame)->name;
+        if (strcmp(name, "schedule") != 0 && strcmp(name, "__schedule") != 0) {
+            break;
+        }
+        stack = node.parent;
+    }
+    return stack;
 }

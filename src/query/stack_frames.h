@@ -19,5 +19,11 @@
 int frames_of_stack(const struct query_context *context, stack_id stack, size_t max,
                     struct frame_result **ret_frames, size_t *ret_n_frames);
 
+/*
+ * Without the frames of the scheduler at its inner end: how many of them a wait stack has depends
+ * on how many programs watch the scheduler, and each wait has them.
+ */
+stack_id stack_without_scheduler(const struct query_context *context, stack_id stack);
+
 /* How many there are without a bound. */
 size_t stack_frames_count(const struct query_context *context, stack_id stack);

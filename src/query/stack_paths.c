@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "query/query_names.h"
+#include "query/stack_frames.h"
 
 #define PATHS_FIRST_ROOM 256u
 #define PENDING_MAX 512u
@@ -85,30 +86,9 @@ static int work_out(struct stack_paths *paths, stack_id stack)
     return 0;
 }
 
-/*
- * Without the frames of the scheduler itself: how many of them a wait stack has depends on how
- * many programs watch the scheduler.
- */
-static stack_id without_scheduler(const struct query_context *context, stack_id stack)
-{
-    while (stack != STACK_ID_EMPTY) {
-        struct stack_node node = snapshot_stack(context->snapshot, stack);
-        image_id image = snapshot_frame(context->snapshot, node.frame).image;
-        if (snapshot_image(context->snapshot, image)->kind != IMAGE_KIND_KERNEL) {
-            break;
-        }
-        const char *name = query_names_find(context->names, context->snapshot, node.frame)->name;
-        if (strcmp(name, "schedule") != 0 && strcmp(name, "__schedule") != 0) {
-            break;
-        }
-        stack = node.parent;
-    }
-    return stack;
-}
-
 int stack_paths_get(struct stack_paths *paths, stack_id stack, uint32_t *ret_path)
 {
-    stack = without_scheduler(paths->context, stack);
+    stack = stack_without_scheduler(paths->context, stack);
     while (stack != STACK_ID_EMPTY && paths->of_stack[stack] == 0) {
         /* The outermost of those that are not worked out; deeper stacks take another round. */
         stack_id pending[PENDING_MAX];

@@ -125,6 +125,12 @@ static void frames_of_the_scheduler_make_no_difference(void **state)
     make(&scene, OFF_CPU_BY_STACK, &answer);
     assert_int_equal(answer.groups.waits->n_rows, 2);
     assert_int_equal(answer.groups.n_groups, 1);
+    assert_int_equal(attribution_spread_waits(&scene.context, &answer.attribution), 0);
+    stack_id stack = snapshot_wait(scene.snapshot, 0)->stack;
+    stack_id scheduled = snapshot_wait(scene.snapshot, 1)->stack;
+    assert_int_equal(snapshot_stack(scene.snapshot, scheduled).parent, stack);
+    assert_int_equal(answer.attribution.stack_waits[stack].blocked_ns, 2000);
+    assert_int_equal(answer.attribution.stack_waits[scheduled].n_waits, 0);
     wait_causes_release(&answer.causes);
     scene_end(&scene);
 }

@@ -107,6 +107,7 @@ static int add_stored(void *userdata, const struct stored_wait *wait, uint64_t b
 static int add_sums(struct work *work)
 {
     const struct snapshot *snapshot = work->snapshot;
+    uint64_t lag_ns = snapshot->switch_lag_ns; /* taken off the sums, but not off the longest */
     for (size_t i = 0; i < snapshot->n_wait_sums; i++) {
         const struct wait_sums *sums = &snapshot->wait_sums[i];
         if (!work->attribution->threads[sums->thread].is_in_view) {
@@ -119,7 +120,8 @@ static int add_sums(struct work *work)
         row->flags |= sums->flags;
         row->n_waits += sums->n_waits;
         row->blocked_ns += sums->blocked_ns;
-        row->max_ns = sums->max_blocked_ns > row->max_ns ? sums->max_blocked_ns : row->max_ns;
+        uint64_t max_ns = sums->max_blocked_ns > lag_ns ? sums->max_blocked_ns - lag_ns : 0;
+        row->max_ns = max_ns > row->max_ns ? max_ns : row->max_ns;
     }
     return 0;
 }

@@ -101,6 +101,36 @@ static void stacks_are_copied_where_they_are_wanted(void **state)
     }
 }
 
+static void counters_are_read_with_the_samples_of_their_leader(void **state)
+{
+    (void)state;
+    struct perf_attr_config config = plain;
+    struct perf_event_attr leader, counter;
+    config.inherit_threads = true;
+    perf_attr_counter_leader(&config, &leader);
+    perf_attr_counter(&config, PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, &counter);
+    assert_int_equal(leader.config, PERF_COUNT_SW_CPU_CLOCK);
+    assert_int_equal(leader.sample_type, PERF_ABI_FORMAT_COUNTERS);
+    assert_int_equal(leader.sample_period, config.period_ns);
+    assert_int_equal(leader.read_format, PERF_FORMAT_GROUP | PERF_FORMAT_TOTAL_TIME_ENABLED |
+                                             PERF_FORMAT_TOTAL_TIME_RUNNING);
+    assert_true(leader.disabled);
+    assert_false(leader.mmap || leader.comm || leader.task || leader.context_switch);
+    assert_int_equal(counter.type, PERF_TYPE_HARDWARE);
+    assert_int_equal(counter.config, PERF_COUNT_HW_INSTRUCTIONS);
+    assert_int_equal(counter.sample_period, 0);
+    assert_false(counter.disabled);
+    assert_true(leader.inherit && leader.inherit_thread);
+    assert_true(counter.inherit && counter.inherit_thread);
+    assert_int_equal(counter.clockid, leader.clockid); /* one clock in a group */
+    assert_false(leader.exclude_kernel || counter.exclude_kernel);
+    config.exclude_kernel = config.no_kernel_frames = true;
+    perf_attr_counter_leader(&config, &leader);
+    perf_attr_counter(&config, PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, &counter);
+    assert_true(leader.exclude_kernel && counter.exclude_kernel);
+    assert_true(leader.exclude_callchain_kernel);
+}
+
 static void who_inherits(void **state)
 {
     (void)state;
@@ -155,6 +185,10 @@ static void our_numbers_are_the_kernels(void **state)
     (void)state;
     assert_int_equal(PERF_ABI_SAMPLE_TID, PERF_SAMPLE_TID);
     assert_int_equal(PERF_ABI_SAMPLE_TIME, PERF_SAMPLE_TIME);
+    assert_int_equal(PERF_ABI_SAMPLE_READ, PERF_SAMPLE_READ);
+    assert_int_equal(PERF_ABI_READ_ENABLED, PERF_FORMAT_TOTAL_TIME_ENABLED);
+    assert_int_equal(PERF_ABI_READ_RUNNING, PERF_FORMAT_TOTAL_TIME_RUNNING);
+    assert_int_equal(PERF_ABI_READ_GROUP, PERF_FORMAT_GROUP);
     assert_int_equal(PERF_ABI_SAMPLE_CALLCHAIN, PERF_SAMPLE_CALLCHAIN);
     assert_int_equal(PERF_ABI_SAMPLE_CPU, PERF_SAMPLE_CPU);
     assert_int_equal(PERF_ABI_SAMPLE_PERIOD, PERF_SAMPLE_PERIOD);
@@ -192,6 +226,7 @@ int main(void)
         cmocka_unit_test(samples_come_by_the_cpu_clock_with_their_callers),
         cmocka_unit_test(the_side_band_is_complete),
         cmocka_unit_test(stacks_are_copied_where_they_are_wanted),
+        cmocka_unit_test(counters_are_read_with_the_samples_of_their_leader),
         cmocka_unit_test(who_inherits),
         cmocka_unit_test(how_much_of_the_kernel_is_seen),
         cmocka_unit_test(switches_come_one_by_one),

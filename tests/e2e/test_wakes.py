@@ -174,8 +174,8 @@ def test_critical_path_has_no_holes(path):
     assert path.why["all_segments"] == len(segments)
     jobs_ns = path.truth["path"]["end_ns"] - path.truth["path"]["start_ns"]
     assert path.why["total_ns"] >= 0.99 * jobs_ns
-    # Who waits for as long as the others work is not why.
-    assert "job-idle" not in {s["name"] for s in segments}
+    # Who waits for as long as the others work is not why; main only waits for its end.
+    assert sum(s["duration_ns"] for s in segments if s["name"] == "job-idle") <= 0.01 * jobs_ns
 
 
 def test_critical_path_goes_from_waker_to_wakee(path, report):
@@ -195,7 +195,8 @@ def test_critical_path_goes_from_waker_to_wakee(path, report):
                 segment["tid"] in tids:
             assert after.get(edge["waker_tid"]) == segment["tid"], edge
             assert "pass_on" in names(edge["waker_stack"]), edge
-    handovers = {(h["waker_tid"], h["wakee_tid"]): h["count"] for h in path.why["handovers"]}
+    handovers = {(h["waker_tid"], h["wakee_tid"]): h["count"] for h in path.why["handovers"]
+                 if not h["is_birth"]}
     for turn in after.items():
         assert handovers[turn] >= 0.95 * JOBS, handovers
 

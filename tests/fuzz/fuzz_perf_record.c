@@ -33,6 +33,8 @@ static enum perf_format format_of(const void *userdata, uint64_t identifier)
         return PERF_FORMAT_COPY_X86_64;
     case 6:
         return PERF_FORMAT_COPY_AARCH64;
+    case 7:
+        return PERF_FORMAT_COUNTERS;
     default:
         return PERF_FORMAT_NONE;
     }
@@ -69,6 +71,14 @@ static void check_event(const struct event *event)
         }
         break;
     }
+    case EVENT_COUNTERS:
+        require(event->tid > 0 && event->stack.n_ips <= LIMIT_STACK_IPS);
+        require(event->counters->slots < 1u << LIMIT_COUNTERS);
+        for (size_t slot = 0; slot < LIMIT_COUNTERS; slot++) {
+            bool is_set = (event->counters->slots >> slot & 1) != 0;
+            require(is_set || event->counters->values[slot] == 0);
+        }
+        break;
     case EVENT_IMAGE:
         require(event->image->build_id_bytes <= LIMIT_BUILD_ID_BYTES);
         require(event->image->start_ip <= event->image->end_ip);
@@ -120,6 +130,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .follow_children = data[0] & 2,
         .running_tids = data[0] & 4 ? NULL : running_tids,
         .n_running_tids = data[0] & 4 ? 0 : N_CPUS,
+        .counter_slots = {0, 2, 3},
+        .n_counters = data[0] & 8 ? 3 : 0,
     };
     for (size_t at = 1; at < size;) {
         struct perf_record record;

@@ -227,12 +227,14 @@ class Stax:
 class PrivateServer(Stax):
     """A Stax whose server runs."""
 
-    def __init__(self, folder, account=None, options=(), env=()):
+    def __init__(self, folder, account=None, options=(), env=(), denied=""):
+        """`denied`: system calls that are refused to the server, as tests/programs/deny says."""
         super().__init__(folder, account)
         self.env.update(env)
+        under = [self.program("deny"), denied, "--"] if denied else []
         self.log = open(self.folder / "server.log", "ab")
         self.process = subprocess.Popen(
-            [str(self.bin / "stax-server"), *options], env=self.env, cwd=self.folder,
+            [*under, str(self.bin / "stax-server"), *options], env=self.env, cwd=self.folder,
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             **self.account.popen_options())
         wait_until(self._listens, what="a listening server")

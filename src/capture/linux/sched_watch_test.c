@@ -251,16 +251,18 @@ static void name_of_kernel_ip(uint64_t ip, char name[64])
     }
 }
 
-/* Where several programs look at a tracepoint there is one frame more. */
 static void assert_kernel_frames_begin(const struct told *told, const char *prefixes[2])
 {
-    char name[64];
-    assert_true(told->n_kernel_ips > 1);
-    name_of_kernel_ip(told->ips[0], name);
-    if (strncmp(name, "__traceiter_", 12) == 0 || strcmp(name, "schedule") == 0) {
-        name_of_kernel_ip(told->ips[1], name);
+    char names[4][64];
+    assert_true(told->n_kernel_ips >= 4);
+    for (size_t i = 0; i < 4; i++) {
+        name_of_kernel_ip(told->ips[i], names[i]);
     }
-    printf("innermost kernel frame: %s\n", name[0] ? name : "(no names)");
+    /* Where several programs look at a tracepoint there is one frame more. */
+    const char *name =
+        strncmp(names[0], "__traceiter_", 12) == 0 || strcmp(names[0], "schedule") == 0 ? names[1]
+                                                                                        : names[0];
+    printf("kernel frames: %s %s %s %s\n", names[0], names[1], names[2], names[3]);
     assert_true(!name[0] || strncmp(name, prefixes[0], strlen(prefixes[0])) == 0 ||
                 strncmp(name, prefixes[1], strlen(prefixes[1])) == 0);
 }

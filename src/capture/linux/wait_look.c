@@ -83,13 +83,18 @@ static void forget_gone(struct wait_look *look)
     look->next = 0;
 }
 
+static void set_gone(struct wait_look *look, struct looked_at *thread, bool is_gone)
+{
+    look->n_gone += is_gone;
+    look->n_gone -= thread->is_gone;
+    *thread = (struct looked_at){.pid = thread->pid, .tid = thread->tid, .is_gone = is_gone};
+}
+
 /* NULL where there is no room: such a thread's waits stay without a place. */
 static struct looked_at *find_or_add(struct wait_look *look, int64_t tid)
 {
     struct looked_at *thread = find(look, tid);
     if (thread) {
-        look->n_gone -= thread->is_gone;
-        thread->is_gone = false;
         return thread;
     }
     if (look->n_threads == WAIT_LOOK_THREADS && look->n_gone >= GONE_MIN) {
@@ -108,7 +113,9 @@ void wait_look_note_present(struct wait_look *look, int64_t pid, int64_t tid, ui
 {
     struct looked_at *thread = find_or_add(look, tid);
     if (thread) {
-        *thread = (struct looked_at){.pid = pid, .tid = tid, .out_ns = time_ns};
+        set_gone(look, thread, false);
+        thread->pid = pid;
+        thread->out_ns = time_ns;
     }
 }
 
@@ -121,27 +128,28 @@ void wait_look_note(struct wait_look *look, const struct event *event)
             return;
         }
         thread = find_or_add(look, event->tid);
-        if (thread) {
+        /* The last switch of all comes after the thread's end. */
+        if (thread && !thread->is_gone) {
             thread->pid = event->pid;
             thread->out_ns = event->time_ns;
         }
         return;
     case EVENT_THREAD:
-        thread = event->thread.change == EVENT_THREAD_GONE ? find(look, event->tid) : NULL;
-        if (thread) {
-            look->n_gone += !thread->is_gone;
-            *thread = (struct looked_at){.pid = thread->pid, .tid = thread->tid, .is_gone = true};
+        thread = find(look, event->tid);
+        if (thread && (event->thread.change == EVENT_THREAD_GONE ||
+                       event->thread.change == EVENT_THREAD_BORN)) {
+            set_gone(look, thread, event->thread.change == EVENT_THREAD_GONE);
         }
         return;
     case EVENT_SAMPLE:
     case EVENT_SWITCH_IN:
         thread = find(look, event->tid);
-        break;
+        if (thread) {
+            thread->out_ns = 0;
+        }
+        return;
     default:
         return;
-    }
-    if (thread) {
-        thread->out_ns = 0;
     }
 }
 

@@ -20,6 +20,7 @@ struct interval_row {
     uint64_t runq_ns;     /* from there to running */
     enum wait_reason reason;
     const char *wait_site; /* the function that says what was waited for; NULL: none does */
+    bool has_stack;        /* it was asked for */
     size_t n_stack;
     struct frame_result *stack; /* innermost first; empty: not known */
     bool open;                  /* it lasts */

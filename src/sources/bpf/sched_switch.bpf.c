@@ -12,9 +12,10 @@
  * sched_switch_program.h.
  */
 #define WALK_PROGRAM "program/sched_switch"
-/* Innermost kernel frames that are ours, the tracepoint's, and on the way of every sleep:
- * __schedule() and schedule(). */
-#define SCHED_SKIPPED_FRAMES 4
+/* Innermost kernel frames: two of ours (find_slowly() is one of them), the tracepoint's, and on the
+ * way of every sleep __schedule() and schedule(). Where others look at the tracepoint as well it is
+ * one more, which rules for waits know. */
+#define SCHED_SKIPPED_FRAMES 5
 #include "sources/bpf/sched_steps.h"
 
 static long (*get_task_stack)(void *task, void *to, u32 n_bytes,

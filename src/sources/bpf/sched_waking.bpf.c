@@ -11,8 +11,8 @@
  * sched_waking_program.h.
  */
 #define WALK_PROGRAM "program/sched_waking"
-/* Innermost kernel frames that are ours and the tracepoint's. */
-#define SCHED_SKIPPED_FRAMES 2
+/* Innermost kernel frames: two of ours and the tracepoint's; see sched_switch.bpf.c. */
+#define SCHED_SKIPPED_FRAMES 3
 #include "sources/bpf/sched_steps.h"
 
 #define INTERRUPT_BITS 0xff0100 /* include/linux/preempt.h: NMI, hard and served soft interrupts */
