@@ -150,6 +150,7 @@ static void add_time(struct counter_time *time, struct counter_base *base,
         time->tail_ns += running_ns - base->longest_ns;
         base->longest_ns = running_ns;
     }
+    time->longest_ns = running_ns > time->longest_ns ? running_ns : time->longest_ns;
     ret_step->enabled_ns = enabled_ns < UINT32_MAX ? (uint32_t)enabled_ns : UINT32_MAX;
     ret_step->running_ns = running_ns < UINT32_MAX ? (uint32_t)running_ns : UINT32_MAX;
 }

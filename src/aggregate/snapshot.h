@@ -136,7 +136,9 @@ struct counter_sums {
 struct counter_time {
     uint64_t enabled_ns; /* it ran so long … */
     uint64_t running_ns; /* … and for so long of that its counters counted */
-    uint64_t tail_ns;    /* so much can be missing without any having been taken away */
+    /* So much of that can come after the last reading on each CPU that it was read on, and on one
+     * that it was not read on yet. */
+    uint64_t tail_ns, longest_ns;
 };
 
 /* What to multiply a thread's counts by: 1 where nothing is missing, more where the processor's
@@ -147,7 +149,7 @@ static inline double counter_time_scale(const struct counter_time *time)
     if (time->running_ns == 0) {
         return 0.0;
     }
-    bool is_whole = time->enabled_ns <= time->running_ns + time->tail_ns;
+    bool is_whole = time->enabled_ns <= time->running_ns + time->tail_ns + time->longest_ns;
     return is_whole ? 1.0 : (double)time->enabled_ns / (double)time->running_ns;
 }
 

@@ -50,10 +50,10 @@ static int describe(void)
     for (int refusal = 1; refusal < BROKER_REFUSAL_N; refusal++) {
         printf("refusal %d %s\n", refusal, broker_refusal_name((enum broker_refusal)refusal));
     }
-    printf("limits: version %u, %u connections, %u of one uid, %u events each, %u requests at once "
-           "and %u a second of one uid\n",
-           BROKER_VERSION, SESSION_N, SESSIONS_PER_UID, BROKER_SESSION_EVENTS_MAX, USER_BURST,
-           USER_REQUESTS_PER_S);
+    printf("limits: version %u, %u connections, %u of one uid, %u events each and %u more a "
+           "second, %u requests at once and %u a second of one uid\n",
+           BROKER_VERSION, SESSION_N, SESSIONS_PER_UID, BROKER_SESSION_EVENTS_MAX,
+           SESSION_EVENTS_PER_S, USER_BURST, USER_REQUESTS_PER_S);
     return EXIT_SUCCESS;
 }
 
@@ -106,7 +106,7 @@ static int look(struct session *session, uint64_t now_ns, int *inout_wait_ms)
         session_recheck(session);
         wait_ms = RECHECK_WAIT_MS;
     }
-    bool may_ask = user_has_token(session->user, now_ns);
+    bool may_ask = user_has_token(session->user);
     wait_ms = may_ask ? wait_ms : STARVED_WAIT_MS;
     *inout_wait_ms =
         (unsigned int)wait_ms < (unsigned int)*inout_wait_ms ? wait_ms : *inout_wait_ms;
@@ -116,8 +116,7 @@ static int look(struct session *session, uint64_t now_ns, int *inout_wait_ms)
 static int serve(void)
 {
     struct pollfd fds[SESSION_N + 1];
-    size_t n_open = 1;
-    while (broker.listen_fd >= 0 || n_open > 0) {
+    for (size_t n_open;;) {
         int wait_ms = -1;
         n_open = 0;
         fds[SESSION_N] = (struct pollfd){.fd = broker.listen_fd, .events = POLLIN};
@@ -128,6 +127,9 @@ static int serve(void)
                 fds[i].fd = look(session, clock_now_ns(), &wait_ms);
                 n_open++;
             }
+        }
+        if (broker.listen_fd < 0 && n_open == 0) {
+            return 0;
         }
         if (poll(fds, SESSION_N + 1, wait_ms) < 0 && errno != EINTR) {
             return -errno;
@@ -143,7 +145,6 @@ static int serve(void)
             take_connection(clock_now_ns());
         }
     }
-    return 0;
 }
 
 /* Does the kernel tell us addresses? Only data that each CPU has of its own has none then. */

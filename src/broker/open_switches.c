@@ -11,16 +11,14 @@ int open_switches_start(const struct caller *caller, const struct broker_target 
                         bool no_kernel, struct sched_watch **ret_watch)
 {
     _cleanup_(sched_watch_freep) struct sched_watch *watch = NULL;
-    struct sched_watch_config config = {
-        .pid = target->pid,
-        .n_cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF),
-        .ring_bytes = BROKER_SWITCHES_RING_BYTES,
-        .no_kernel = no_kernel,
-        .max_stack_bytes = STACK_BYTES,
-        .control_fd = -1,
-        .ranges_fd = -1,
-        .tables_fd = -1,
-    };
+    struct sched_watch_config config = {.pid = target->pid,
+                                        .n_cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF),
+                                        .ring_bytes = BROKER_SWITCHES_RING_BYTES,
+                                        .no_kernel = no_kernel,
+                                        .max_stack_bytes = STACK_BYTES,
+                                        .control_fd = -1,
+                                        .ranges_fd = -1,
+                                        .tables_fd = -1};
     const char *step;
     int r = open_events_check(caller, target, target->pid);
     r = r != 0 ? r : target_facts_start_ticks(target->process_fd, &config.start_ticks);

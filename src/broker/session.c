@@ -36,28 +36,30 @@ void session_refuse(const struct caller *caller, pid_t pid, enum broker_refusal 
     audit("refused", caller, pid, "reason", broker_refusal_name(refusal));
 }
 
-bool user_has_token(struct user *user, uint64_t now_ns)
+/* What has come together since then, at so many a second. */
+static uint64_t take_since(uint64_t *inout_ns, uint64_t per_s)
 {
-    uint64_t n_new = (now_ns - user->seen_ns) / (NS_PER_S / USER_REQUESTS_PER_S);
-    if (n_new > 0) {
-        user->seen_ns = now_ns;
-        user->n_tokens += n_new;
-        user->n_tokens = user->n_tokens < USER_BURST ? user->n_tokens : USER_BURST;
-    }
+    uint64_t now_ns = clock_now_ns(), n = (now_ns - *inout_ns) / (NS_PER_S / per_s);
+    *inout_ns = n > 0 ? now_ns : *inout_ns;
+    return n;
+}
+
+bool user_has_token(struct user *user)
+{
+    user->n_tokens += take_since(&user->seen_ns, USER_REQUESTS_PER_S);
+    user->n_tokens = user->n_tokens < USER_BURST ? user->n_tokens : USER_BURST;
     return user->n_tokens > 0;
 }
 
 void session_begin(struct session *session, int take_fd, const struct caller *caller,
                    struct user *user, uint64_t now_ns)
 {
-    *session = (struct session){
-        .fd = take_fd,
-        .caller = *caller,
-        .user = user,
-        .since_ns = now_ns,
-        .pidfd = -1,
-        .target = {.process_fd = -1},
-    };
+    *session = (struct session){.fd = take_fd,
+                                .caller = *caller,
+                                .user = user,
+                                .since_ns = now_ns,
+                                .pidfd = -1,
+                                .target = {.process_fd = -1}};
     user->n_sessions++;
 }
 
@@ -134,6 +136,10 @@ static int perform(struct broker *broker, struct session *session,
 {
     bool wants_kernel = (request->flags & BROKER_FLAG_EXCLUDE_KERNEL) == 0;
     bool is_forbidden = wants_kernel && broker->no_kernel_stacks;
+    if (session->phase == BROKER_PHASE_OPEN) {
+        uint64_t n_spent = take_since(&session->since_ns, SESSION_EVENTS_PER_S);
+        session->n_events -= n_spent < session->n_events ? (uint32_t)n_spent : session->n_events;
+    }
     bool is_full = session->n_events >= BROKER_SESSION_EVENTS_MAX;
     switch (request->verb) {
     case BROKER_OPEN_SESSION:
@@ -209,8 +215,7 @@ bool session_serve(struct broker *broker, struct session *session)
         .version = BROKER_VERSION,
         .abilities = (broker->no_kernel_stacks ? 0 : BROKER_CAN_KERNEL_STACKS) |
                      (broker->has_kernel_names ? BROKER_CAN_KERNEL_NAMES : 0) | BROKER_CAN_SWITCHES,
-        .n_events = session->n_events,
-    };
+        .n_events = session->n_events};
     int r = fd_pass_send(session->fd, &reply, sizeof(reply), status == 0 ? fd : -1, false);
     if (r == -EAGAIN) {
         session_refuse(&session->caller, session->target.pid, BROKER_REFUSED_SLOW);

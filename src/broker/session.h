@@ -11,7 +11,7 @@
  *
  * Owner:   a place in struct broker; session_close() empties it.
  * Threads: one.
- * Limits:  BROKER_SESSION_EVENTS_MAX events; requests as struct user says.
+ * Limits:  BROKER_SESSION_EVENTS_MAX events at once; requests as struct user says.
  * Tests:   session_test.c; tests/e2e/test_staxd.py
  */
 
@@ -20,6 +20,8 @@
 #define SESSION_N 64u
 #define SESSIONS_PER_UID 8u
 #define SESSION_IDLE_NS (UINT64_C(5) * 1000 * 1000 * 1000)
+/* So many descriptors are forgotten again: events are opened anew while a recording goes on. */
+#define SESSION_EVENTS_PER_S 16u
 /* Requests of one uid: so many at once, so many a second later on, and what programs count for. */
 #define USER_BURST 8192u
 #define USER_REQUESTS_PER_S 2000u
@@ -38,7 +40,7 @@ struct session {
     enum broker_phase phase;
     struct caller caller;
     struct user *user;
-    uint64_t since_ns;
+    uint64_t since_ns; /* it connected; later: n_events is as of then */
     int pidfd;
     struct broker_target target;
     pid_t worker;              /* not 0: it goes on there, and fd tells when that ends */
@@ -63,7 +65,7 @@ void session_recheck(struct session *session);
 void session_close(struct session *session);
 
 /* May it be served now? Refills by the time. */
-bool user_has_token(struct user *user, uint64_t now_ns);
+bool user_has_token(struct user *user);
 
 /* One line of the log: "refused uid=1000 … reason=…". Bounded; nothing in it is a caller's word. */
 void session_refuse(const struct caller *caller, pid_t pid, enum broker_refusal refusal);

@@ -38,8 +38,7 @@ int witness_open(pid_t tid, struct witness *ret_witness)
 
 bool witness_saw_nothing(const struct witness *witness)
 {
-    const struct perf_event_mmap_page *page = witness->page;
-    return __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE) == 0;
+    return __atomic_load_n(&witness->page->data_head, __ATOMIC_ACQUIRE) == 0;
 }
 
 void witness_release(struct witness *witness)

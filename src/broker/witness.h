@@ -19,7 +19,7 @@
 
 struct witness {
     int fd;
-    void *page; /* NULL: none */
+    struct perf_event_mmap_page *page; /* NULL: none */
 };
 
 /* 0 or a negative errno. */

@@ -227,6 +227,7 @@ static int set_up_user(const struct setup_options *options, struct text *report,
 {
     char server[PATH_MAX];
     _cleanup_(text_releasep) struct text unit;
+    text_init(&unit, 8192);
     /* What leads to one's own folder is one's own affair. */
     const char *config = getenv("XDG_CONFIG_HOME"), *folder = config ? config : getenv("HOME");
     const char *path =
@@ -247,7 +248,6 @@ static int set_up_user(const struct setup_options *options, struct text *report,
         error_set_errno(reterr_error, r, "finding stax-server");
         return r;
     }
-    text_init(&unit, 8192);
     text_printf(&unit,
                 "[Unit]\nDescription=stax-server\n\n[Service]\nExecStart=%s\n\n[Install]\n"
                 "WantedBy=default.target\n",

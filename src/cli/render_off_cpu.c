@@ -28,7 +28,7 @@ static void add_duration(struct table *table, uint64_t duration_ns)
 }
 
 /* "ep_poll, main (4711), 1 lasts, pipe:[123]". */
-static void append_site(const struct off_cpu_row *row, struct text *text)
+static void append_site(const struct off_cpu_row *row, enum off_cpu_by by, struct text *text)
 {
     label_append(text, row->wait_site ? row->wait_site : "(not known)");
     if (row->tid != 0) {
@@ -43,9 +43,12 @@ static void append_site(const struct off_cpu_row *row, struct text *text)
         text_append(text, ", ");
         label_append(text, row->object);
     }
+    if (by == OFF_CPU_BY_STACK && row->n_stack > 0 && !row->complete) {
+        text_append(text, ", cut");
+    }
 }
 
-static void add_row(struct table *table, const struct off_cpu_row *row)
+static void add_row(struct table *table, const struct off_cpu_row *row, enum off_cpu_by by)
 {
     table_add(table, "%.2f", (double)row->total_ns / NS_PER_MS);
     table_add(table, "%.1f", row->share_pct);
@@ -55,7 +58,7 @@ static void add_row(struct table *table, const struct off_cpu_row *row)
     table_add(table, "%s%s", row->approximate ? "~" : "", wait_reason_name(row->reason));
     _cleanup_(text_releasep) struct text site;
     text_init(&site, CELL_MAX_BYTES);
-    append_site(row, &site);
+    append_site(row, by, &site);
     table_add(table, "%s", site.data);
 }
 
@@ -129,7 +132,7 @@ void render_off_cpu(const struct off_cpu_result *result, size_t max_frames,
     _cleanup_(table_releasep) struct table table;
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t i = 0; i < result->n_rows; i++) {
-        add_row(&table, &result->rows[i]);
+        add_row(&table, &result->rows[i], result->by);
         if (result->by == OFF_CPU_BY_STACK) {
             add_stack(&table, &result->rows[i], max_frames);
         }

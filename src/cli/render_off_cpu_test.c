@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "cli/render.h"
 
@@ -33,6 +35,7 @@ static struct off_cpu_row rows[] = {
         .stack = stack,
         .frames = 6,
         .approximate = true,
+        .complete = true,
         .tid = 4711,
         .thread = "main",
         .object = "futex 0x7f0012",
@@ -112,12 +115,31 @@ static void an_empty_answer_is_its_head(void **state)
     assert_rendered(&result, 12, "run 1 (recording, 0 ns): 0 ns off-CPU in 0 waits, 0 stacks\n");
 }
 
+static void stacks_that_do_not_reach_the_start_say_so(void **state)
+{
+    (void)state;
+    struct off_cpu_row row = rows[0];
+    row.complete = false;
+    struct off_cpu_result result = result_of(OFF_CPU_BY_STACK);
+    result.rows = &row;
+    result.n_rows = 1;
+    _cleanup_(text_releasep) struct text text;
+    text_init(&text, 100000);
+    render_off_cpu(&result, 1, &plain, &text);
+    assert_non_null(strstr(text.data, "futex 0x7f0012, cut\n"));
+    text_clear(&text);
+    result.by = OFF_CPU_BY_THREAD;
+    render_off_cpu(&result, 1, &plain, &text);
+    assert_null(strstr(text.data, "cut"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stacks_stand_below_their_rows),
         cmocka_unit_test(other_rows_have_no_stacks),
         cmocka_unit_test(an_empty_answer_is_its_head),
+        cmocka_unit_test(stacks_that_do_not_reach_the_start_say_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@
 /* Is the answer yes? *ret_reason says why not. */
 static bool ask(int fd, const void *request, size_t n_bytes, int give_fd, const char **ret_reason)
 {
-    struct broker_reply reply;
+    struct broker_reply reply = {0};
     _cleanup_(fd_closep) int got_fd = -1;
     int r = fd_pass_send(fd, request, n_bytes, give_fd, true);
     ssize_t n_read = r != 0 ? r : fd_pass_receive(fd, &reply, sizeof(reply), &got_fd, true);

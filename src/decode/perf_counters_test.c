@@ -114,7 +114,8 @@ static void values_are_bounded(void **state)
     struct raw lying = reading(2, 2, 3);
     assert_int_equal(parse_reading(&lying, &record), -EBADMSG);
     struct raw cut = reading(3, 3, 2);
-    for (uint16_t n_bytes = 8; n_bytes < cut.n_bytes; n_bytes++) {
+    for (size_t n = 8; n < cut.n_bytes; n++) {
+        uint16_t n_bytes = (uint16_t)n;
         memcpy(cut.data + 6, &n_bytes, sizeof(n_bytes));
         assert_int_equal(parse_reading(&cut, &record), -EBADMSG);
     }

@@ -208,7 +208,7 @@ static void take_raw(struct bytes *body, struct perf_record *record)
     uint32_t raw_bytes = bytes_take_u32(body);
     const uint8_t *data = bytes_take(body, raw_bytes);
     if (!data) {
-        return; /* body has failed, or nothing came */
+        return; /* body has failed */
     }
     struct bytes raw = bytes_of(data, raw_bytes);
     uint32_t first = bytes_take_u32(&raw);

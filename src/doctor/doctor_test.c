@@ -99,6 +99,11 @@ static void each_setting_of_the_host_is_judged(void **state)
         host.event_paranoid = levels[i].level;
         host.can_perf = levels[i].can_perf;
         assert_int_equal(state_of(&host, "perf_event_paranoid"), levels[i].state);
+        /* Where the kernel says no to us, staxd does not; no kernel: no events. */
+        host.has_broker = true;
+        assert_int_equal(state_of(&host, "perf_event_paranoid"),
+                         levels[i].level == INT64_MIN ? levels[i].state : DOCTOR_STATE_OK);
+        host.has_broker = false;
     }
     struct doctor_host host = good_host();
     assert_int_equal(state_of(&host, "kptr_restrict"), DOCTOR_STATE_OK);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -79,6 +80,16 @@ static bool has_path(const char *root, const char *path)
     return n > 0 && (size_t)n < sizeof(whole) && access(whole, F_OK) == 0;
 }
 
+/* Of root's, and writable for us: that is what connecting takes. */
+static bool has_broker(const char *root)
+{
+    char path[PATH_MAX];
+    struct stat status;
+    (void)snprintf(path, sizeof(path), "%s/run/staxd.sock", root);
+    return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && status.st_uid == 0 &&
+           access(path, W_OK) == 0;
+}
+
 void doctor_host_read(const char *root, struct doctor_host *ret_host)
 {
     uint64_t capabilities = read_capabilities(root);
@@ -94,6 +105,7 @@ void doctor_host_read(const char *root, struct doctor_host *ret_host)
         .can_perf = can_perf,
         .can_bpf = is_admin || (can_perf && (capabilities >> CAPABILITY_BPF & 1)),
         .can_syslog = is_admin || (capabilities >> CAPABILITY_SYSLOG & 1),
+        .has_broker = has_broker(root),
         .has_tracefs = has_path(root, "/sys/kernel/tracing/events/sched") ||
                        has_path(root, "/sys/kernel/debug/tracing/events/sched"),
         /* Every architecture's own unit has one of these. */

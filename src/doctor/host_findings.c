@@ -21,6 +21,9 @@ static void examine_paranoid(struct doctor_list *list, const struct doctor_host 
     } else if (host->can_perf) {
         doctor_add(list, HOST, subject, DOCTOR_STATE_OK, NULL,
                    "%" PRId64 ", and you are privileged: everything may be recorded", level);
+    } else if (level >= 2 && host->has_broker) {
+        doctor_add(list, HOST, subject, DOCTOR_STATE_OK, NULL,
+                   "%" PRId64 ", and staxd opens what is missing for your own programs", level);
     } else if (level > 2) {
         doctor_add(list, HOST, subject, DOCTOR_STATE_BROKEN,
                    "sudo stax setup (or: sudo sysctl kernel.perf_event_paranoid=1)",

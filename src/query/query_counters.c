@@ -173,6 +173,7 @@ static int count_range(struct tally *tally)
     }
     for (size_t i = 0; i < snapshot->n_counter_times && i < snapshot->n_threads; i++) {
         times[i].tail_ns = snapshot->counter_times[i].tail_ns;
+        times[i].longest_ns = snapshot->counter_times[i].longest_ns;
         tally->scales[i] = counter_time_scale(&times[i]);
     }
     for (uint64_t i = first; i < end; i++) {

@@ -35,6 +35,7 @@ struct work {
     struct object_name *objects; /* by wait_object_id */
     struct candidate *candidates;
     size_t n_candidates, capacity;
+    uint64_t least_rank; /* below it nothing can become a row any more */
     struct intervals_result *result;
 };
 
@@ -64,14 +65,18 @@ static void drop_surplus(struct work *work)
     if (work->n_candidates > 1) {
         qsort(work->candidates, work->n_candidates, sizeof(*work->candidates), by_rank);
     }
-    if (limit > 0 && work->n_candidates > limit) {
+    if (limit > 0 && work->n_candidates >= limit) {
         work->n_candidates = limit;
+        work->least_rank = work->candidates[limit - 1].rank;
     }
 }
 
 static int add_candidate(struct work *work, const struct candidate *candidate)
 {
     size_t limit = work->options->limit;
+    if (candidate->rank < work->least_rank) {
+        return 0;
+    }
     if (work->n_candidates == work->capacity) {
         if (limit > 0 && work->n_candidates >= SORT_AT_LEAST && work->n_candidates / 2 >= limit) {
             drop_surplus(work);

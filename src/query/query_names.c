@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/hash_table.h"
+#include "query/cause_cache.h"
 #include "query/frame_jit.h"
 
 #define CHUNK_SHIFT 12u
@@ -36,6 +37,7 @@ struct query_names {
     size_t n_made, made_capacity;
     struct symbol nameless; /* when memory ran out */
     struct chain_cache *chain_cache;
+    struct cause_cache *causes;
     _Atomic(uint32_t) n_chains_settled; /* of the first frames */
 };
 
@@ -56,6 +58,7 @@ int query_names_new(struct symbolizer *symbolizer, struct query_names **ret_name
         return -ENOMEM;
     }
     int r = chain_cache_new(&names->chain_cache);
+    r = r ? r : cause_cache_new(&names->causes);
     if (r != 0) {
         return r;
     }
@@ -72,6 +75,7 @@ struct query_names *query_names_free(struct query_names *names)
         free(names->chunks);
         free(names->sources);
         chain_cache_free(names->chain_cache);
+        cause_cache_free(names->causes);
         arena_release(&names->stand_ins);
         hash_table_release(&names->stand_in_ids);
         free(names->stand_ins_made);
@@ -89,6 +93,11 @@ void query_names_set_jit(struct query_names *names, struct jit_code *jit)
 struct jit_code *query_names_jit(const struct query_names *names)
 {
     return names->jit;
+}
+
+struct cause_cache *query_names_causes(struct query_names *names)
+{
+    return names->causes;
 }
 
 static struct symbol_source *source_of(struct query_names *names, image_id image)
@@ -318,11 +327,11 @@ static size_t look_up_chain(struct query_names *names, const struct snapshot *sn
     return source ? symbol_source_find_chain(source, frame.offset, entries, SYMBOL_CHAIN_MAX) : 0;
 }
 
-void query_names_find_chain(struct query_names *names, const struct snapshot *snapshot,
+bool query_names_find_chain(struct query_names *names, const struct snapshot *snapshot,
                             frame_id frame, struct name_chain *ret_chain)
 {
     if (chain_cache_find(names->chain_cache, frame, ret_chain) == CHAIN_SETTLED) {
-        return;
+        return true;
     }
     struct symbol_chain_entry entries[SYMBOL_CHAIN_MAX];
     bool is_settled;
@@ -340,7 +349,9 @@ void query_names_find_chain(struct query_names *names, const struct snapshot *sn
             .entries = &ret_chain->single,
             .single = {.symbol = &names->nameless},
         };
+        return false;
     }
+    return is_settled;
 }
 
 struct symbol_source *query_names_source(struct query_names *names, image_id image)

@@ -15,6 +15,7 @@
 #include "query/chain_cache.h"
 #include "symbols/symbolizer.h"
 
+struct cause_cache;
 struct query_names;
 
 int query_names_new(struct symbolizer *symbolizer, struct query_names **ret_names);
@@ -25,6 +26,9 @@ DEFINE_FREEP(query_names);
 struct jit_code;
 void query_names_set_jit(struct query_names *names, struct jit_code *jit);
 struct jit_code *query_names_jit(const struct query_names *names); /* NULL: none */
+
+/* Why threads wait in the stacks of the run, as far as names have decided it for good. */
+struct cause_cache *query_names_causes(struct query_names *names);
 
 /* For aggregate_listener: an image was mapped; a first frame was seen in it. */
 void query_names_on_image(struct query_names *names, const struct image *image);
@@ -44,9 +48,10 @@ const struct symbol *query_names_find(struct query_names *names, const struct sn
 /*
  * As query_names_find(), with the functions that were inlined at the place
  * before it, and lines; never empty. The first answer for a place can lack
- * them: they are read in the background, and come with a later one.
+ * them: they are read in the background, and come with a later one. True: the
+ * answer will stay.
  */
-void query_names_find_chain(struct query_names *names, const struct snapshot *snapshot,
+bool query_names_find_chain(struct query_names *names, const struct snapshot *snapshot,
                             frame_id frame, struct name_chain *ret_chain);
 
 /*

@@ -56,7 +56,9 @@ static void merge_into(struct pair *pair, const struct wake_sums *sums)
     pair->sums.blocked_ns += sums->blocked_ns;
     pair->sums.runnable_ns += sums->runnable_ns;
     pair->n_stacks++;
-    if (sums->n_wakeups > pair->n_most) {
+    bool is_known = sums->waker_stack != STACK_ID_EMPTY;
+    bool was_known = pair->sums.waker_stack != STACK_ID_EMPTY;
+    if (is_known > was_known || (is_known == was_known && sums->n_wakeups > pair->n_most)) {
         pair->n_most = sums->n_wakeups;
         pair->sums.waker_stack = sums->waker_stack;
     }

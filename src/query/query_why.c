@@ -13,6 +13,9 @@
 
 #define SEGMENTS_MAX 100000u
 
+/* As long after the first of its threads a process ends the last of them. */
+#define END_SLACK_NS 10000000u
+
 struct kept_segment {
     struct path_segment path;
     struct hot_place place; /* RUN */
@@ -53,6 +56,30 @@ static bool is_main(const struct thread_totals *totals)
     return totals->tid == totals->pid;
 }
 
+static bool had_ended(const struct work *work, thread_id thread)
+{
+    uint64_t end_ns = work->snapshot->threads[thread].end_ns;
+    return end_ns != 0 && end_ns <= work->steps.to_ns;
+}
+
+/*
+ * A process ends all its threads together, and some of them later than the one
+ * that ended it. The main thread, where it was among them; else `latest`.
+ */
+static thread_id main_of_ended(const struct work *work, thread_id latest, uint64_t latest_ns)
+{
+    const struct snapshot *snapshot = work->snapshot;
+    for (size_t i = 0; had_ended(work, latest) && i < snapshot->n_threads; i++) {
+        const struct thread_totals *totals = &snapshot->threads[i];
+        if (work->attribution.threads[i].is_in_view && is_main(totals) &&
+            totals->pid == snapshot->threads[latest].pid && had_ended(work, (thread_id)i) &&
+            last_run_ns(work, (thread_id)i) + END_SLACK_NS >= latest_ns) {
+            return (thread_id)i;
+        }
+    }
+    return latest;
+}
+
 static thread_id choose_thread(struct work *work)
 {
     const struct snapshot *snapshot = work->snapshot;
@@ -76,6 +103,10 @@ static thread_id choose_thread(struct work *work)
     }
     if (chosen == THREAD_ID_NONE) {
         return chosen;
+    }
+    if (latest_ns > 0 && main_of_ended(work, chosen, latest_ns) != chosen) {
+        chosen = main_of_ended(work, chosen, latest_ns);
+        n_latest = 2;
     }
     if (n_candidates == 1) {
         work->result->choice =

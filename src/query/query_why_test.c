@@ -185,6 +185,29 @@ static void the_thread_can_be_chosen(void **state)
     scene_end(&scene);
 }
 
+/* A process that ends takes its threads along, some of them later than the main one. */
+static void the_end_of_a_process_is_that_of_its_main_thread(void **state)
+{
+    (void)state;
+    for (uint64_t later_ns = 1000; later_ns <= 100 * TEST_MS; later_ns *= 100000) {
+        struct scene scene;
+        scene_begin(&scene, false, false);
+        tell_start(&scene, 1000, TEST_PID, "main");
+        tell_start(&scene, 2000, TEST_PID + 1, "helper");
+        tell_thread(scene.aggregate, 9000, TEST_PID, EVENT_THREAD_GONE, NULL);
+        tell_thread(scene.aggregate, 9000 + later_ns, TEST_PID + 1, EVENT_THREAD_GONE, NULL);
+        scene_freeze(&scene, 10000 + later_ns);
+        struct why_result result = ask(&scene, (struct query_why_options){0});
+        check(&result);
+        bool is_together = later_ns == 1000;
+        assert_int_equal(result.thread.tid, is_together ? TEST_PID : TEST_PID + 1);
+        assert_string_equal(result.choice,
+                            is_together ? "several threads ran at the end, and it is the main one"
+                                        : "it ran last");
+        scene_end(&scene);
+    }
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -333,6 +356,7 @@ int main(void)
         cmocka_unit_test(a_path_is_told_whole),
         cmocka_unit_test(a_limit_shows_the_end),
         cmocka_unit_test(the_thread_can_be_chosen),
+        cmocka_unit_test(the_end_of_a_process_is_that_of_its_main_thread),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(what_is_not_recorded_is_said),
         cmocka_unit_test(random_runs_are_told_whole),

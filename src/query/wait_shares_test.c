@@ -177,6 +177,70 @@ static void rows_are_what_the_threads_did(void **state)
     }
 }
 
+static void tell_cpu_time(const struct scene *scene, uint64_t time_ns, uint64_t cpu_time_ns)
+{
+    tell(scene->aggregate,
+         (struct event){
+             .kind = EVENT_THREAD,
+             .time_ns = time_ns,
+             .pid = TEST_PID,
+             .tid = TEST_PID,
+             .thread = {.change = EVENT_THREAD_CPU_TIME, .cpu_time_ns = cpu_time_ns},
+         });
+}
+
+/* Where switches are told late, each wait is shorter than recorded, and sums are exact still. */
+static void waits_are_as_much_shorter_as_slices_are_longer(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 200, SLICE_NS = 10000, WAIT_NS = 30000, LAG_NS = 700, SHORT_NS = 100 };
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    const uint64_t ready[] = {place_in(epoll_wait, 1), place_in(run_worker, 2)};
+    const uint64_t lock[] = {place_in(__lll_lock_wait, 1), place_in(run_worker, 2)};
+    uint64_t at_ns = 1000, cpu_ns = 0;
+    tell_start(&scene, at_ns, TEST_PID, "main");
+    tell_cpu_time(&scene, at_ns, 0);
+    for (size_t i = 0; i < ROUNDS; i++) {
+        bool is_ready = i % 4 != 0;
+        at_ns += SLICE_NS;
+        cpu_ns += SLICE_NS;
+        tell_block(&scene, at_ns, TEST_PID, is_ready ? ready : lock, 2, no_object());
+        at_ns += is_ready ? WAIT_NS : SHORT_NS; /* shorter than the lag itself */
+        tell_in(scene.aggregate, at_ns, TEST_PID);
+    }
+    tell_cpu_time(&scene, at_ns, cpu_ns + ROUNDS * LAG_NS);
+    scene_freeze(&scene, at_ns + 10);
+    assert_int_equal(scene.snapshot->switch_lag_ns, LAG_NS);
+    for (size_t i = 0; i < 2; i++) {
+        struct attribution attribution;
+        const struct wait_shares *waits;
+        uint64_t sum_ns = 0, most_ns = 0;
+        scene_ask_anew(&scene);
+        scene.view = (struct view){.has_from = i > 0, .from_ns = (int64_t)(at_ns / 3)};
+        assert_int_equal(attribution_compute(&scene.context, &attribution, &scene.error), 0);
+        assert_int_equal(attribution_waits(&scene.context, &attribution, &waits), 0);
+        for (size_t row = 0; row < waits->n_rows; row++) {
+            sum_ns += waits->rows[row].blocked_ns;
+            most_ns = waits->rows[row].blocked_ns > most_ns ? waits->rows[row].blocked_ns : most_ns;
+            assert_true(waits->rows[row].max_ns <= WAIT_NS - LAG_NS);
+            assert_true(waits->rows[row].max_ns <= waits->rows[row].blocked_ns);
+        }
+        assert_int_equal(sum_ns, attribution.threads[0].blocked_ns);
+        assert_int_equal(sum_ns, attribution.totals.off_cpu_ns);
+        assert_true(most_ns * 100 >= sum_ns * 99);
+        const struct query_off_cpu_options options = {.by = OFF_CPU_BY_STACK};
+        struct off_cpu_result result;
+        assert_int_equal(query_off_cpu(&scene.context, &options, &result, &scene.error), 0);
+        assert_int_equal(result.selected_ns, sum_ns);
+        assert_int_equal(result.rows[0].reason, WAIT_REASON_READY);
+        for (size_t row = 0; row < result.n_rows; row++) {
+            assert_true(result.rows[row].p50_ns <= result.rows[row].max_ns);
+        }
+    }
+    scene_end(&scene);
+}
+
 static void patterns_leave_the_waits_of_their_stacks(void **state)
 {
     (void)state;
@@ -241,6 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_what_the_threads_did),
+        cmocka_unit_test(waits_are_as_much_shorter_as_slices_are_longer),
         cmocka_unit_test(patterns_leave_the_waits_of_their_stacks),
         cmocka_unit_test(time_without_a_wait_has_no_stack),
         cmocka_unit_test(runs_without_scheduler_events_have_none),

@@ -14,7 +14,7 @@
 /* Where the function that waits is found at the inner end, and how far out somebody can have called
  * it for a purpose that it does not know itself. */
 #define PRIMITIVE_FRAMES_MAX 24
-#define PURPOSE_FRAMES_MAX 48
+#define PURPOSE_FRAMES_MAX WAIT_CAUSE_USER_FRAMES_MAX
 
 /* A runtime that is known by a function that does much else has one frame without a name between it
  * and the frame that waits. */

@@ -23,6 +23,9 @@
 
 #define WAIT_NAME_MAX_BYTES 4096
 
+/* Of the user frames the innermost so many are looked at. */
+#define WAIT_CAUSE_USER_FRAMES_MAX 48u
+
 /*
  * The wait stack, innermost first. The first 'n_kernel' are functions of the kernel as
  * /proc/kallsyms names them; there may be none, or only the one of /proc/PID/wchan, with the entry

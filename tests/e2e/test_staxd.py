@@ -385,6 +385,8 @@ def test_a_granted_descriptor_cannot_be_made_into_more(staxd, alices, request_co
 
 def test_a_granted_descriptor_in_another_program_shows_only_the_target(staxd, alices, start):
     """Forked, executed, passed on: it stays an event of alice's process."""
+    os.sched_setaffinity(alices.pid, {0})
+
     def action():
         _, rings = rings_of(staxd, alices)
         fd = os.dup(rings[0].fd)
@@ -433,7 +435,8 @@ def grows(written, for_s=0.5):
 
 def test_switches_of_the_own_process(staxd, alices):
     def action():
-        return grows(switches_of(Broker(staxd.socket).session(alices.pid)))
+        connection = Broker(staxd.socket).session(alices.pid)
+        return grows(switches_of(connection))
     alices.tell("thread")  # two busy threads, which take turns
     assert as_account(ALICE, action)
 
@@ -479,6 +482,8 @@ def test_switches_end_with_the_connection(staxd, alices):
         return grows(written)
     alices.tell("thread")
     assert as_account(ALICE, action) is False
+    children = Path(f"/proc/{staxd.process.pid}/task/{staxd.process.pid}/children")
+    wait_until(lambda: not children.read_text(), what="the end of the session's process")
 
 
 def test_rings_without_programs(staxd, alices):

@@ -197,7 +197,8 @@ def test_more_events_than_a_session_may_have(staxd, alices):
                 n += 1
         except Refused as error:
             return n, error.reason
-    assert as_account(ALICE, action) == (8192, "too-many")
+    n, reason = as_account(ALICE, action)
+    assert 8192 <= n < 9000 and reason == "too-many"  # 16 more a second are forgiven
     assert staxd.refusals()[-1] == "too-many"
 
 

@@ -40,6 +40,7 @@ static int ask(struct broker_client *client, const void *request, size_t n_bytes
                struct broker_reply *ret_reply, int *ret_fd)
 {
     _cleanup_(fd_closep) int fd = -1;
+    *ret_reply = (struct broker_reply){0};
     if (client->fd < 0) {
         return -EPIPE;
     }
@@ -67,17 +68,25 @@ static bool listener_is_root(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n_bytes) == 0 && peer.uid == 0;
 }
 
+/* For an answer, or for room for a question. */
+static int set_wait(int fd, time_t wait_s)
+{
+    const struct timeval wait = {.tv_sec = wait_s};
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
+                   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0
+               ? -errno
+               : 0;
+}
+
 static int connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const struct timeval wait = {.tv_sec = BROKER_CLIENT_WAIT_S};
     if (strlen(path) >= sizeof(address.sun_path)) {
         return -ENAMETOOLONG;
     }
     memcpy(address.sun_path, path, strlen(path));
     _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0 ||
+    if (fd < 0 || set_wait(fd, BROKER_CLIENT_WAIT_S) != 0 ||
         connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
         return -errno;
     }
@@ -221,7 +230,14 @@ int broker_client_start_switches(struct broker_client *client, bool no_kernel)
         .word = no_kernel ? BROKER_FLAG_EXCLUDE_KERNEL : 0,
     };
     struct broker_reply reply;
-    return errno_of(ask(client, &request, sizeof(request), -1, &reply, NULL));
+    if (client->fd >= 0) {
+        (void)set_wait(client->fd, BROKER_CLIENT_LOAD_WAIT_S);
+    }
+    int r = ask(client, &request, sizeof(request), -1, &reply, NULL);
+    if (client->fd >= 0) {
+        (void)set_wait(client->fd, BROKER_CLIENT_WAIT_S);
+    }
+    return errno_of(r);
 }
 
 int broker_client_open_switches(struct broker_client *client, uint32_t cpu)

@@ -7,7 +7,7 @@
  * Owner:   broker_client_new()/_free(); descriptors that it opens are the
  *          caller's and outlive it.
  * Threads: one.
- * Limits:  BROKER_CLIENT_WAIT_S for an answer: programs are loaded for as long as the kernel likes.
+ * Limits:  BROKER_CLIENT_WAIT_S for an answer.
  * Source:  docs/PROTOCOL.broker.md
  * Tests:   broker_client_test.c; tests/e2e/test_broker.py
  */
@@ -21,7 +21,10 @@
 #include "base/error.h"
 #include "broker_wire/wire.h"
 
-#define BROKER_CLIENT_WAIT_S 30
+/* For an answer. A drain thread may be waiting: whoever takes longer is not asked again. */
+#define BROKER_CLIENT_WAIT_S 2
+/* The kernel checks programs for as long as it likes. */
+#define BROKER_CLIENT_LOAD_WAIT_S 30
 
 struct broker_client;
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -219,6 +220,19 @@ struct opening {
     size_t n_new;
 };
 
+/* For the groups of one more thread. A quarter of the descriptors stays for all else: whoever asks
+ * needs them. */
+static bool has_room(const struct perf_sources *sources)
+{
+    struct rlimit limit = {.rlim_cur = 0};
+    size_t n_wanted = sources->n_cpus * (LIMIT_COUNTERS + 1);
+    size_t n_open = sources->lasting.n_items + sources->samples.n_items + sources->n_held_fds +
+                    sources->counters.n_items;
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    return sources->counters.n_items + n_wanted <= COUNTER_EVENTS_MAX &&
+           n_open + n_wanted <= limit.rlim_cur / 4 * 3;
+}
+
 static int open_thread(void *userdata, int64_t tid)
 {
     struct opening *opening = userdata;
@@ -228,7 +242,7 @@ static int open_thread(void *userdata, int64_t tid)
     if (hash_table_find(&session->threads, (uint64_t)tid) == THREAD_OWN) {
         return 0;
     }
-    if (sources->counters.n_items + sources->n_cpus * (LIMIT_COUNTERS + 1) > COUNTER_EVENTS_MAX) {
+    if (!has_room(sources)) {
         return -EMFILE;
     }
     size_t n_before = sources->counters.n_items;

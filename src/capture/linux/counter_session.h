@@ -14,8 +14,9 @@
  *          children of the target get none.
  * Owner:   struct capture; the events are in its perf_sources.
  * Threads: the drain thread.
- * Limits:  COUNTER_EVENTS_MAX events and the limit of descriptors: past them
- *          further threads are not counted, and a note says so.
+ * Limits:  COUNTER_EVENTS_MAX events and three quarters of the limit of
+ *          descriptors: past them further threads are not counted, and a note
+ *          says so.
  * Source:  docs/design/0013-counters.md
  * Tests:   counter_session_test.c, tests/e2e/test_counters.py
  */

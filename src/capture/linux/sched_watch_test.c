@@ -106,6 +106,8 @@ static void play_together(struct player players[2], bool is_by_pipe, size_t n_tu
     }
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    for (size_t i = 0; i < 2; i++) {
         fd_close(there[i]);
         fd_close(back[i]);
     }

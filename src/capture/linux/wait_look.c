@@ -198,6 +198,11 @@ static bool read_place(const struct looked_at *thread, struct wait_place *ret_pl
 {
     char text[PROC_FILE_MAX_BYTES];
     read_line(thread, "syscall", text);
+    if (text[0] == '\0') {
+        /* Not for us, where only a parent may trace (Yama); wchan can be. */
+        *ret_place = (struct wait_place){.syscall = EVENT_NO_SYSCALL};
+        return true;
+    }
     return wait_place_parse(text, ret_place);
 }
 
@@ -209,6 +214,9 @@ static const struct event_stack_copy *copy_stack(struct wait_look *look,
 {
     uint8_t bytes[STACK_BYTES], *stored;
     struct wait_place again;
+    if (place->sp == 0) {
+        return NULL;
+    }
     ssize_t n_bytes = look->config.read_memory(look->config.userdata, thread->pid, place->sp, bytes,
                                                sizeof(bytes));
     if (n_bytes <= 0 || !read_place(thread, &again) || again.sp != place->sp ||
@@ -256,7 +264,9 @@ static bool look_at(struct wait_look *look, struct looked_at *thread, uint64_t n
     if (site[0] != '\0' && strcmp(site, "0") != 0) {
         seen.wait_seen.site = event_batch_add_text(batch, site);
     }
-    return event_batch_add(batch, &seen);
+    bool says_nothing =
+        !seen.stack.copy && !seen.wait_seen.site && place.syscall == EVENT_NO_SYSCALL;
+    return !says_nothing && event_batch_add(batch, &seen);
 }
 
 static bool is_due(const struct looked_at *thread, uint64_t now_ns)

@@ -66,13 +66,12 @@ static inline void watch_end(struct watch_fixture *watch)
     free(watch);
 }
 
-static inline struct watch_fixture *watch_refused(struct watch_fixture *watch, const char *step,
-                                                  int error)
+_Noreturn static inline void watch_refused(struct watch_fixture *watch, const char *step, int error)
 {
     printf("this host does not take the programs: %s: %s\n", step, strerror(-error));
     watch_end(watch);
     skip();
-    return NULL;
+    abort(); /* skip() does not return, but does not say so */
 }
 
 /* Members that are 0 in `wanted` get what a recording of this process would have. */
@@ -94,12 +93,12 @@ static inline struct watch_fixture *watch_begin(const struct sched_watch_config 
     };
     const char *step = "outputs";
     if (watch->outputs_fd < 0) {
-        return watch_refused(watch, step, watch->outputs_fd);
+        watch_refused(watch, step, watch->outputs_fd);
     }
     int r = bpf_programs_check_namespace();
     r = r < 0 ? r : kernel_walk_new(&walk, &watch->walk, &step);
     if (r < 0) {
-        return watch_refused(watch, step, r);
+        watch_refused(watch, step, r);
     }
     own_code_find(&watch->code);
     own_code_tell(&watch->code, watch->walk, 1);
@@ -108,7 +107,7 @@ static inline struct watch_fixture *watch_begin(const struct sched_watch_config 
     watch->config.tables_fd = kernel_walk_map(watch->walk, WALK_MAP_TABLES);
     r = sched_watch_new(&watch->config, &watch->watch, &step);
     if (r < 0) {
-        return watch_refused(watch, step, r);
+        watch_refused(watch, step, r);
     }
     watch->rings = calloc(watch->config.n_cpus, sizeof(*watch->rings));
     watch->told = malloc(WATCH_TOLD_MAX * sizeof(*watch->told));

@@ -8,7 +8,8 @@
  * done. The stack of a thread that sleeps, or wakes another, is walked only
  * where it is not the one of the last time: with the same registers and the
  * same words at every place that the walk has read, a walk would find the same.
- * While a thread's waits are short, the registers alone have to be the same.
+ * While a thread's waits are short, the kernel's frames are not looked at, and
+ * of the words not all of the time.
  *
  * Shape:   WALK_PROGRAM is the section of the program that includes this,
  *          SCHED_SKIPPED_FRAMES says how many kernel frames it begins with.
@@ -31,15 +32,21 @@ static u64 (*ring_query)(void *ring, u64 flags) = (void *)BPF_FUNC_ringbuf_query
 
 extern struct map_name states, memos, rings, lost, counts;
 
+#define BELIEVED_AFTER 64
+#define DOUBTS_MAX 8
+#define ASKED_EVERY 16
 
 /* The last stack of its kind that was told of a thread. */
 struct memo {
     u64 ip, sp, fp;
     u64 argument;
     u32 syscall;
-    u32 serial; /* 0: none */
+    u32 serial;     /* 0: none */
     u64 generation; /* of the tables that it was walked by */
-    u64 n_words;
+    u32 n_words;
+    u32 is_whole; /* the walk has read these, and nothing more */
+    u32 n_same;   /* so many times in a row the registers were these, and the words */
+    u32 n_doubts; /* so often the registers were these and the words were not */
     u64 kernel_hash;
     struct word words[WALK_MAX_WORDS];
 };
@@ -91,8 +98,8 @@ INLINE struct memos *memos_of(struct state *state)
     if (found && (found->tid != state->tid || found->born != state->born)) {
         found->tid = state->tid;
         found->born = state->born;
-        found->wait.serial = 0;
-        found->wake.serial = 0;
+        found->wait.serial = found->wait.n_same = found->wait.n_doubts = 0;
+        found->wake.serial = found->wake.n_same = found->wake.n_doubts = 0;
     }
     return found;
 }
@@ -148,8 +155,12 @@ INLINE void walk_now(void *ctx, struct walk_control *walk, struct scratch *s, u6
 
 INLINE void keep(struct scratch *s, struct memo *memo, struct state *state)
 {
-    /* What the walk has not read, nobody can compare. */
-    u64 n_words = s->end == WALK_END_COMPLETE ? s->n_words : WALK_MAX_WORDS + 1;
+    memo->is_whole = s->end == WALK_END_COMPLETE && s->n_words <= WALK_MAX_WORDS;
+    if (s->n_words > WALK_MAX_WORDS) {
+        s->n_words = WALK_MAX_WORDS;
+    }
+    /* Through memory, so that verifiers see what is asked below. */
+    u64 n_words = *(volatile u64 *)&s->n_words;
     memo->ip = s->first.ip;
     memo->sp = s->first.sp;
     memo->fp = s->first.fp;
@@ -162,6 +173,19 @@ INLINE void keep(struct scratch *s, struct memo *memo, struct state *state)
     if (n_words <= WALK_MAX_WORDS) {
         read_kernel(memo->words, n_words * sizeof(struct word), s->words);
     }
+}
+
+/*
+ * The registers are those of last time. They are believed alone where they have
+ * told the truth often enough in a row, by the words: the oftener they have
+ * not, the longer that takes. Even then the words are asked now and again.
+ */
+INLINE int is_beyond_doubt(struct memo *memo)
+{
+    u32 n_same = memo->n_same + 1, n_doubts = memo->n_doubts;
+    memo->n_same = n_same;
+    return n_same > BELIEVED_AFTER << (n_doubts < DOUBTS_MAX ? n_doubts : DOUBTS_MAX) &&
+           n_same % ASKED_EVERY != 0;
 }
 
 enum { STACK_NONE, STACK_KNOWN, STACK_NEW };
@@ -183,8 +207,21 @@ INLINE u32 find_by_frames(struct finding *f)
     u32 zero = 0, cpu = current_cpu();
     struct walk_control *walk = lookup(&control, &zero);
     struct sched_counts *n = lookup(&counts, &cpu);
+    if (!walk || !n) {
+        return STACK_NONE;
+    }
+    int has_words = s->is_same && has_same_words(s, memo);
+    if (has_words && s->trusts) {
+        n->n_compared++;
+        f->state->is_trusted = 1;
+        return STACK_KNOWN;
+    }
+    if (s->is_same && !has_words) {
+        memo->n_same = 0;
+        memo->n_doubts++;
+    }
     u64 *user = read_registers(s, f->task);
-    if (!walk || !n || !user) {
+    if (!user) {
         return STACK_NONE;
     }
     u64 user_cs = user[REGS_CS], n_kernel_ips = 0;
@@ -193,7 +230,8 @@ INLINE u32 find_by_frames(struct finding *f)
         n_kernel_ips = n_bytes > 0 ? (u64)n_bytes / 8 & 255 : 0;
     }
     s->kernel_hash = hash_kernel_ips(s, n_kernel_ips);
-    if (s->is_same && s->kernel_hash == memo->kernel_hash && has_same_words(s, memo)) {
+    /* What the walk has not read, nobody can compare. */
+    if (has_words && memo->is_whole && s->kernel_hash == memo->kernel_hash) {
         n->n_compared++;
         return STACK_KNOWN;
     }
@@ -218,7 +256,7 @@ static long find_slowly(u32 turn, struct finding *f);
 INLINE u32 find_stack(void *ctx, struct sched_control *c, struct scratch *s, void *task,
                       struct state *state, struct memo *memo, int trusts)
 {
-    u32 zero = 0, cpu = current_cpu();
+    u32 zero = 0;
     struct walk_control *walk = lookup(&control, &zero);
     u64 *registers = task_registers(task);
     s->n_walk_bytes = 0;
@@ -240,7 +278,8 @@ INLINE u32 find_stack(void *ctx, struct sched_control *c, struct scratch *s, voi
                   memo->fp == s->first.fp && memo->syscall == s->sched.prev_syscall &&
                   memo->argument == s->sched.prev_argument &&
                   memo->generation == *(volatile u64 *)&walk->generation;
-    if (is_same && trusts) {
+    if (is_same && is_beyond_doubt(memo) && trusts) {
+        u32 cpu = current_cpu();
         struct sched_counts *n = lookup(&counts, &cpu);
         if (n) {
             n->n_trusted++;
@@ -257,6 +296,7 @@ INLINE u32 find_stack(void *ctx, struct sched_control *c, struct scratch *s, voi
         .memo = memo,
     };
     s->is_same = is_same;
+    s->trusts = trusts;
     loop(1, find_slowly, &finding, 0);
     return s->kind;
 }
@@ -271,8 +311,8 @@ INLINE void tell(struct sched_control *c, struct scratch *s, u64 n_walk_bytes)
         return;
     }
     u64 is_full = ring_query(ring, BPF_RB_AVAIL_DATA) > c->wake_bytes;
-    if (ring_output(ring, &s->sched, n_bytes,
-                    is_full ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) != 0) {
+    if (ring_output(ring, &s->sched, n_bytes, is_full ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) !=
+        0) {
         u64 *n_lost = lookup(&lost, &cpu);
         if (n_lost) {
             *n_lost += 1;

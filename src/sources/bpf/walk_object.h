@@ -66,7 +66,7 @@ struct kernel_member_place {
     (72 + 32 + 8192 * 8 + WALK_MAX_STACK_BYTES + 27 * 8 + WALK_MAX_WORDS * 16 + 1024 + 1024 * 32)
 /* sizeof(struct state) and sizeof(struct memos) of sched_steps.h, which asserts them. */
 #define SCHED_STATE_BYTES (3 * 8 + 8 * 4)
-#define SCHED_MEMOS_BYTES (2 * 8 + 2 * (8 * 8 + WALK_MAX_WORDS * 16))
+#define SCHED_MEMOS_BYTES (2 * 8 + 2 * (9 * 8 + WALK_MAX_WORDS * 16))
 /* Powers of two: a thread's place is told by the last bits of its number. */
 #define SCHED_STATES 8192
 #define SCHED_MEMOS 1024

@@ -76,7 +76,7 @@ struct scratch {
     u64 n_ips;
     u64 end; /* enum walk_end; 0: goes on */
     u64 word;
-    u64 found; /* while words are compared */
+    u64 found;              /* while words are compared */
     u64 kind, n_walk_bytes; /* what find_stack() has found */
     struct {
         u64 sp;
@@ -84,7 +84,8 @@ struct scratch {
         u64 max_bytes, n_bytes, n_read;
     } copy;
     u64 hash, is_other; /* of loops */
-    u64 is_same, prev_state;
+    u32 is_same, trusts;
+    u64 prev_state;
     struct machine machine;
     struct machine first; /* where the walk began */
     u64 kernel_hash;      /* of the kernel frames */
