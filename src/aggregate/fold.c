@@ -22,8 +22,8 @@ uint64_t aggregate_memory_bytes(const struct aggregate *aggregate)
            pending_waits_memory_bytes(&aggregate->pending_waits) +
            wait_log_memory_bytes(&aggregate->wait_log) +
            wait_objects_memory_bytes(&aggregate->wait_objects) +
-           wakers_memory_bytes(&aggregate->wakers) +
-           counters_memory_bytes(&aggregate->counters) + name_table_memory_bytes(&aggregate->sites) +
+           wakers_memory_bytes(&aggregate->wakers) + counters_memory_bytes(&aggregate->counters) +
+           name_table_memory_bytes(&aggregate->sites) +
            (aggregate->stack_cache ? STACK_CACHE_ENTRIES * sizeof(*aggregate->stack_cache) : 0);
 }
 
@@ -55,8 +55,8 @@ static uint64_t oldest_end_ns(const struct aggregate *aggregate, const struct ch
 /* The array whose oldest chunk is the oldest of all, and until when that chunk reaches. */
 static struct chunked *find_oldest(struct aggregate *aggregate, uint64_t *ret_until_ns)
 {
-    struct chunked *arrays[] = {&aggregate->samples, &aggregate->slices,
-                                &aggregate->wait_log.waits, &aggregate->counters.readings};
+    struct chunked *arrays[] = {&aggregate->samples, &aggregate->slices, &aggregate->wait_log.waits,
+                                &aggregate->counters.readings};
     struct chunked *oldest = NULL;
     *ret_until_ns = UINT64_MAX;
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {

@@ -92,9 +92,13 @@ static void place(struct hash_table_slot *slots, size_t n_slots, uint64_t key, u
     slots[slot] = (struct hash_table_slot){.key = key, .value = value};
 }
 
-static int grow(struct hash_table *table)
+static size_t most_used(uint64_t n_slots)
 {
-    uint64_t n_slots = table->n_slots == 0 ? N_SLOTS_MIN : (uint64_t)table->n_slots * 2;
+    return (size_t)(n_slots / 8 * 5);
+}
+
+static int resize(struct hash_table *table, uint64_t n_slots)
+{
     if (n_slots > N_SLOTS_MAX || n_slots > SIZE_MAX / sizeof(struct hash_table_slot)) {
         return -ENOMEM;
     }
@@ -123,11 +127,25 @@ static int grow(struct hash_table *table)
     return 0;
 }
 
+static uint64_t next_size(uint64_t n_slots)
+{
+    return n_slots == 0 ? N_SLOTS_MIN : n_slots * 2;
+}
+
+int hash_table_reserve(struct hash_table *table, size_t n_entries)
+{
+    uint64_t n_slots = table->n_slots;
+    while (most_used(n_slots) < n_entries && n_slots <= N_SLOTS_MAX) {
+        n_slots = next_size(n_slots);
+    }
+    return n_slots == table->n_slots ? 0 : resize(table, n_slots);
+}
+
 int hash_table_add(struct hash_table *table, uint64_t key, uint32_t value)
 {
     assert(value != HASH_TABLE_NONE);
-    if (table->n_used >= table->n_slots / 8 * 5) {
-        int r = grow(table);
+    if (table->n_used >= most_used(table->n_slots)) {
+        int r = resize(table, next_size(table->n_slots));
         if (r < 0) {
             return r;
         }

@@ -51,6 +51,9 @@ uint32_t hash_table_find_equal(const struct hash_table *table, uint64_t key,
 /* Adds; never replaces (a second value for the same key is found by _find_equal only). */
 int hash_table_add(struct hash_table *table, uint64_t key, uint32_t value);
 
+/* Room for n_entries in all: they are then added without growing. 0 or -ENOMEM. */
+int hash_table_reserve(struct hash_table *table, size_t n_entries);
+
 /* Replaces the first value of `key`, or adds it. */
 int hash_table_set(struct hash_table *table, uint64_t key, uint32_t value);
 

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include "base/hash_table.h"
 
 static void an_empty_table_finds_nothing(void **state)
@@ -188,6 +190,35 @@ static void length_and_every_tail_count(void **state)
     assert_true(hash_bytes("12345678A", 9) != hash_bytes("12345678B", 9));
 }
 
+static void reserved_room_is_enough(void **state)
+{
+    (void)state;
+    _cleanup_(hash_table_releasep) struct hash_table table;
+    hash_table_init(&table);
+    assert_int_equal(hash_table_reserve(&table, 0), 0);
+    assert_int_equal(hash_table_memory_bytes(&table), 0);
+    assert_int_equal(hash_table_add(&table, 7, 1000000), 0);
+    const size_t sizes[] = {10, 11, 1000, 1280, 1281};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        assert_int_equal(hash_table_reserve(&table, sizes[i]), 0);
+        size_t n_bytes = hash_table_memory_bytes(&table);
+        for (uint32_t n = (uint32_t)table.n_used; n < sizes[i]; n++) {
+            assert_int_equal(hash_table_add(&table, UINT64_C(1000) + n, n), 0);
+        }
+        assert_int_equal(hash_table_memory_bytes(&table), n_bytes);
+    }
+    for (uint32_t n = 1; n < 1281; n++) {
+        assert_int_equal(hash_table_find(&table, UINT64_C(1000) + n), n);
+    }
+    assert_int_equal(hash_table_find(&table, 7), 1000000);
+    /* Less than there is changes nothing. */
+    size_t n_bytes = hash_table_memory_bytes(&table);
+    assert_int_equal(hash_table_reserve(&table, 5), 0);
+    assert_int_equal(hash_table_memory_bytes(&table), n_bytes);
+    assert_int_equal(hash_table_reserve(&table, SIZE_MAX), -ENOMEM);
+    assert_int_equal(hash_table_find(&table, 7), 1000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +231,7 @@ int main(void)
         cmocka_unit_test(clear_keeps_the_memory),
         cmocka_unit_test(one_bit_changes_half_of_the_hash),
         cmocka_unit_test(length_and_every_tail_count),
+        cmocka_unit_test(reserved_room_is_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ static void a_line_has_time_program_level_module_and_text(void **state)
 {
     (void)state;
     log_open("stax-server", NULL);
-    log_write(LOG_WARN, "../src/sources/perf_open.c", 7, "%d events lost", 3);
+    log_write(LOG_WARN, "../src/capture/linux/perf_open.c", 7, "%d events lost", 3);
     _cleanup_(freep) char *text = logged();
     assert_int_equal(count_lines(text), 1);
     assert_int_equal(text[4], '-');
@@ -100,8 +100,8 @@ static void modules_have_their_own_level(void **state)
     (void)state;
     log_open("stax", "warn,capture=debug,capture/linux=error");
     log_write(LOG_DEBUG, "/x/src/capture/event_merge.c", 1, "a-shown");
-    log_write(LOG_WARN, "/x/src/sources/perf_open.c", 1, "b-hidden");
-    log_write(LOG_ERROR, "/x/src/sources/perf_open.c", 1, "c-shown");
+    log_write(LOG_WARN, "/x/src/capture/linux/perf_open.c", 1, "b-hidden");
+    log_write(LOG_ERROR, "/x/src/capture/linux/perf_open.c", 1, "c-shown");
     log_write(LOG_DEBUG, "/x/src/capture/fake/fake.c", 1, "d-shown");
     log_write(LOG_INFO, "/x/src/server/run.c", 1, "e-hidden");
     log_write(LOG_DEBUG, "/x/src/capturex/run.c", 1, "f-hidden");

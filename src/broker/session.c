@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,7 +113,9 @@ static int start_switches(struct broker *broker, struct session *session, bool n
     if (worker != 0) {
         int worker_fd = worker < 0 ? -1 : (int)syscall(SYS_pidfd_open, worker, 0);
         if (worker_fd < 0) {
-            return -errno;
+            int r = -errno;
+            (void)(worker > 0 && kill(worker, SIGKILL)); /* two would read from the caller */
+            return r;
         }
         release(session);
         session->fd = worker_fd;

@@ -26,8 +26,8 @@
 #define BROKER_STACK_MAX_BYTES 65528u
 #define BROKER_WAKEUP_MAX_BYTES (64u << 20)
 #define BROKER_CPU_MAX 65534
-#define BROKER_SWITCHES_LOST 65535 /* in place of a CPU: the map of what found no room */
-#define BROKER_SWITCHES_RING_BYTES (1u << 20)
+#define BROKER_SWITCHES_LOST 65535            /* in place of a CPU: the map of what found no room */
+#define BROKER_SWITCHES_RING_BYTES (4u << 20) /* per CPU */
 #define BROKER_TID_MAX (1 << 22)
 #define BROKER_SESSION_EVENTS_MAX 8192u
 

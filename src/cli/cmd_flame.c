@@ -43,7 +43,7 @@ static const struct option_spec specs[] = {
         .value_name = "MODE",
         .fallback = "active",
         .choices = modes,
-        .summary = "what weighs: active, cpu, off-cpu (blocked) or wall (everything)",
+        .summary = "what weighs: active, cpu, off-cpu, wall (all of it)",
         .offset = offsetof(struct flame_options, mode),
     },
     {

@@ -44,7 +44,7 @@ static const struct option_spec specs[] = {
         .value_name = "REASON",
         .fallback = "all",
         .choices = reasons,
-        .summary = "only waits for idle, lock, sem, ipc, ioR, ioW, ready, sleep, conn or other",
+        .summary = "idle lock sem ipc ioR ioW ready sleep conn other",
         .offset = offsetof(struct off_cpu_options, reason),
     },
     {
@@ -52,7 +52,7 @@ static const struct option_spec specs[] = {
         .kind = OPTION_INTEGER,
         .value_name = "DEPTH",
         .fallback = "12",
-        .summary = "as many frames of a stack; 0: all, those of the kernel too",
+        .summary = "frames per stack; 0: all, those of the kernel too",
         .min = 0,
         .max = INT32_MAX - KERNEL_FRAMES_MAX,
         .offset = offsetof(struct off_cpu_options, depth),

@@ -28,7 +28,7 @@ static const struct option_spec specs[] = {
         .value_name = "BY",
         .fallback = "self",
         .choices = sorts,
-        .summary = "self: innermost frame; total: anywhere on the stack; off-cpu: by time blocked",
+        .summary = "self: innermost frame, total: anywhere, off-cpu: waits",
         .offset = offsetof(struct top_options, sort),
     },
     {

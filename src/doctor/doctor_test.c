@@ -255,6 +255,33 @@ static void shortfalls_of_a_run_have_their_fix(void **state)
     assert_sound();
 }
 
+/* A server that waits more often than it is sampled; a module of the kernel that nobody sampled. */
+static void stacks_of_waits_count_as_well(void **state)
+{
+    (void)state;
+    struct diagnose_stack_end ends[] = {{"complete", 9000}, {"the copied bytes ran out", 1000}};
+    struct diagnose_table tables[] = {
+        {.path = "/bin/x", .cut_stacks = 1000, .cut_cause = "the copied bytes ran out"},
+    };
+    struct diagnose_image images[] = {
+        {.path = "[kernel]",
+         .symbols = "kallsyms",
+         .state = "loaded",
+         .samples = 1000,
+         .samples_named = 1000},
+        {.path = "[kernel]", .symbols = "none", .state = "not needed"},
+    };
+    struct diagnose_result run = run_of(ends, 2, images, 2);
+    run.unwind.tables = tables;
+    run.unwind.n_tables = 1;
+    doctor_examine_run(&list, &run);
+    assert_non_null(strstr(find("unwinding", "stacks")->text, "90.0 % of 10000"));
+    assert_non_null(strstr(find("unwinding", "/bin/x")->text, "1000 stacks (10.0 %)"));
+    assert_non_null(strstr(find("symbols", "[kernel]")->text, "100.0 % of 1000"));
+    assert_int_equal(list.result.warnings, 2); /* none of them of names */
+    assert_sound();
+}
+
 static void frame_pointers_alone_are_a_warning(void **state)
 {
     (void)state;
@@ -287,9 +314,13 @@ static void findings_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(each_setting_of_the_host_is_judged), CASE(a_server_that_cannot_sample_is_broken),
-        CASE(a_good_run_has_nothing_to_mend),     CASE(shortfalls_of_a_run_have_their_fix),
-        CASE(frame_pointers_alone_are_a_warning), CASE(findings_are_bounded),
+        CASE(each_setting_of_the_host_is_judged),
+        CASE(a_server_that_cannot_sample_is_broken),
+        CASE(a_good_run_has_nothing_to_mend),
+        CASE(shortfalls_of_a_run_have_their_fix),
+        CASE(stacks_of_waits_count_as_well),
+        CASE(frame_pointers_alone_are_a_warning),
+        CASE(findings_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,14 +125,26 @@ static bool is_busy(const struct diagnose_result *diagnose, uint64_t n_samples, 
     return false;
 }
 
+/* Those of waits and wakeups are no samples, but are cut like them. */
+static uint64_t count_walked(const struct diagnose_result *diagnose)
+{
+    const struct diagnose_unwind *unwind = &diagnose->unwind;
+    uint64_t n_walked = 0;
+    for (size_t i = 0; i < unwind->n_ends; i++) {
+        n_walked += unwind->ends[i].stacks;
+    }
+    return n_walked > diagnose->stacks.total ? n_walked : diagnose->stacks.total;
+}
+
 /* The images that matter, and those in which stacks come to their end too early. */
 static void examine_tables(struct doctor_list *list, const struct diagnose_result *diagnose,
                            uint64_t n_samples)
 {
     const struct diagnose_unwind *unwind = &diagnose->unwind;
+    uint64_t n_walked = count_walked(diagnose);
     for (size_t i = 0; i < unwind->n_tables; i++) {
         const struct diagnose_table *table = &unwind->tables[i];
-        double cut_pct = pct(table->cut_stacks, diagnose->stacks.total);
+        double cut_pct = pct(table->cut_stacks, n_walked);
         bool is_fine = cut_pct < CUT_LEAST_PCT;
         if (!table->path || (is_fine && !is_busy(diagnose, n_samples, table->path))) {
             continue;
@@ -232,7 +244,7 @@ void doctor_examine_run(struct doctor_list *list, const struct diagnose_result *
     }
     for (size_t i = 0; i < diagnose->n_images; i++) {
         const struct diagnose_image *image = &diagnose->images[i];
-        if (image->path && is_busy(diagnose, n_samples, image->path)) {
+        if (image->path && image->samples > 0 && is_busy(diagnose, n_samples, image->path)) {
             examine_names(list, image);
         }
     }

@@ -16,7 +16,7 @@
 #define LIMIT_NAME_BYTES 64 /* a thread's name, with NUL */
 #define LIMIT_PATH_BYTES 4096
 #define LIMIT_BUILD_ID_BYTES 20
-#define LIMIT_COUNTERS 4 /* that are read together */
+#define LIMIT_COUNTERS 4               /* that are read together */
 #define LIMIT_REQUEST_BYTES (1u << 20) /* rpc.md */
 #define LIMIT_REQUEST_NESTING 32
 #define LIMIT_MEMORY_DEFAULT_BYTES (UINT64_C(2) << 30) /* --max-memory */

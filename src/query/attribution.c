@@ -348,15 +348,35 @@ static void echo_view(struct work *work)
     };
 }
 
-int attribution_compute(const struct query_context *context, struct attribution *ret_attribution,
-                        struct error *reterr_error)
+/* Patterns leave a thread the weight of the stacks that match. */
+static int weigh_stacks(struct work *work)
+{
+    struct attribution *result = work->result;
+    size_t n_stacks = work->snapshot->n_stacks;
+    result->stack_ns = arena_alloc_array(work->context->arena, n_stacks, sizeof(uint64_t));
+    result->stack_samples = arena_alloc_array(work->context->arena, n_stacks, sizeof(uint64_t));
+    if (!result->stack_ns || !result->stack_samples) {
+        return -ENOMEM;
+    }
+    each_sample(work, weigh_samples);
+    return 0;
+}
+
+static void keep_all_samples(struct work *work)
+{
+    for (size_t i = 0; i < work->snapshot->n_threads; i++) {
+        struct thread_share *share = &work->result->threads[i];
+        share->kept_samples = share->n_samples;
+    }
+}
+
+static int compute(const struct query_context *context, bool wants_stacks,
+                   struct attribution *ret_attribution, struct error *reterr_error)
 {
     const struct snapshot *snapshot = context->snapshot;
     struct arena *arena = context->arena;
     *ret_attribution = (struct attribution){
         .threads = arena_alloc_array(arena, snapshot->n_threads, sizeof(struct thread_share)),
-        .stack_ns = arena_alloc_array(arena, snapshot->n_stacks, sizeof(uint64_t)),
-        .stack_samples = arena_alloc_array(arena, snapshot->n_stacks, sizeof(uint64_t)),
     };
     struct work work = {
         .context = context,
@@ -364,8 +384,7 @@ int attribution_compute(const struct query_context *context, struct attribution 
         .result = ret_attribution,
         .portions = arena_alloc_array(arena, snapshot->n_threads, sizeof(struct portion)),
     };
-    if (!ret_attribution->threads || !ret_attribution->stack_ns ||
-        !ret_attribution->stack_samples || !work.portions) {
+    if (!ret_attribution->threads || !work.portions) {
         return -ENOMEM;
     }
     int r = resolve_range(&work, reterr_error);
@@ -379,10 +398,29 @@ int attribution_compute(const struct query_context *context, struct attribution 
     sample_weights_compute(snapshot, &work.weights);
     each_sample(&work, count_samples);
     prepare_portions(&work);
-    each_sample(&work, weigh_samples);
+    if (wants_stacks || ret_attribution->is_filtered) {
+        r = weigh_stacks(&work);
+        if (r != 0) {
+            return r;
+        }
+    } else {
+        keep_all_samples(&work);
+    }
     sum_up(&work);
     echo_view(&work);
     return 0;
+}
+
+int attribution_compute(const struct query_context *context, struct attribution *ret_attribution,
+                        struct error *reterr_error)
+{
+    return compute(context, true, ret_attribution, reterr_error);
+}
+
+int attribution_compute_threads(const struct query_context *context,
+                                struct attribution *ret_attribution, struct error *reterr_error)
+{
+    return compute(context, false, ret_attribution, reterr_error);
 }
 
 struct run_stamp attribution_stamp(const struct query_context *context)

@@ -45,8 +45,8 @@ struct attribution {
     bool is_filtered;             /* exclude or focus */
     const uint8_t *stack_is_kept; /* by them; NULL: all are */
     uint64_t *stack_ns;           /* of samples whose stack is exactly this */
-    uint64_t *stack_samples;
-    uint64_t unsampled_ns; /* CPU time of threads that no sample met */
+    uint64_t *stack_samples;      /* both NULL: nobody asked, attribution_compute_threads() */
+    uint64_t unsampled_ns;        /* CPU time of threads that no sample met */
     struct totals totals;
     struct view_echo echo;
     bool has_waits;                  /* they have been asked for; attribution_waits() */
@@ -57,6 +57,10 @@ struct attribution {
 /* 0, -ENOMEM, -EINVAL (a range or pattern that makes no sense). */
 int attribution_compute(const struct query_context *context, struct attribution *ret_attribution,
                         struct error *reterr_error);
+
+/* The same for who does not ask which stacks ran: there may be no stack_ns and stack_samples. */
+int attribution_compute_threads(const struct query_context *context,
+                                struct attribution *ret_attribution, struct error *reterr_error);
 
 /* Where the threads were blocked; the rows of a thread sum to its blocked_ns. 0 or -ENOMEM. */
 int attribution_waits(const struct query_context *context, struct attribution *attribution,

@@ -402,6 +402,44 @@ static void ranges_add_up(void **state)
     }
 }
 
+/* Who asks for no stacks is told the same of threads and totals. */
+static void threads_are_the_same_without_stacks(void **state)
+{
+    (void)state;
+    char pattern[] = "0x1", *patterns[] = {pattern};
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct scene scene;
+        scene_begin(&scene, false, false);
+        struct random_life life = {
+            .state = seed, .n_threads = 6, .sample_pct = 30, .has_switches = true};
+        random_life_play(&life, scene.aggregate, 2000);
+        scene_freeze(&scene, life.now_ns);
+        int64_t half_ns = (int64_t)(scene.snapshot->now_ns - scene.snapshot->start_ns) / 2;
+        const struct view views[] = {
+            {0},
+            {.has_to = true, .to_ns = half_ns},
+            {.n_focus = 1, .focus = patterns},
+            {.has_from = true, .from_ns = half_ns, .n_exclude = 1, .exclude = patterns},
+        };
+        for (size_t i = 0; i < sizeof(views) / sizeof(*views); i++) {
+            struct attribution whole, threads;
+            scene_ask_anew(&scene);
+            scene.view = views[i];
+            assert_int_equal(attribution_compute(&scene.context, &whole, &scene.error), 0);
+            int r = attribution_compute_threads(&scene.context, &threads, &scene.error);
+            assert_int_equal(r, 0);
+            assert_memory_equal(&threads.totals, &whole.totals, sizeof(whole.totals));
+            assert_int_equal(threads.unsampled_ns, whole.unsampled_ns);
+            for (size_t thread = 0; thread < scene.snapshot->n_threads; thread++) {
+                struct thread_share share = threads.threads[thread];
+                share.kept_ns = whole.threads[thread].kept_ns; /* of stacks */
+                assert_memory_equal(&share, &whole.threads[thread], sizeof(share));
+            }
+        }
+        scene_end(&scene);
+    }
+}
+
 /* ---- times and refusals ---- */
 
 static void small_scene(struct scene *scene)
@@ -555,6 +593,7 @@ int main(void)
         cmocka_unit_test(short_slices_get_what_the_timer_missed),
         cmocka_unit_test(all_sums_are_exact),
         cmocka_unit_test(ranges_add_up),
+        cmocka_unit_test(threads_are_the_same_without_stacks),
         cmocka_unit_test(times_count_from_either_end),
         cmocka_unit_test(views_that_make_no_sense_are_refused),
         cmocka_unit_test(too_little_memory_is_told),

@@ -136,7 +136,7 @@ int query_off_cpu(const struct query_context *context, const struct query_off_cp
         .by = options->by, .has_reason = options->has_reason, .reason = options->reason};
     _cleanup_(wait_causes_releasep) struct wait_causes causes;
     int r = wait_causes_init(context, &causes);
-    r = r ? r : attribution_compute(context, &attribution, reterr_error);
+    r = r ? r : attribution_compute_threads(context, &attribution, reterr_error);
     r = r ? r : wait_groups_make(context, &attribution, &causes, &grouping, &groups);
     r = r ? r : choose(context, &groups, options->limit, &order, &n_rows, &is_wanted);
     r = r ? r : wait_groups_look(context, &attribution, is_wanted, &groups);

@@ -87,7 +87,7 @@ int query_threads(const struct query_context *context, const struct query_thread
 {
     struct attribution attribution;
     uint64_t(*reasons)[WAIT_REASON_N] = NULL;
-    int r = attribution_compute(context, &attribution, reterr_error);
+    int r = attribution_compute_threads(context, &attribution, reterr_error);
     r = r ? r : sum_reasons(context, &attribution, &reasons);
     if (r != 0) {
         return r;

@@ -104,10 +104,24 @@ static int add_stored(void *userdata, const struct stored_wait *wait, uint64_t b
     return 0;
 }
 
+/* Before the first row. */
+static int reserve_rows(struct work *work, size_t n_rows)
+{
+    work->shares->rows =
+        arena_alloc_array(work->context->arena, n_rows, sizeof(*work->shares->rows));
+    work->n_rows_room = n_rows;
+    return work->shares->rows ? hash_table_reserve(&work->row_of, n_rows) : -ENOMEM;
+}
+
 static int add_sums(struct work *work)
 {
     const struct snapshot *snapshot = work->snapshot;
     uint64_t lag_ns = snapshot->switch_lag_ns; /* taken off the sums, but not off the longest */
+    /* A row for each of them, and for most threads one more. */
+    int r = reserve_rows(work, snapshot->n_wait_sums + snapshot->n_threads);
+    if (r != 0) {
+        return r;
+    }
     for (size_t i = 0; i < snapshot->n_wait_sums; i++) {
         const struct wait_sums *sums = &snapshot->wait_sums[i];
         if (!work->attribution->threads[sums->thread].is_in_view) {

@@ -42,7 +42,7 @@ static void every_kind_of_member_is_written(void **state)
                    "{\"name\":\"f<int>\",\"image\":\"libx.so\",\"kind\":\"jit\",\"inlined\":true,"
                    "\"address\":\"0x10\",\"file\":\"x.c\",\"line\":7,\"self_active_ns\":1,"
                    "\"total_active_ns\":18446744073709551615,\"self_samples\":0,"
-                   "\"total_samples\":0,\"self_off_cpu_ns\":0,\"total_off_cpu_ns\":0,"
+                   "\"total_samples\":0,\"self_off_cpu_ns\":0,\"total_off_cpu_ns\":0,\"waits\":0,"
                    "\"target_ns\":0,\"spans\":0,\"self_pct\":12.5,\"total_pct\":0}");
 }
 

@@ -135,7 +135,7 @@ static const struct {
     [WANTED_SWITCH] = {BTF_KIND_TYPEDEF, "btf_trace_sched_switch"},
     [WANTED_WAKING] = {BTF_KIND_TYPEDEF, "btf_trace_sched_waking"},
     [WANTED_FORK] = {BTF_KIND_TYPEDEF, "btf_trace_sched_process_fork"},
-    [WANTED_EXIT] = {BTF_KIND_TYPEDEF, "btf_trace_sched_process_exit"},
+    [WANTED_EXIT] = {BTF_KIND_TYPEDEF, "btf_trace_sched_process_free"},
 };
 
 /* The first of each; id 0 where there is none. */

@@ -178,7 +178,7 @@ static void make(struct blob *blob, unsigned int without, struct ids *ret_ids)
     type(blob, "btf_trace_sched_switch_x", BTF_KIND_TYPEDEF, 0, false);
     ret_ids->waking = type(blob, "btf_trace_sched_waking", BTF_KIND_TYPEDEF, 0, false);
     ret_ids->fork = type(blob, "btf_trace_sched_process_fork", BTF_KIND_TYPEDEF, 0, false);
-    ret_ids->exit = type(blob, "btf_trace_sched_process_exit", BTF_KIND_TYPEDEF, 0, false);
+    ret_ids->exit = type(blob, "btf_trace_sched_process_free", BTF_KIND_TYPEDEF, 0, false);
     if (!(without & WITHOUT_TYPEDEF)) {
         ret_ids->switched = type(blob, "btf_trace_sched_switch", BTF_KIND_TYPEDEF, 0, false);
     }

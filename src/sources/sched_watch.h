@@ -14,7 +14,8 @@
  * Limits:  of more than SCHED_MEMOS threads at a time stacks are told again
  *          and again; of more than SCHED_STATES some wakers stay unknown.
  * Source:  docs/design/0012-waits.md
- * Tests:   sched_watch_test.c
+ * Tests:   capture/linux/sched_watch_test.c, sched_watch_target_test.c,
+ *          tests/e2e/test_wait_paths.py
  */
 
 #include <stdbool.h>
@@ -23,8 +24,8 @@
 #include "base/cleanup.h"
 #include "sources/bpf/walk_maps.h"
 
-/* Waits shorter than this have their stack recognised by registers alone, after so many in a row.
- */
+/* After so many waits in a row that were shorter, the kernel frames of a stack are taken to be
+ * those of last time, and most of the time the user's as well where the registers are. */
 #define SCHED_WATCH_SHORT_NS 20000
 #define SCHED_WATCH_SHORT_RUN 8
 

@@ -9,7 +9,10 @@ import json
 
 import pytest
 
+from broker import Staxd
 from private_server import PrivateServer, wait_until
+from staxd_cases import folder, needs_root  # noqa: F401
+from test_broker import paranoid
 
 SOFTWARE = {"STAX_TEST_COUNTERS": "software"}
 EACH = {"STAX_TEST_COUNTERS": "software-each"}  # threads cannot inherit: Linux before 6.13
@@ -191,6 +194,29 @@ def test_children_are_counted_by_themselves(counting):
             if row["name"] == "pages" and row["cycles"] > 10000]
     assert len(rows) == 4
     assert all(near(row["cycles"], 30000) for row in rows), rows
+
+
+@pytest.mark.parametrize("level", [pytest.param(2, marks=needs_root),
+                                   pytest.param(3, marks=needs_root)])
+def test_beside_a_broker(other, folder, level):  # noqa: F811
+    """staxd opens no counters: user mode is counted where the host lets everybody do that."""
+    stax = restart(other, SOFTWARE)
+    staxd = Staxd(folder, socket_name=f"{level}.sock")
+    try:
+        with paranoid(level):
+            truth, _ = stax.truth("pages", options=["--counters", "--daemon-socket", staxd.socket])
+            assert "staxd" in stax("diagnose").stdout
+            result = stax.json("counters")
+            if level == 2:
+                assert result["user_only"]
+                check_truth(stax, truth)
+            else:
+                assert not result["available"] and "rows" in result
+                assert result["reason"].startswith("perf_event_paranoid=3")
+                assert "sudo sysctl kernel.perf_event_paranoid=2" in stax("counters").stdout
+    finally:
+        PrivateServer.end_all(stax)
+        staxd.end()
 
 
 def test_updates_are_sent(counting):

@@ -62,3 +62,36 @@ def test_children_are_not_recorded(anybody):
 def test_shell_pipeline(stax):
     done = stax("record", "-q", "--", "sh", "-c", "seq 1 1000 | sort -n | tail -1; exit 3")
     assert (done.stdout, done.returncode) == ("1000\n", 3)
+
+
+WORK = ("import time\n"
+        "def work():\n"
+        " for _ in range(10):\n"
+        "  time.sleep(0.05)\n"
+        "  sum(range(20000))\n")
+
+
+@pytest.mark.parametrize("leave", [
+    # The first thread ends, the process lives on …
+    "import ctypes, platform\n"
+    "threading.Thread(target=work).start()\n"
+    "number = 60 if platform.machine() == 'x86_64' else 93\n"
+    "ctypes.CDLL(None).syscall(number, 0)\n",
+    # … or another thread executes a program in its place.
+    "import sys\n"
+    "def go():\n"
+    " os.execv(sys.executable, ['python3', '-S', '-c', WORK + 'work()'])\n"
+    "threading.Thread(target=go).start()\n"
+    "time.sleep(9)\n",
+], ids=["exit", "exec"])
+def test_a_child_outlives_its_first_thread(stax, leave):
+    """Waits of a child are told as long as any thread of it lives."""
+    code = (f"WORK = {WORK!r}\nexec(WORK)\nimport os, threading\n"
+            f"if os.fork() == 0:\n exec({leave!r})\nos.wait()\n")
+    stax.record("--children", "--", "/usr/bin/python3", "-c", code)
+    rows = stax.json("threads", "-n", 0)["rows"]
+    worker = max((row for row in rows if row["tid"] != stax.last_run()["pid"]),
+                 key=lambda row: row["cpu_ns"] + row["off_cpu_ns"])
+    waits = stax.json("intervals", "-n", 0, "--tid", worker["tid"], "--reason", "sleep")
+    assert len([row for row in waits["rows"] if row["blocked_ns"] > 45e6]) == 10, worker
+    assert worker["cpu_ns"] < 0.3e9

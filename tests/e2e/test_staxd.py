@@ -464,6 +464,68 @@ def test_switches_of_a_target_that_hides(staxd, alices):
     assert as_account(ALICE, action) is False
 
 
+# Reads from or writes to a FIFO with words on its stack that are nowhere else.
+WHISPER = r"""
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+static void work(const char *word, int fd, int writes)
+{
+    volatile char stack[512];
+    char byte = 'x';
+    for (unsigned i = 0; i < sizeof(stack); i++) {
+        stack[i] = (char)(word[i % strlen(word)] ^ 1);
+    }
+    while (writes ? write(fd, &byte, 1) : read(fd, &byte, 1)) {
+        usleep(writes ? 1000 : 0);
+    }
+}
+int main(int argc, char **argv)
+{
+    int writes = argc > 1 && argv[1][0] == 'w';
+    work(argv[2], open(argv[3], writes ? O_WRONLY : O_RDONLY), writes);
+}
+"""
+
+
+@pytest.fixture
+def whisper(folder):
+    source, program, fifo = folder / "whisper.c", folder / "whisper", folder / "fifo"
+    if not program.exists():
+        source.write_text(WHISPER)
+        subprocess.run([place.find("gcc"), "-O1", "-o", program, source], check=True)
+        os.mkfifo(fifo)
+        fifo.chmod(0o666)
+    return str(program), str(fifo)
+
+
+def whispered(word):
+    return bytes(ord(letter) ^ 1 for letter in word) * 4
+
+
+def test_of_a_waker_outside_nothing_but_its_number_is_told(staxd, start, whisper):
+    """Bob wakes alice's process over and over: no word of his stack comes into her rings, while
+    that of her own process does."""
+    program, fifo = whisper
+    reader = start(ALICE, program, "r", "alices-own-words", fifo)
+    writer = start(BOB, program, "w", "bobs-secret-word", fifo)
+
+    def action():
+        connection = Broker(staxd.socket, timeout_s=60).session(reader.pid)
+        connection.short(START_SWITCHES)
+        data = [mmap.mmap(connection.short(OPEN_SWITCHES, cpu)[1][0], mmap.PAGESIZE + (4 << 20),
+                          mmap.MAP_SHARED, mmap.PROT_READ, offset=mmap.PAGESIZE)
+                for cpu in range(os.cpu_count())]
+        time.sleep(1)
+        everything = b"".join(bytes(part) for part in data)
+        return (everything.find(whispered("alices-own-words")) >= 0,
+                everything.find(whispered("bobs-secret-word")) >= 0,
+                everything.find(struct.pack("<I", writer.pid)) >= 0)
+    own, bobs_stack, number = as_account(ALICE, action)
+    assert own and number
+    assert not bobs_stack
+
+
 def test_switches_after_the_target_has_become_a_setuid_program(staxd, alices, setuid_spin):
     def action():
         connection = Broker(staxd.socket).session(alices.pid)

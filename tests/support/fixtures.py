@@ -18,7 +18,8 @@ _reports = []
 
 @pytest.fixture(scope="session", autouse=True)
 def binaries():
-    for path in (place.BUILD / "stax", place.BUILD / "stax-server", place.PROGRAMS / "shares"):
+    for path in (place.BUILD / "stax", place.BUILD / "stax-server", place.BUILD / "staxd",
+                 place.PROGRAMS / "shares"):
         if not path.exists():
             pytest.exit(f"{path} is missing: build first (STAX_BUILD_DIR names another build)", 3)
     for name in place.REQUIRED:

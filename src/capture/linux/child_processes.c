@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,13 @@ static bool is_gone(int pidfd)
     return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == ESRCH;
 }
 
+/* No thread of it is left, whether or not anybody has waited for it. */
+static bool has_ended(int pidfd)
+{
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    return poll(&ended, 1, 0) > 0 && ended.revents != 0;
+}
+
 /* When the process that has this number now was born, by the clock that counts from the start of
  * the machine; in ticks, as the kernel tells it. 0: there is none. */
 static uint64_t birth_ticks(int64_t pid)
@@ -58,8 +66,7 @@ static uint64_t birth_ticks(int64_t pid)
     return at ? strtoull(at + 1, NULL, 10) : 0;
 }
 
-/* Was it born when the child was, or is it one that has got the number since? */
-static bool is_that_child(int64_t pid, uint64_t born_ns)
+bool child_process_is(int64_t pid, uint64_t born_ns)
 {
     uint64_t ticks = birth_ticks(pid), tick_ns = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
     uint64_t slept_ns = clock_read_ns(CLOCK_BOOTTIME) - clock_read_ns(CLOCK_MONOTONIC);
@@ -89,7 +96,7 @@ int child_processes_note(struct child_processes *children, int64_t pid, uint64_t
         return -errno;
     }
     /* Looked at behind the descriptor: it is of the process whose birth this is, or of none. */
-    if (!is_that_child(pid, born_ns)) {
+    if (!child_process_is(pid, born_ns)) {
         return -ESRCH;
     }
     int r = 0;
@@ -118,7 +125,7 @@ void child_processes_forget(struct child_processes *children, int64_t pid)
 {
     pthread_mutex_lock(&children->lock);
     size_t at = find(children, pid);
-    if (at < children->n_items) {
+    if (at < children->n_items && has_ended(children->items[at].pidfd)) {
         drop(children, at);
     }
     pthread_mutex_unlock(&children->lock);

@@ -43,7 +43,11 @@ void child_processes_release(struct child_processes *children);
  * process's by now; -ENOSPC.
  */
 int child_processes_note(struct child_processes *children, int64_t pid, uint64_t born_ns);
+/* Its first thread has ended. Where others of its threads live on, nothing is forgotten. */
 void child_processes_forget(struct child_processes *children, int64_t pid);
+
+/* Is the process that has the number now the one that was born at born_ns, and not a later one? */
+bool child_process_is(int64_t pid, uint64_t born_ns);
 
 /* A descriptor of the process, for the caller to close. -ESRCH for one that is gone, -EPERM where
  * that is not known. */

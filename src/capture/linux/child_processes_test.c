@@ -9,7 +9,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +56,45 @@ static void a_child_is_known_by_more_than_its_number(void **state)
     end(pid);
     assert_int_equal(syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0), -1);
     assert_int_equal(child_processes_note(&children, pid, clock_now_ns()), -ESRCH);
+    child_processes_forget(&children, pid);
+    assert_int_equal(child_processes_open(&children, pid), -ESRCH);
+    child_processes_release(&children);
+}
+
+static void *live_on(void *argument)
+{
+    (void)argument;
+    for (;;) {
+        (void)pause();
+    }
+    return NULL;
+}
+
+/* A process may end its first thread, and go on. */
+static void a_child_without_its_first_thread_lives(void **state)
+{
+    (void)state;
+    struct child_processes children;
+    child_processes_init(&children);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t thread;
+        (void)pthread_create(&thread, NULL, live_on, NULL);
+        syscall(SYS_exit, 0); /* of this thread alone */
+    }
+    assert_true(pid > 0);
+    assert_int_equal(child_processes_note(&children, pid, clock_now_ns()), 0);
+    char path[64], line[256] = "";
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    while (!strstr(line, ") Z ")) { /* its first thread has ended */
+        _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(read(fd, line, sizeof(line) - 1) > 0);
+    }
+    child_processes_forget(&children, pid);
+    int pidfd = child_processes_open(&children, pid);
+    assert_true(pidfd >= 0);
+    fd_close(pidfd);
+    end(pid);
     child_processes_forget(&children, pid);
     assert_int_equal(child_processes_open(&children, pid), -ESRCH);
     child_processes_release(&children);
@@ -103,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_child_is_known_by_more_than_its_number),
+        cmocka_unit_test(a_child_without_its_first_thread_lives),
         cmocka_unit_test(another_process_with_its_number_is_refused),
         cmocka_unit_test(the_dead_make_room),
     };

@@ -276,6 +276,26 @@ static void a_host_without_counters_says_so(void **state)
     assert_true(counters->is_available);
 }
 
+static void a_counter_that_is_missing_leaves_the_others(void **state)
+{
+    (void)state;
+    struct received received;
+    struct counter_set set;
+    assert_true(record("software-gap", false, 0, &received, &set) < 3);
+    assert_true(set.is_available);
+    assert_int_equal(received.n_decreased, 0);
+    bool has_pmu = set.counters[1].is_available;
+    assert_int_equal(received.slots, has_pmu ? 0xf : 0xd);
+    assert_true(has_pmu || strlen(set.counters[1].reason) > 0);
+    assert_int_equal(strlen(set.reason), 0);
+    for (size_t i = 0; i < received.n_last && !has_pmu; i++) {
+        const struct event_counters *reading = &received.last[i].reading;
+        assert_int_equal(reading->values[1], 0);
+        /* The clock is in its place, behind the gap. */
+        assert_true(reading->values[3] * 10 > reading->running_ns * 9);
+    }
+}
+
 static void nothing_is_counted_unless_it_is_wanted(void **state)
 {
     (void)state;
@@ -327,6 +347,7 @@ int main(void)
         cmocka_unit_test(events_of_single_threads_have_them_too),
         cmocka_unit_test(threads_that_cannot_inherit_are_found),
         cmocka_unit_test(a_host_without_counters_says_so),
+        cmocka_unit_test(a_counter_that_is_missing_leaves_the_others),
         cmocka_unit_test(nothing_is_counted_unless_it_is_wanted),
     };
     return cmocka_run_group_tests(tests, may_record, NULL);

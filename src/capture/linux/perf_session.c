@@ -28,10 +28,10 @@
 
 /*
  * A record is in its ring within microseconds of its time stamp (both are
- * taken with interrupts off or in one), so events this old have no older ones
- * still to come.
+ * taken with interrupts off or in one), unless a hypervisor takes the CPU in
+ * between; so events this old have no older ones still to come.
  */
-#define SETTLE_NS (1 * NS_PER_MS)
+#define SETTLE_NS (4 * NS_PER_MS)
 
 void perf_session_explain(const struct capture *capture, int negative_errno, bool is_ring_trouble,
                           struct error *reterr_error)

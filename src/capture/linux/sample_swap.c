@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "capture/linux/child_processes.h"
 #include "capture/linux/perf_session_internal.h"
 #include "decode/perf_abi.h"
 
@@ -51,7 +52,9 @@ static void forget_dead_children(struct sample_swap *swap)
 {
     size_t n_kept = 0;
     for (size_t i = 0; i < swap->n_children; i++) {
-        if (kill((pid_t)swap->children[i], 0) == 0 || errno != ESRCH) {
+        const struct swap_child *child = &swap->children[i];
+        bool is_there = kill((pid_t)child->pid, 0) == 0 || errno != ESRCH; /* costs the least */
+        if (is_there && child_process_is(child->pid, child->born_ns)) {
             swap->children[n_kept++] = swap->children[i];
         }
     }
@@ -59,13 +62,13 @@ static void forget_dead_children(struct sample_swap *swap)
 }
 
 /* Past the bound the count says so: the recording is no longer adaptive then. */
-static void note_child(struct sample_swap *swap, int64_t pid)
+static void note_child(struct sample_swap *swap, int64_t pid, uint64_t born_ns)
 {
-    if (swap->n_children == SAMPLE_SWAP_PROCESSES) {
+    if (swap->n_children == SAMPLE_SWAP_PROCESSES && swap->n_failures < FAILURES_MAX) {
         forget_dead_children(swap);
     }
     if (swap->n_children < SAMPLE_SWAP_PROCESSES) {
-        swap->children[swap->n_children++] = pid;
+        swap->children[swap->n_children++] = (struct swap_child){.pid = pid, .born_ns = born_ns};
     } else {
         swap->n_failures = FAILURES_MAX;
     }
@@ -78,7 +81,7 @@ void sample_swap_note(struct sample_swap *swap, const struct perf_record *record
     if (record->type == PERF_ABI_RECORD_FORK) {
         bool is_process = record->task.pid != record->task.parent_pid;
         if (is_process && follows_children) {
-            note_child(swap, record->task.pid);
+            note_child(swap, record->task.pid, record->time_ns);
         }
         if (swap->recheck_at_ns != 0 && record->time_ns >= swap->births_inherit_ns) {
             (void)hash_table_set(&swap->threads, tid, SAMPLE_SWAP_INHERITED);

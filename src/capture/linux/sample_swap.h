@@ -46,6 +46,12 @@ enum sample_swap_thread {
     SAMPLE_SWAP_INHERITED /* its parent had the present events when it was born */
 };
 
+/* Its number can be another process's by now: child_process_is(). */
+struct swap_child {
+    int64_t pid;
+    uint64_t born_ns;
+};
+
 struct sample_swap {
     uint8_t generation;
     uint64_t since_ns; /* samples from then on are the present generation's */
@@ -61,7 +67,7 @@ struct sample_swap {
     bool wants_renewal; /* a thread with such a period lives long */
     struct perf_source_set retired;
     bool has_retired;
-    int64_t *children; /* processes that were forked, with --children */
+    struct swap_child *children; /* processes that were forked, with --children */
     size_t n_children;
     unsigned n_failures;
 };

@@ -144,7 +144,7 @@ static void children_are_kept_up_to_a_bound(void **state)
     assert_int_equal(swap.n_children, 0);
     sample_swap_note(&swap, &birth, true);
     assert_int_equal(swap.n_children, 1);
-    assert_int_equal(swap.children[0], 50);
+    assert_int_equal(swap.children[0].pid, 50);
     birth = task_record(PERF_ABI_RECORD_FORK, 1, 1, 51, SINCE_NS);
     sample_swap_note(&swap, &birth, true);
     assert_int_equal(swap.n_children, 1);
@@ -155,7 +155,14 @@ static void children_are_kept_up_to_a_bound(void **state)
     }
     assert_true(swap.n_children < SAMPLE_SWAP_PROCESSES);
     assert_int_equal(swap.n_failures, 0);
+    /* So do those whose number a later process has got. */
     birth.task.pid = getpid();
+    for (unsigned i = 0; i < SAMPLE_SWAP_PROCESSES + 10; i++) {
+        sample_swap_note(&swap, &birth, true);
+    }
+    assert_true(swap.n_children < SAMPLE_SWAP_PROCESSES);
+    assert_int_equal(swap.n_failures, 0);
+    birth.time_ns = clock_now_ns();
     for (unsigned i = 0; i < 2 * SAMPLE_SWAP_PROCESSES; i++) {
         sample_swap_note(&swap, &birth, true);
     }

@@ -233,7 +233,7 @@ static int open_missed(struct missed *missed)
         missed->n_new = 0;
         int r = open_missed_process(missed, capture->config.pid);
         for (size_t i = 0; r == 0 && i < capture->swap.n_children; i++) {
-            r = open_missed_process(missed, capture->swap.children[i]);
+            r = open_missed_process(missed, capture->swap.children[i].pid);
         }
         if (r != 0 || missed->n_new == 0) {
             return r;
@@ -274,8 +274,7 @@ int task_session_open(struct capture *capture, struct error *reterr_error)
     capture->attrs.inherit_children = capture->config.follow_children;
     capture->attrs.exclude_kernel = capture->excludes_kernel;
     /* Where programs tell of every switch, its records would tell it twice. */
-    capture->attrs.with_switches =
-        !capture->config.no_off_cpu && capture->sched_rings.n_rings == 0;
+    capture->attrs.with_switches = !capture->config.no_off_cpu && capture->sched_rings.n_rings == 0;
     birth_period_init(&capture->birth_period, capture->attrs.period_ns, capture->first_ns,
                       (uint32_t)clock_now_ns());
     int r = open_all(&opening);

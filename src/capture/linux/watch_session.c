@@ -16,11 +16,14 @@
 /* Of a sleeper whose walk could not be finished inside the kernel: its stack stands still, what is
  * beyond can be read at leisure. */
 #define WAIT_STACK_BYTES 4096
-#define WAIT_STACK_OF_MANY_BYTES 2048 /* where none can be finished there */
+/* Where none can be finished there, and a wait may be over before its rest is read: nearly all
+ * stacks of servers that fork (docs/design/0012-waits.md). */
+#define WAIT_STACK_OF_MANY_BYTES 8192
 /* Per CPU. At a million switches a second what a reader has to read within 50 ms. */
 #define RING_BYTES (4u << 20)
+#define RING_OF_MANY_BYTES (16u << 20) /* the same where each brings a copy */
 
-static int open_rings(struct capture *capture, uint32_t n_cpus)
+static int open_rings(struct capture *capture, uint32_t n_cpus, uint32_t ring_bytes)
 {
     _cleanup_(freep) int *ring_fds = calloc(n_cpus, sizeof(*ring_fds));
     if (!ring_fds) {
@@ -32,7 +35,7 @@ static int open_rings(struct capture *capture, uint32_t n_cpus)
     const struct sched_rings_fds fds = {
         .ring_fds = ring_fds,
         .n_rings = n_cpus,
-        .ring_bytes = RING_BYTES,
+        .ring_bytes = ring_bytes,
         .lost_fd = sched_watch_lost(capture->watch),
     };
     return sched_rings_open(&fds, &capture->sched_rings);
@@ -46,7 +49,7 @@ int watch_session_open(struct capture *capture)
         .pid = capture->config.pid,
         .follow_children = capture->config.follow_children,
         .n_cpus = n_cpus,
-        .ring_bytes = RING_BYTES,
+        .ring_bytes = walk ? RING_BYTES : RING_OF_MANY_BYTES,
         .no_kernel = capture->config.no_kernel,
         .max_stack_bytes = walk ? WAIT_STACK_BYTES : WAIT_STACK_OF_MANY_BYTES,
         .control_fd = walk ? kernel_walk_map(walk, WALK_MAP_CONTROL) : -1,
@@ -57,7 +60,7 @@ int watch_session_open(struct capture *capture)
     int r = sched_watch_new(&config, &capture->watch, &step);
     if (r == 0) {
         step = "rings";
-        r = open_rings(capture, n_cpus);
+        r = open_rings(capture, n_cpus, config.ring_bytes);
     }
     if (r < 0) {
         char note[400];

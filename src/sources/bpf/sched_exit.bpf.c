@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * On sched_process_exit: the number of a process that has ended is free for
- * anybody.
+ * On sched_process_free: the number of a process that has ended is free for
+ * anybody. At the exit of its first thread a process may have others, which
+ * live on, or one that executes a program in its place.
  *
  * Source: docs/design/0012-waits.md. Built by tools/gen-bpf into
  * sched_exit_program.h.

@@ -58,6 +58,7 @@ INLINE u64 leave(void *ctx, struct sched_control *c, struct scratch *s, void *pr
         /* Another CPU may write a time that is later than ours. */
         u64 wake_ns = *(volatile u64 *)&state->wake_ns;
         if (wake_ns != 0 && wake_ns + RACE_NS < time_ns) {
+            s->sched.next_pid = READ_U32(prev, KERNEL_TASK_TGID);
             tell_awake(c, s, state, tid, time_ns);
         }
         state->is_trusted = 0;
@@ -164,7 +165,6 @@ SECTION(WALK_PROGRAM) int sched_switch(u64 *ctx)
     s->sched.flags = 0;
     s->sched.prev_tid = 0;
     s->sched.prev_pid = 0;
-    s->sched.next_pid = 0;
     /* One that is preempted on its way to sleep still wants to run. Asked anew and through memory:
      * what verifiers know of it, they follow through all that comes. */
     s->prev_state = ctx[0] ? 0 : (u32)ctx[3];
@@ -173,6 +173,7 @@ SECTION(WALK_PROGRAM) int sched_switch(u64 *ctx)
     }
     s->sched.time_ns = time_ns;
     s->sched.next_tid = 0;
+    s->sched.next_pid = 0;
     s->sched.next_wake_ns = 0;
     s->sched.waker_tid = 0;
     s->sched.waker_serial = 0;

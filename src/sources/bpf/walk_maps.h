@@ -64,8 +64,8 @@ struct sched_control {
     __u32 no_kernel;
     __u32 max_stack_bytes; /* appended where a walk cannot finish */
     __u32 unused;
-    /* After so many waits in a row of less than short_ns a thread's stacks are told by registers
-     * alone. */
+    /* After so many waits in a row of less than short_ns a thread's stacks are recognised without
+     * their kernel frames. */
     __u64 short_ns;
     __u32 short_run;
     __u32 wake_bytes; /* the reader is woken when a ring holds that much */
