@@ -12,6 +12,7 @@ int open_switches_start(const struct caller *caller, const struct broker_target 
 {
     _cleanup_(sched_watch_freep) struct sched_watch *watch = NULL;
     struct sched_watch_config config = {.pid = target->pid,
+                                        .uid = caller->uid,
                                         .n_cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF),
                                         .ring_bytes = BROKER_SWITCHES_RING_BYTES,
                                         .no_kernel = no_kernel,

@@ -409,27 +409,24 @@ static void threads_are_the_same_without_stacks(void **state)
     char pattern[] = "0x1", *patterns[] = {pattern};
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct scene scene;
-        scene_begin(&scene, false, false);
         struct random_life life = {
             .state = seed, .n_threads = 6, .sample_pct = 30, .has_switches = true};
+        scene_begin(&scene, false, false);
         random_life_play(&life, scene.aggregate, 2000);
         scene_freeze(&scene, life.now_ns);
-        int64_t half_ns = (int64_t)(scene.snapshot->now_ns - scene.snapshot->start_ns) / 2;
         const struct view views[] = {
             {0},
-            {.has_to = true, .to_ns = half_ns},
+            {.has_to = true, .to_ns = 20000},
             {.n_focus = 1, .focus = patterns},
-            {.has_from = true, .from_ns = half_ns, .n_exclude = 1, .exclude = patterns},
+            {.has_from = true, .from_ns = 20000, .n_exclude = 1, .exclude = patterns},
         };
         for (size_t i = 0; i < sizeof(views) / sizeof(*views); i++) {
             struct attribution whole, threads;
             scene_ask_anew(&scene);
             scene.view = views[i];
             assert_int_equal(attribution_compute(&scene.context, &whole, &scene.error), 0);
-            int r = attribution_compute_threads(&scene.context, &threads, &scene.error);
-            assert_int_equal(r, 0);
+            assert_false(attribution_compute_threads(&scene.context, &threads, NULL));
             assert_memory_equal(&threads.totals, &whole.totals, sizeof(whole.totals));
-            assert_int_equal(threads.unsampled_ns, whole.unsampled_ns);
             for (size_t thread = 0; thread < scene.snapshot->n_threads; thread++) {
                 struct thread_share share = threads.threads[thread];
                 share.kept_ns = whole.threads[thread].kept_ns; /* of stacks */

@@ -16,8 +16,8 @@
 #define CHUNK_SHIFT 12u
 #define CHUNK_STACKS (1u << CHUNK_SHIFT)
 #define CHUNKS_MAX (CAUSE_CACHE_STACKS_MAX >> CHUNK_SHIFT)
-#define MADE_FIRST_ROOM 64u
-#define NEEDS_CALL ((uintptr_t)1) /* lowest bit of a word that is not 0 */
+#define ENTRIES_MAX 0x7fffu
+#define NEEDS_CALL 0x8000u /* highest bit of a word that is not 0 */
 
 struct call_cause {
     uint32_t syscall, n_behind;
@@ -25,22 +25,18 @@ struct call_cause {
     const struct call_cause *next;
 };
 
-typedef _Atomic(uintptr_t) cause_slot;
-
-/* By stack_id; both kinds of slots are words that are 0 as long as nothing is kept. */
-struct slot_chunks {
-    _Atomic(cause_slot *) *chunks;
-};
+typedef _Atomic(uint16_t) cause_slot;                  /* number of an entry, NEEDS_CALL; or 0 */
+typedef _Atomic(const struct call_cause *) calls_slot; /* the newest; NULL: none */
 
 struct cause_cache {
-    struct slot_chunks plain; /* entries with NEEDS_CALL */
-    struct slot_chunks calls; /* struct call_cause */
-    pthread_mutex_t lock;     /* of all below, and of who writes to the above */
-    size_t n_bytes;           /* of chunks and of what lies in the arena */
-    struct arena arena;
-    struct hash_table made_ids; /* hash → made */
-    const struct wait_cause_entry **made;
-    uint32_t n_made, n_made_room;
+    _Atomic(cause_slot *) *chunks;       /* by stack_id */
+    _Atomic(calls_slot *) *calls_chunks; /* by stack_id */
+    struct wait_cause_entry *entries;    /* by number, from 1; room for all, and few are used */
+    pthread_mutex_t lock;                /* of all below, and of who writes to the above */
+    uint32_t n_entries;
+    struct hash_table entry_ids; /* by hash of the entry */
+    struct arena calls;
+    size_t n_bytes; /* of chunks, entries and calls */
 };
 
 int cause_cache_new(struct cause_cache **ret_cache)
@@ -50,34 +46,33 @@ int cause_cache_new(struct cause_cache **ret_cache)
         return -ENOMEM;
     }
     pthread_mutex_init(&cache->lock, NULL);
-    arena_init(&cache->arena, 0);
-    hash_table_init(&cache->made_ids);
-    cache->plain.chunks = calloc(CHUNKS_MAX, sizeof(*cache->plain.chunks));
-    cache->calls.chunks = calloc(CHUNKS_MAX, sizeof(*cache->calls.chunks));
-    if (!cache->plain.chunks || !cache->calls.chunks) {
+    arena_init(&cache->calls, 0);
+    hash_table_init(&cache->entry_ids);
+    cache->chunks = calloc(CHUNKS_MAX, sizeof(*cache->chunks));
+    cache->calls_chunks = calloc(CHUNKS_MAX, sizeof(*cache->calls_chunks));
+    cache->entries = calloc(ENTRIES_MAX + 1, sizeof(*cache->entries));
+    if (!cache->chunks || !cache->calls_chunks || !cache->entries) {
         return -ENOMEM;
     }
-    cache->n_bytes = 2 * CHUNKS_MAX * sizeof(*cache->plain.chunks);
+    cache->n_bytes = CHUNKS_MAX * (sizeof(*cache->chunks) + sizeof(*cache->calls_chunks));
     *ret_cache = TAKE_PTR(cache);
     return 0;
-}
-
-static void free_chunks(struct slot_chunks *slots)
-{
-    for (size_t i = 0; slots->chunks && i < CHUNKS_MAX; i++) {
-        free(atomic_load_explicit(&slots->chunks[i], memory_order_relaxed));
-    }
-    free(slots->chunks);
 }
 
 struct cause_cache *cause_cache_free(struct cause_cache *cache)
 {
     if (cache) {
-        free_chunks(&cache->plain);
-        free_chunks(&cache->calls);
-        arena_release(&cache->arena);
-        hash_table_release(&cache->made_ids);
-        free(cache->made);
+        for (size_t i = 0; cache->chunks && i < CHUNKS_MAX; i++) {
+            free(atomic_load_explicit(&cache->chunks[i], memory_order_relaxed));
+        }
+        for (size_t i = 0; cache->calls_chunks && i < CHUNKS_MAX; i++) {
+            free(atomic_load_explicit(&cache->calls_chunks[i], memory_order_relaxed));
+        }
+        free(cache->chunks);
+        free(cache->calls_chunks);
+        free(cache->entries);
+        arena_release(&cache->calls);
+        hash_table_release(&cache->entry_ids);
         pthread_mutex_destroy(&cache->lock);
         free(cache);
     }
@@ -86,29 +81,32 @@ struct cause_cache *cause_cache_free(struct cause_cache *cache)
 
 /* ---- readers ---- */
 
-static uintptr_t read_slot(const struct slot_chunks *slots, stack_id stack)
-{
-    if (stack >= CAUSE_CACHE_STACKS_MAX) {
-        return 0;
-    }
-    cause_slot *chunk =
-        atomic_load_explicit(&slots->chunks[stack >> CHUNK_SHIFT], memory_order_acquire);
-    return chunk ? atomic_load_explicit(&chunk[stack & (CHUNK_STACKS - 1)], memory_order_acquire)
-                 : 0;
-}
-
 const struct wait_cause_entry *cause_cache_find(const struct cause_cache *cache, stack_id stack,
                                                 bool *ret_needs_call)
 {
-    uintptr_t word = read_slot(&cache->plain, stack);
+    uint16_t word = 0;
+    if (stack < CAUSE_CACHE_STACKS_MAX) {
+        cause_slot *chunk =
+            atomic_load_explicit(&cache->chunks[stack >> CHUNK_SHIFT], memory_order_acquire);
+        word = chunk
+                   ? atomic_load_explicit(&chunk[stack & (CHUNK_STACKS - 1)], memory_order_acquire)
+                   : 0;
+    }
     *ret_needs_call = (word & NEEDS_CALL) != 0;
-    return (const struct wait_cause_entry *)(word & ~NEEDS_CALL);
+    return word != 0 ? &cache->entries[word & ENTRIES_MAX] : NULL;
 }
 
 const struct wait_cause_entry *cause_cache_find_call(const struct cause_cache *cache,
                                                      stack_id stack, uint32_t syscall)
 {
-    const struct call_cause *call = (const struct call_cause *)read_slot(&cache->calls, stack);
+    const struct call_cause *call = NULL;
+    if (stack < CAUSE_CACHE_STACKS_MAX) {
+        calls_slot *chunk =
+            atomic_load_explicit(&cache->calls_chunks[stack >> CHUNK_SHIFT], memory_order_acquire);
+        call = chunk
+                   ? atomic_load_explicit(&chunk[stack & (CHUNK_STACKS - 1)], memory_order_acquire)
+                   : NULL;
+    }
     while (call && call->syscall != syscall) {
         call = call->next;
     }
@@ -119,8 +117,7 @@ const struct wait_cause_entry *cause_cache_find_call(const struct cause_cache *c
 
 static bool take_bytes(struct cause_cache *cache, size_t n_bytes)
 {
-    size_t n_used = cache->n_bytes + hash_table_memory_bytes(&cache->made_ids) +
-                    cache->n_made_room * sizeof(const struct wait_cause_entry *);
+    size_t n_used = cache->n_bytes + hash_table_memory_bytes(&cache->entry_ids);
     if (n_used > CAUSE_CACHE_BYTES_MAX || n_bytes > CAUSE_CACHE_BYTES_MAX - n_used) {
         return false;
     }
@@ -128,26 +125,46 @@ static bool take_bytes(struct cause_cache *cache, size_t n_bytes)
     return true;
 }
 
-/* NULL: past a limit, or no memory. */
-static cause_slot *make_slot(struct cause_cache *cache, struct slot_chunks *slots, stack_id stack)
+/* Zeroed memory of a chunk. NULL: past the limit, or no memory. */
+static void *new_chunk(struct cause_cache *cache, size_t slot_bytes)
+{
+    size_t n_bytes = CHUNK_STACKS * slot_bytes;
+    void *chunk = take_bytes(cache, n_bytes) ? calloc(1, n_bytes) : NULL;
+    return chunk;
+}
+
+static cause_slot *make_slot(struct cause_cache *cache, stack_id stack)
 {
     if (stack >= CAUSE_CACHE_STACKS_MAX) {
         return NULL;
     }
-    _Atomic(cause_slot *) *at = &slots->chunks[stack >> CHUNK_SHIFT];
+    _Atomic(cause_slot *) *at = &cache->chunks[stack >> CHUNK_SHIFT];
     cause_slot *chunk = atomic_load_explicit(at, memory_order_relaxed);
-    if (!chunk && take_bytes(cache, CHUNK_STACKS * sizeof(*chunk))) {
-        chunk = calloc(CHUNK_STACKS, sizeof(*chunk));
-        cache->n_bytes -= chunk ? 0 : CHUNK_STACKS * sizeof(*chunk);
+    if (!chunk) {
+        chunk = new_chunk(cache, sizeof(*chunk));
         atomic_store_explicit(at, chunk, memory_order_release);
     }
     return chunk ? &chunk[stack & (CHUNK_STACKS - 1)] : NULL;
 }
 
-static bool is_equal(uint32_t made, const void *wanted, const void *userdata)
+static calls_slot *make_calls_slot(struct cause_cache *cache, stack_id stack)
 {
-    const struct cause_cache *cache = userdata;
-    const struct wait_cause_entry *a = cache->made[made], *b = wanted;
+    if (stack >= CAUSE_CACHE_STACKS_MAX) {
+        return NULL;
+    }
+    _Atomic(calls_slot *) *at = &cache->calls_chunks[stack >> CHUNK_SHIFT];
+    calls_slot *chunk = atomic_load_explicit(at, memory_order_relaxed);
+    if (!chunk) {
+        chunk = new_chunk(cache, sizeof(*chunk));
+        atomic_store_explicit(at, chunk, memory_order_release);
+    }
+    return chunk ? &chunk[stack & (CHUNK_STACKS - 1)] : NULL;
+}
+
+static bool is_equal(uint32_t number, const void *wanted, const void *userdata)
+{
+    const struct wait_cause_entry *a = (const struct wait_cause_entry *)userdata + number;
+    const struct wait_cause_entry *b = wanted;
     return a->reason == b->reason && a->site == b->site && a->site_image == b->site_image &&
            a->site_frame == b->site_frame;
 }
@@ -159,33 +176,23 @@ static uint64_t hash_of(const struct wait_cause_entry *entry)
     return hash_u64(hash ^ entry->site_frame);
 }
 
-/* The one that is equal. NULL: past a limit, or no memory. */
-static const struct wait_cause_entry *make_entry(struct cause_cache *cache,
-                                                 const struct wait_cause_entry *wanted)
+/* The number of the one that is equal. 0: past a limit, or no memory. */
+static uint16_t number_entry(struct cause_cache *cache, const struct wait_cause_entry *wanted)
 {
     uint64_t key = hash_of(wanted);
-    uint32_t known = hash_table_find_equal(&cache->made_ids, key, is_equal, wanted, cache);
+    uint32_t known =
+        hash_table_find_equal(&cache->entry_ids, key, is_equal, wanted, cache->entries);
     if (known != HASH_TABLE_NONE) {
-        return cache->made[known];
+        return (uint16_t)known;
     }
-    if (cache->n_made == cache->n_made_room) {
-        uint32_t n_room = cache->n_made_room > 0 ? 2 * cache->n_made_room : MADE_FIRST_ROOM;
-        const struct wait_cause_entry **grown =
-            reallocarray(cache->made, n_room, sizeof(const struct wait_cause_entry *));
-        if (!grown) {
-            return NULL;
-        }
-        cache->made = grown;
-        cache->n_made_room = n_room;
+    uint32_t number = cache->n_entries + 1;
+    if (number > ENTRIES_MAX || !take_bytes(cache, sizeof(*wanted)) ||
+        hash_table_add(&cache->entry_ids, key, number) != 0) {
+        return 0;
     }
-    struct wait_cause_entry *entry =
-        take_bytes(cache, sizeof(*entry)) ? arena_alloc(&cache->arena, sizeof(*entry)) : NULL;
-    if (!entry || hash_table_add(&cache->made_ids, key, cache->n_made) != 0) {
-        return NULL;
-    }
-    *entry = *wanted;
-    cache->made[cache->n_made++] = entry;
-    return entry;
+    cache->entries[number] = *wanted;
+    cache->n_entries = number;
+    return (uint16_t)number;
 }
 
 const struct wait_cause_entry *cause_cache_put(struct cause_cache *cache, stack_id stack,
@@ -193,40 +200,39 @@ const struct wait_cause_entry *cause_cache_put(struct cause_cache *cache, stack_
                                                bool needs_call)
 {
     pthread_mutex_lock(&cache->lock);
-    const struct wait_cause_entry *kept = NULL;
-    cause_slot *slot = make_slot(cache, &cache->plain, stack);
-    if (slot) {
-        uintptr_t known = atomic_load_explicit(slot, memory_order_relaxed);
-        kept = known ? (const struct wait_cause_entry *)(known & ~NEEDS_CALL)
-                     : make_entry(cache, entry);
-        if (!known && kept) {
-            uintptr_t word = (uintptr_t)kept | (needs_call ? NEEDS_CALL : 0);
-            atomic_store_explicit(slot, word, memory_order_release);
-        }
+    cause_slot *slot = make_slot(cache, stack);
+    uint16_t word = slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
+    if (slot && word == 0) {
+        word = number_entry(cache, entry);
+        word |= word != 0 && needs_call ? NEEDS_CALL : 0;
+        atomic_store_explicit(slot, word, memory_order_release);
     }
     pthread_mutex_unlock(&cache->lock);
-    return kept;
+    return word != 0 ? &cache->entries[word & ENTRIES_MAX] : NULL;
 }
 
 /* Puts the entry before those of other calls. */
-static const struct wait_cause_entry *push_call(struct cause_cache *cache, cause_slot *slot,
+static const struct wait_cause_entry *push_call(struct cause_cache *cache, calls_slot *slot,
                                                 uint32_t syscall,
                                                 const struct wait_cause_entry *entry)
 {
-    const struct call_cause *first =
-        (const struct call_cause *)atomic_load_explicit(slot, memory_order_relaxed);
+    const struct call_cause *first = atomic_load_explicit(slot, memory_order_relaxed);
     uint32_t n_behind = first ? first->n_behind + 1 : 0;
-    const struct wait_cause_entry *kept =
-        n_behind < CAUSE_CACHE_CALLS_MAX ? make_entry(cache, entry) : NULL;
-    struct call_cause *call =
-        kept && take_bytes(cache, sizeof(*call)) ? arena_alloc(&cache->arena, sizeof(*call)) : NULL;
+    uint16_t number = n_behind < CAUSE_CACHE_CALLS_MAX ? number_entry(cache, entry) : 0;
+    struct call_cause *call = number != 0 && take_bytes(cache, sizeof(*call))
+                                  ? arena_alloc(&cache->calls, sizeof(*call))
+                                  : NULL;
     if (!call) {
         return NULL;
     }
-    *call =
-        (struct call_cause){.syscall = syscall, .n_behind = n_behind, .entry = kept, .next = first};
-    atomic_store_explicit(slot, (uintptr_t)call, memory_order_release);
-    return kept;
+    *call = (struct call_cause){
+        .syscall = syscall,
+        .n_behind = n_behind,
+        .entry = &cache->entries[number],
+        .next = first,
+    };
+    atomic_store_explicit(slot, call, memory_order_release);
+    return call->entry;
 }
 
 const struct wait_cause_entry *cause_cache_put_call(struct cause_cache *cache, stack_id stack,
@@ -236,7 +242,7 @@ const struct wait_cause_entry *cause_cache_put_call(struct cause_cache *cache, s
     pthread_mutex_lock(&cache->lock);
     const struct wait_cause_entry *kept = cause_cache_find_call(cache, stack, syscall);
     if (!kept) {
-        cause_slot *slot = make_slot(cache, &cache->calls, stack);
+        calls_slot *slot = make_calls_slot(cache, stack);
         kept = slot ? push_call(cache, slot, syscall, entry) : NULL;
     }
     pthread_mutex_unlock(&cache->lock);
@@ -246,8 +252,7 @@ const struct wait_cause_entry *cause_cache_put_call(struct cause_cache *cache, s
 size_t cause_cache_memory_bytes(struct cause_cache *cache)
 {
     pthread_mutex_lock(&cache->lock);
-    size_t n_bytes = sizeof(*cache) + cache->n_bytes + hash_table_memory_bytes(&cache->made_ids) +
-                     cache->n_made_room * sizeof(const struct wait_cause_entry *);
+    size_t n_bytes = sizeof(*cache) + cache->n_bytes + hash_table_memory_bytes(&cache->entry_ids);
     pthread_mutex_unlock(&cache->lock);
     return n_bytes;
 }

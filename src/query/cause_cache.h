@@ -8,8 +8,8 @@
  * done for a stack in a query. Once they are final, so is what they decide: it is kept for the
  * queries that come later. What was decided by names that can still change is none of its business.
  *
- * Shape:   a word per stack_id, in chunks, and where system calls take part a short list per stack.
- *          Equal verdicts are one: a run has far fewer of them than stacks.
+ * Shape:   a number of 16 bits per stack_id, in chunks, and where system calls take part a short
+ *          list per stack. Equal verdicts are one: a run has far fewer of them than stacks.
  * Owner:   entries belong to the cache and stay where they are until cause_cache_free(); the names
  *          in them belong to the symbolizer or the run.
  * Threads: any.
@@ -26,7 +26,7 @@
 #include "model/ids.h"
 #include "model/wait_reason.h"
 
-#define CAUSE_CACHE_BYTES_MAX ((size_t)64 << 20)
+#define CAUSE_CACHE_BYTES_MAX ((size_t)32 << 20)
 #define CAUSE_CACHE_STACKS_MAX (1u << 26)
 #define CAUSE_CACHE_CALLS_MAX 32u /* of one stack */
 

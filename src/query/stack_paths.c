@@ -12,6 +12,7 @@
 
 struct stack_path {
     uint32_t parent;
+    uint32_t first_child;        /* 0: none; the others are in `known` */
     const struct symbol *symbol; /* one pointer per function and way */
 };
 
@@ -21,12 +22,14 @@ int stack_paths_init(const struct query_context *context, struct stack_paths *re
         .context = context,
         .of_stack = arena_alloc_array(context->arena, context->snapshot->n_stacks,
                                       sizeof(*ret_paths->of_stack)),
+        .of_asked = arena_alloc_array(context->arena, context->snapshot->n_stacks,
+                                      sizeof(*ret_paths->of_asked)),
         .paths = arena_alloc_array(context->arena, PATHS_FIRST_ROOM, sizeof(*ret_paths->paths)),
         .n_paths = 1,
         .n_paths_room = PATHS_FIRST_ROOM,
     };
     hash_table_init(&ret_paths->known);
-    return ret_paths->of_stack && ret_paths->paths ? 0 : -ENOMEM;
+    return ret_paths->of_stack && ret_paths->of_asked && ret_paths->paths ? 0 : -ENOMEM;
 }
 
 void stack_paths_release(struct stack_paths *paths)
@@ -41,11 +44,16 @@ static bool is_same(uint32_t number, const void *wanted, const void *userdata)
     return known->parent == path->parent && known->symbol == path->symbol;
 }
 
+/* Most paths have one child or none, and no need to be looked for among all. */
 static int number_path(struct stack_paths *paths, const struct stack_path *path, uint32_t *ret_path)
 {
+    uint32_t first = paths->paths[path->parent].first_child;
     uint64_t key = hash_u64((uint64_t)(uintptr_t)path->symbol ^ hash_u64(path->parent));
-    uint32_t known = hash_table_find_equal(&paths->known, key, is_same, path, paths->paths);
-    if (known != HASH_TABLE_NONE) {
+    uint32_t known = first;
+    if (first != 0 && paths->paths[first].symbol != path->symbol) {
+        known = hash_table_find_equal(&paths->known, key, is_same, path, paths->paths);
+    }
+    if (known != 0 && known != HASH_TABLE_NONE) {
         *ret_path = known;
         return 0;
     }
@@ -59,8 +67,11 @@ static int number_path(struct stack_paths *paths, const struct stack_path *path,
         paths->paths = grown;
         paths->n_paths_room *= 2;
     }
-    int r = hash_table_add(&paths->known, key, paths->n_paths);
+    int r = first != 0 ? hash_table_add(&paths->known, key, paths->n_paths) : 0;
     if (r == 0) {
+        if (first == 0) {
+            paths->paths[path->parent].first_child = paths->n_paths;
+        }
         *ret_path = paths->n_paths;
         paths->paths[paths->n_paths++] = *path;
     }
@@ -86,7 +97,7 @@ static int work_out(struct stack_paths *paths, stack_id stack)
     return 0;
 }
 
-int stack_paths_get(struct stack_paths *paths, stack_id stack, uint32_t *ret_path)
+static int find_out(struct stack_paths *paths, stack_id stack, uint32_t *ret_path)
 {
     stack = stack_without_scheduler(paths->context, stack);
     while (stack != STACK_ID_EMPTY && paths->of_stack[stack] == 0) {
@@ -107,4 +118,16 @@ int stack_paths_get(struct stack_paths *paths, stack_id stack, uint32_t *ret_pat
     }
     *ret_path = stack == STACK_ID_EMPTY ? 0 : paths->of_stack[stack] - 1;
     return 0;
+}
+
+int stack_paths_get(struct stack_paths *paths, stack_id stack, uint32_t *ret_path)
+{
+    int r = 0;
+    if (paths->of_asked[stack] == 0) {
+        r = find_out(paths, stack, ret_path);
+        paths->of_asked[stack] = r == 0 ? *ret_path + 1 : 0;
+    } else {
+        *ret_path = paths->of_asked[stack] - 1;
+    }
+    return r;
 }

@@ -26,6 +26,7 @@ struct stack_path; /* stack_paths.c */
 struct stack_paths {
     const struct query_context *context;
     uint32_t *of_stack; /* path + 1; 0: not worked out */
+    uint32_t *of_asked; /* the same, with frames of the scheduler left out at the inner end */
     struct stack_path *paths;
     uint32_t n_paths, n_paths_room;
     struct hash_table known;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "jit/jit_code.h"
+#include "query/cause_cache.h"
 #include "query/image_quality.h"
 #include "query/query_names.h"
 #include "server/run_diagnose_unwind.h"
@@ -86,6 +87,9 @@ static void add_counters(struct findings *findings)
     add_counter(findings, "waits", "stacks_compared", capture->wait_stacks_compared, "stacks");
     add_counter(findings, "waits", "stacks_by_registers", capture->wait_stacks_trusted, "stacks");
     add_counter(findings, "waits", "stacks_late", capture->wait_stacks_late, "stacks");
+    add_counter(findings, "waits", "verdict_bytes",
+                cause_cache_memory_bytes(query_names_causes(run_get_names(findings->run))),
+                "bytes");
 }
 
 static const char *const lost_causes[EVENT_LOST_CAUSE_N] = {
@@ -208,7 +212,7 @@ static void hint_at_short_waits(struct findings *findings)
                  "alone, since the waits of their threads are all shorter than 20 us; durations "
                  "are exact all the same",
                  (unsigned long long)capture->wait_stacks_trusted,
-                 (unsigned long long)(capture->wait_stacks_trusted + n_told));
+                 (unsigned long long)capture->wait_stacks_trusted + n_told);
     }
 }
 

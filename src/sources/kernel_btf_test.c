@@ -140,7 +140,7 @@ static void make(struct blob *blob, unsigned int without, struct ids *ret_ids)
         member(blob, "cfs_rq", 0u << 24 | 128 * 8);
     }
     if (!(without & WITHOUT_TASK)) {
-        type(blob, "task_struct", BTF_KIND_STRUCT, 7, false);
+        type(blob, "task_struct", BTF_KIND_STRUCT, 8, false);
         member(blob, "pid_x", 1);
         member(blob, "pid", 1256 * 8);
         member(blob, without & WITHOUT_TGID ? "tgid_x" : "tgid", 1260 * 8);
@@ -148,6 +148,7 @@ static void make(struct blob *blob, unsigned int without, struct ids *ret_ids)
         member(blob, "start_boottime", 1400 * 8);
         member(blob, "group_leader", 1300 * 8);
         member(blob, "mm", 1200 * 8);
+        member(blob, "real_cred", 1500 * 8);
         type(blob, "task_struct", BTF_KIND_STRUCT, 1, false); /* a second one does not count */
         member(blob, "pid", 8);
     }
@@ -173,6 +174,10 @@ static void make(struct blob *blob, unsigned int without, struct ids *ret_ids)
     for (size_t i = 0; i < 6; i++) {
         put_u32(blob, variables[i]);
     }
+    type(blob, "cred", BTF_KIND_STRUCT, 3, false);
+    member(blob, "uid", 8 * 8);
+    member(blob, "suid", 16 * 8);
+    member(blob, "euid", 24 * 8);
     type(blob, "cfs_rq", BTF_KIND_STRUCT, 1, false);
     member(blob, "rq", 320 * 8);
     type(blob, "btf_trace_sched_switch_x", BTF_KIND_TYPEDEF, 0, false);
@@ -203,6 +208,8 @@ static void members_are_found(void **state)
     assert_int_equal(btf.members[KERNEL_MM_FLAGS], 8 + 88);
     assert_int_equal(btf.members[KERNEL_TASK_CFS_RQ], 192 + 128);
     assert_int_equal(btf.members[KERNEL_CFS_RQ_RQ], 320);
+    assert_int_equal(btf.members[KERNEL_TASK_CREDENTIALS], 1500);
+    assert_int_equal(btf.members[KERNEL_CREDENTIALS_EUID], 24);
     assert_int_equal(btf.sched_switch_type, ids.switched);
     assert_int_equal(btf.sched_waking_type, ids.waking);
     assert_int_equal(btf.sched_fork_type, ids.fork);

@@ -143,6 +143,7 @@ static int set_control(struct sched_watch *watch, const struct sched_watch_confi
     control->pid = (uint32_t)config->pid;
     control->checks_identity = config->start_ticks != 0;
     control->start_ticks = config->start_ticks;
+    control->uid = config->uid;
     control->follows_children = config->follow_children;
     control->no_kernel = config->no_kernel;
     control->max_stack_bytes = config->max_stack_bytes;

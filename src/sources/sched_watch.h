@@ -36,7 +36,8 @@ struct sched_watch_config {
     /* Not 0: only while it is the process that began then (/proc/PID/stat, hundredths of a second
      * since boot) and its owner may look into it. */
     uint64_t start_ticks;
-    uint32_t n_cpus;      /* numbers go up to this minus 1 */
+    uint32_t uid;    /* with start_ticks: real, effective and saved ids have to be this; 0: any */
+    uint32_t n_cpus; /* numbers go up to this minus 1 */
     uint32_t ring_bytes;  /* per CPU: a power of two of whole pages */
     bool follow_children; /* processes that it forks from now on, and those */
     bool no_kernel;

@@ -176,11 +176,13 @@ def test_staxd_gone_in_the_middle_of_a_recording(other, staxd, how):
 
 def test_a_listener_that_is_not_root_is_not_asked(other, folder):
     """Somebody else's socket at the place where staxd is looked for."""
-    path = folder / "squatter.sock"
+    path, own = folder / "squatter.sock", folder / "own"
+    own.mkdir()
+    os.chown(own, 60102, 60102)
+    own.chmod(0o755)
     pid = os.fork()
     if pid == 0:
         try:
-            own = folder / "own"
             os.setgroups([])
             os.setresgid(60102, 60102, 60102)
             os.setresuid(60102, 60102, 60102)
@@ -193,10 +195,6 @@ def test_a_listener_that_is_not_root_is_not_asked(other, folder):
                 (own / "asked").write_bytes(data or b"-" if data else b"")
         finally:
             os._exit(0)
-    own = folder / "own"
-    own.mkdir(exist_ok=True)
-    os.chown(own, 60102, 60102)
-    own.chmod(0o755)
     try:
         wait_until(lambda: (own / "x").exists(), what="the squatter")
         path.symlink_to(own / "x")

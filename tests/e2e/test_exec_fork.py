@@ -93,5 +93,5 @@ def test_a_child_outlives_its_first_thread(stax, leave):
     worker = max((row for row in rows if row["tid"] != stax.last_run()["pid"]),
                  key=lambda row: row["cpu_ns"] + row["off_cpu_ns"])
     waits = stax.json("intervals", "-n", 0, "--tid", worker["tid"], "--reason", "sleep")
-    assert len([row for row in waits["rows"] if row["blocked_ns"] > 45e6]) == 10, worker
+    assert len([row for row in waits["rows"] if row["duration_ns"] > 45e6]) == 10, worker
     assert worker["cpu_ns"] < 0.3e9

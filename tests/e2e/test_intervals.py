@@ -2,6 +2,9 @@
 """intervals, wakers, timeline, why: single waits, who ended them, and what the end waited for."""
 
 import json
+import pathlib
+import subprocess
+import tempfile
 import time
 
 import pytest
@@ -328,3 +331,44 @@ def test_many_waits(stax, report):
             if params.get("limit") == 0:
                 assert len(answer["rows"]) == n
     report(f"{n} waits: " + ", ".join(figures))
+
+
+SLEEP_32 = """
+#define CALL(nr, a, b, c) ({ int r; __asm__ volatile("int $0x80" : "=a"(r) \\
+    : "0"(nr), "b"(a), "c"(b), "d"(c) : "memory"); r; })
+void _start(void)
+{
+    int pipe[2], pause[2] = {0, 100000000};
+    CALL(42, pipe, 0, 0);
+    CALL(162, pause, 0, 0);      /* nanosleep; 64-bit code: sync */
+    struct { int fd; short events, found; } wait = {pipe[0], 1, 0};
+    CALL(168, &wait, 1, 100);    /* poll; 64-bit code: swapoff */
+    CALL(1, 0, 0, 0);
+}
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--no-kernel",)], ids=["kernel", "no-kernel"])
+def test_calls_of_32_bit_code_have_other_numbers(anybody, options):
+    with tempfile.TemporaryDirectory() as folder:
+        check_calls_of_32_bit_code(anybody, pathlib.Path(folder), options)
+
+
+def check_calls_of_32_bit_code(anybody, folder, options):
+    folder.chmod(0o755)
+    program = folder / "sleep_32"
+    (folder / "sleep_32.c").write_text(SLEEP_32)
+    built = subprocess.run(["gcc", "-m32", "-O1", "-nostdlib", "-static", "-fno-pie", "-no-pie",
+                            "-fno-stack-protector", "-o", program, folder / "sleep_32.c"],
+                           capture_output=True, text=True, check=False)
+    if built.returncode != 0 or subprocess.run([program], check=False).returncode != 0:
+        pytest.skip("no 32-bit code here")
+    anybody.record(*options, "--", program)
+    rows = [r for r in anybody.json("intervals", "-n", 2)["rows"] if r["duration_ns"] > 90 * MS]
+    assert len(rows) == 2
+    assert not any("object" in row for row in rows), rows
+    reasons = {row["reason"] for row in rows}
+    if options:
+        assert reasons in ({"other"}, {"sleep", "ready"}), rows  # as far as anybody can know
+    else:
+        assert reasons == {"sleep", "ready"}, rows

@@ -179,6 +179,15 @@ bool wait_place_parse(const char *text, struct wait_place *ret_place)
     return true;
 }
 
+struct event_wait_object wait_place_object(const struct wait_place *place)
+{
+    bool is_known = place->syscall != EVENT_NO_SYSCALL && place->sp > UINT32_MAX;
+    return (struct event_wait_object){
+        .syscall = is_known ? place->syscall : EVENT_NO_SYSCALL,
+        .argument = is_known ? place->argument : 0,
+    };
+}
+
 /* "" where it cannot be read. */
 static void read_line(const struct looked_at *thread, const char *file,
                       char text[PROC_FILE_MAX_BYTES])
@@ -258,7 +267,7 @@ static bool look_at(struct wait_look *look, struct looked_at *thread, uint64_t n
         .pid = thread->pid,
         .tid = thread->tid,
         .stack = {.copy = copy_stack(look, thread, &place, batch)},
-        .wait_seen = {.object = {.syscall = place.syscall, .argument = place.argument}},
+        .wait_seen = {.object = wait_place_object(&place)},
     };
     /* "0": the kernel does not say. */
     if (site[0] != '\0' && strcmp(site, "0") != 0) {

@@ -61,3 +61,5 @@ struct wait_place {
     uint64_t argument, sp, ip;
 };
 bool wait_place_parse(const char *text, struct wait_place *ret_place);
+/* None where the call is one of 32-bit code, which has other numbers, or of nobody's code. */
+struct event_wait_object wait_place_object(const struct wait_place *place);

@@ -38,6 +38,24 @@ static void a_call_has_its_number_and_first_argument(void **state)
     assert_int_equal(place.argument, UINT64_MAX);
 }
 
+static void calls_of_32_bit_code_are_none_that_we_know(void **state)
+{
+    (void)state;
+    struct wait_place place = {
+        .syscall = 7, .argument = 3, .sp = UINT64_C(0x7ffc1a2b3c48), .ip = 0x401234};
+    struct event_wait_object object = wait_place_object(&place);
+    assert_int_equal(object.syscall, 7);
+    assert_int_equal(object.argument, 3);
+    place.sp = 0xffb01230;
+    object = wait_place_object(&place);
+    assert_int_equal(object.syscall, EVENT_NO_SYSCALL);
+    assert_int_equal(object.argument, 0);
+    place.sp = place.ip = 0; /* a kernel thread of the process */
+    assert_int_equal(wait_place_object(&place).syscall, EVENT_NO_SYSCALL);
+    place = (struct wait_place){.syscall = EVENT_NO_SYSCALL, .sp = UINT64_C(0x7ffc1a2b3c48)};
+    assert_int_equal(wait_place_object(&place).syscall, EVENT_NO_SYSCALL);
+}
+
 static void a_fault_is_in_no_call(void **state)
 {
     (void)state;
@@ -376,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_has_its_number_and_first_argument),
+        cmocka_unit_test(calls_of_32_bit_code_are_none_that_we_know),
         cmocka_unit_test(a_fault_is_in_no_call),
         cmocka_unit_test(what_is_no_wait_is_refused),
         cmocka_unit_test(any_text_gives_an_answer),

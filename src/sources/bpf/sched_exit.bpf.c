@@ -9,14 +9,14 @@
  */
 #include "sources/bpf/sched_target.h"
 
-static long (*remove)(void *map, const void *key) = (void *)BPF_FUNC_map_delete_elem;
+static long (*forget)(void *map, const void *key) = (void *)BPF_FUNC_map_delete_elem;
 
 SECTION("program/sched_exit") int sched_exit(u64 *ctx)
 {
     void *task = (void *)ctx[0];
     u32 pid = READ_U32(task, KERNEL_TASK_TGID);
     if (pid == READ_U32(task, KERNEL_TASK_PID)) {
-        remove(&family, &pid);
+        forget(&family, &pid);
     }
     return 0;
 }

@@ -35,6 +35,7 @@ extern struct map_name states, memos, rings, lost, counts;
 #define BELIEVED_AFTER 64
 #define DOUBTS_MAX 8
 #define ASKED_EVERY 16
+#define CROWDED_STACK_BYTES 512
 
 /* The last stack of its kind that was told of a thread. */
 struct memo {
@@ -199,6 +200,21 @@ struct finding {
     struct memo *memo;
 };
 
+/*
+ * How much stack goes with a walk that cannot be finished here. Where no table
+ * has come yet that is every walk, of every thread: they would fill the ring,
+ * and what it loses is worth more.
+ */
+INLINE u64 stack_bytes(struct sched_control *c)
+{
+    u32 cpu = current_cpu();
+    void *ring = lookup(&rings, &cpu);
+    u64 fill_bytes = ring ? ring_query(ring, BPF_RB_AVAIL_DATA) : 0;
+    return fill_bytes > c->wake_bytes && c->max_stack_bytes > CROWDED_STACK_BYTES
+               ? CROWDED_STACK_BYTES
+               : c->max_stack_bytes;
+}
+
 /* What the registers do not tell. */
 INLINE u32 find_by_frames(struct finding *f)
 {
@@ -243,7 +259,7 @@ INLINE u32 find_by_frames(struct finding *f)
     walk_now(f->ctx, walk, s, user_cs, READ_U32(f->task, KERNEL_TASK_TGID) == f->control->pid);
     keep(s, memo, f->state);
     n->n_walked++;
-    s->n_walk_bytes = close_walk(s, &s->machine, s->end, f->control->max_stack_bytes);
+    s->n_walk_bytes = close_walk(s, &s->machine, s->end, stack_bytes(f->control));
     return STACK_NEW;
 }
 
@@ -301,14 +317,15 @@ INLINE u32 find_stack(void *ctx, struct sched_control *c, struct scratch *s, voi
     return s->kind;
 }
 
-/* Writes s->sched out, and behind it what stands in s->header where n_walk_bytes is not 0. */
-INLINE void tell(struct sched_control *c, struct scratch *s, u64 n_walk_bytes)
+/* Writes s->sched out, and behind it what stands in s->header where n_walk_bytes is not 0. Returns
+ * whether there was room. */
+INLINE int tell(struct sched_control *c, struct scratch *s, u64 n_walk_bytes)
 {
     u64 n_bytes = sizeof(s->sched) + n_walk_bytes;
     u32 cpu = current_cpu();
     void *ring = lookup(&rings, &cpu);
     if (!ring || n_bytes > MAX_RECORD_BYTES + sizeof(s->sched)) {
-        return;
+        return 0;
     }
     u64 is_full = ring_query(ring, BPF_RB_AVAIL_DATA) > c->wake_bytes;
     if (ring_output(ring, &s->sched, n_bytes, is_full ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) !=
@@ -317,5 +334,7 @@ INLINE void tell(struct sched_control *c, struct scratch *s, u64 n_walk_bytes)
         if (n_lost) {
             *n_lost += 1;
         }
+        return 0;
     }
+    return 1;
 }

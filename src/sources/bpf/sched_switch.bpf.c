@@ -41,6 +41,39 @@ INLINE void tell_awake(struct sched_control *c, struct scratch *s, struct state 
     tell(c, s, 0);
 }
 
+/*
+ * It sleeps, as far as we know, and leaves the CPU: the kernel is silent about
+ * a switch now and then. When it got the CPU is told by its CPU time; who woke
+ * it, and when, only here.
+ */
+INLINE void tell_missed(struct sched_control *c, struct scratch *s, struct state *state, void *prev,
+                        u64 time_ns)
+{
+    s->sched.flags = SCHED_FLAG_NEXT | state->wake_flags;
+    s->sched.time_ns = time_ns;
+    s->sched.prev_tid = 0;
+    s->sched.prev_pid = 0;
+    s->sched.next_tid = state->tid;
+    s->sched.next_pid = READ_U32(prev, KERNEL_TASK_TGID);
+    s->sched.next_wake_ns = state->wake_ns > state->out_ns ? state->wake_ns : state->out_ns;
+    s->sched.waker_tid = state->waker_tid;
+    s->sched.waker_serial = state->waker_serial;
+    tell(c, s, 0);
+    state->out_ns = 0;
+    state->wake_ns = 0;
+}
+
+/*
+ * Calls of 32-bit code have other numbers, and their arguments elsewhere. A
+ * kernel thread that is one of the target's has the registers of whoever made
+ * it, but for the place.
+ */
+INLINE int tells_no_call(struct scratch *s, void *prev)
+{
+    u64 *registers = task_registers(prev);
+    return s->first.ip == 0 || (registers[REGS_CS] & 0xffff) == COMPAT_CODE_SEGMENT;
+}
+
 /* Returns bytes of the stack that stands behind s->sched. */
 INLINE u64 leave(void *ctx, struct sched_control *c, struct scratch *s, void *prev, u32 prev_state,
                  u64 time_ns)
@@ -53,6 +86,9 @@ INLINE u64 leave(void *ctx, struct sched_control *c, struct scratch *s, void *pr
     s->sched.prev_argument = 0;
     if (state) {
         state->is_known = 1;
+        if (state->out_ns != 0 && state->wake_ns != 0 && state->wake_ns < time_ns) {
+            tell_missed(c, s, state, prev, time_ns);
+        }
     }
     if (state && prev_state != 0 && !(prev_state & TASK_DEAD)) {
         /* Another CPU may write a time that is later than ours. */
@@ -63,15 +99,19 @@ INLINE u64 leave(void *ctx, struct sched_control *c, struct scratch *s, void *pr
         }
         state->is_trusted = 0;
         struct memos *memo = memos_of(state);
-        u32 kind = memo ? find_stack(ctx, c, s, prev, state, &memo->wait,
-                                     state->n_short >= c->short_run)
-                        : STACK_NONE;
+        u32 kind =
+            memo ? find_stack(ctx, c, s, prev, state, &memo->wait, state->n_short >= c->short_run)
+                 : STACK_NONE;
         if (memo && kind != STACK_NONE) {
             serial = memo->wait.serial;
         }
         if (kind == STACK_NEW) {
             flags |= SCHED_FLAG_PREV_STACK;
             n_walk_bytes = s->n_walk_bytes;
+        }
+        if (memo && tells_no_call(s, prev)) {
+            s->sched.prev_syscall = SCHED_NO_SYSCALL;
+            s->sched.prev_argument = 0;
         }
         state->out_ns = time_ns;
     }
@@ -82,6 +122,16 @@ INLINE u64 leave(void *ctx, struct sched_control *c, struct scratch *s, void *pr
     s->sched.prev_serial = serial;
     s->sched.prev_cpu_time_ns = READ_U64(prev, KERNEL_TASK_CPU_TIME);
     return n_walk_bytes;
+}
+
+/* Nobody knows the stack that its serial stands for: it was lost. The next wait tells it again. */
+INLINE void forget_stack(void *prev)
+{
+    struct state *state = state_of(prev, READ_U32(prev, KERNEL_TASK_PID));
+    struct memos *memo = state ? memos_of(state) : 0;
+    if (memo) {
+        memo->wait.serial = 0;
+    }
 }
 
 /* Kernel frames of the wait that ends, where they stand in no record yet; bytes. */
@@ -180,14 +230,19 @@ SECTION(WALK_PROGRAM) int sched_switch(u64 *ctx)
     if (is_ours(c, next)) {
         if (n_walk_bytes != 0) {
             /* Stacks can be new on both sides, and a record has room for one. */
-            tell(c, s, n_walk_bytes);
+            if (!tell(c, s, n_walk_bytes)) {
+                forget_stack(prev);
+            }
             s->sched.flags = 0;
             s->sched.prev_tid = 0;
             s->sched.prev_pid = 0;
         }
         n_walk_bytes = enter(c, s, next, time_ns);
     }
-    tell(c, s, n_walk_bytes);
+    int is_told = tell(c, s, n_walk_bytes);
+    if (!is_told && (s->sched.flags & SCHED_FLAG_PREV_STACK)) {
+        forget_stack(prev);
+    }
     return 0;
 }
 

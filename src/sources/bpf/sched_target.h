@@ -31,6 +31,12 @@ INLINE int is_ours(struct sched_control *c, void *task)
     if (!c->checks_identity) {
         return 1;
     }
+    void *credentials = READ_POINTER(task, KERNEL_TASK_CREDENTIALS);
+    if (c->uid != 0 && (READ_U32(credentials, KERNEL_CREDENTIALS_UID) != c->uid ||
+                        READ_U32(credentials, KERNEL_CREDENTIALS_EUID) != c->uid ||
+                        READ_U32(credentials, KERNEL_CREDENTIALS_SUID) != c->uid)) {
+        return 0;
+    }
     void *leader = READ_POINTER(task, KERNEL_TASK_LEADER);
     void *mm = READ_POINTER(task, KERNEL_TASK_MM);
     return (pid != c->pid ||

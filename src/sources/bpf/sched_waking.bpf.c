@@ -15,7 +15,8 @@
 #define SCHED_SKIPPED_FRAMES 3
 #include "sources/bpf/sched_steps.h"
 
-#define INTERRUPT_BITS 0xff0100 /* include/linux/preempt.h: NMI, hard and served soft interrupts */
+#define INTERRUPT_BITS 0xff0100 /* include/linux/preempt.h: NMI, hard and served soft interrupts   \
+                                 */
 
 /*
  * The kernel keeps its count in a variable of each CPU, whose address it tells
@@ -49,7 +50,7 @@ INLINE void tell_awake(struct sched_control *c, struct scratch *s, struct state 
 
 /* The waker is one of ours: its stack. Returns the serial. */
 INLINE u32 find_waker(void *ctx, struct sched_control *c, struct scratch *s, void *task,
-                      u32 waker_tid, u32 tid, int trusts, u64 time_ns)
+                      u32 waker_tid, int trusts)
 {
     struct state *waker = state_of(task, waker_tid);
     struct memos *memo = waker ? memos_of(waker) : 0;
@@ -62,11 +63,11 @@ INLINE u32 find_waker(void *ctx, struct sched_control *c, struct scratch *s, voi
     }
     if (kind == STACK_NEW) {
         s->sched.flags = SCHED_FLAG_WAKEUP | SCHED_FLAG_WAKER_KNOWN | SCHED_FLAG_WAKER_STACK;
-        s->sched.time_ns = time_ns;
-        s->sched.next_tid = tid;
         s->sched.waker_tid = waker_tid;
         s->sched.waker_serial = memo->wake.serial;
-        tell(c, s, s->n_walk_bytes);
+        if (!tell(c, s, s->n_walk_bytes)) {
+            memo->wake.serial = 0; /* nobody knows what it stands for */
+        }
     }
     return memo->wake.serial;
 }
@@ -104,8 +105,10 @@ SECTION(WALK_PROGRAM) int sched_waking(u64 *ctx)
         waker_tid = READ_U32(task, KERNEL_TASK_PID);
         if (is_ours(c, task)) {
             int is_short = state->out_ns != 0 && time_ns - state->out_ns < c->short_ns;
-            serial = find_waker(ctx, c, s, task, waker_tid, tid,
-                                is_short && state->n_short >= c->short_run, time_ns);
+            s->sched.time_ns = time_ns;
+            s->sched.next_tid = tid;
+            serial =
+                find_waker(ctx, c, s, task, waker_tid, is_short && state->n_short >= c->short_run);
         } else if (waker_tid != 0) {
             flags |= SCHED_FLAG_OUTSIDER;
         }

@@ -57,13 +57,13 @@ struct sched_counts {
 
 struct sched_control {
     __u32 pid;
-    __u32 checks_identity; /* only while it is the process that began at start_ticks, and its owner
-                              may look into it */
+    __u32 checks_identity; /* only while it is the process that began at start_ticks, and whoever
+                              has `uid` may look into it */
     __u64 start_ticks;     /* since boot, as in /proc/PID/stat: hundredths of a second */
     __u32 follows_children;
     __u32 no_kernel;
     __u32 max_stack_bytes; /* appended where a walk cannot finish */
-    __u32 unused;
+    __u32 uid;
     /* After so many waits in a row of less than short_ns a thread's stacks are recognised without
      * their kernel frames. */
     __u64 short_ns;
