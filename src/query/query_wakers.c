@@ -12,8 +12,8 @@
 
 /* A waker and a wakee, with all stacks of the waker or with one. */
 struct pair {
-    struct wake_sums sums; /* the stack is the most frequent one */
-    uint64_t n_most;       /* wakeups from there */
+    struct wake_sums sums; /* the stack is the one that ended most of the waiting */
+    uint64_t most_ns;      /* that it ended */
     uint64_t n_stacks;
 };
 
@@ -56,10 +56,8 @@ static void merge_into(struct pair *pair, const struct wake_sums *sums)
     pair->sums.blocked_ns += sums->blocked_ns;
     pair->sums.runnable_ns += sums->runnable_ns;
     pair->n_stacks++;
-    bool is_known = sums->waker_stack != STACK_ID_EMPTY;
-    bool was_known = pair->sums.waker_stack != STACK_ID_EMPTY;
-    if (is_known > was_known || (is_known == was_known && sums->n_wakeups > pair->n_most)) {
-        pair->n_most = sums->n_wakeups;
+    if (sums->blocked_ns > pair->most_ns) {
+        pair->most_ns = sums->blocked_ns;
         pair->sums.waker_stack = sums->waker_stack;
     }
 }
@@ -82,7 +80,8 @@ static int make_pairs(const struct work *work, struct wake_pairs *sums, bool by_
         if (is_same && !by_stack) {
             merge_into(&pairs[n_pairs - 1], row);
         } else {
-            pairs[n_pairs++] = (struct pair){.sums = *row, .n_most = row->n_wakeups, .n_stacks = 1};
+            pairs[n_pairs++] =
+                (struct pair){.sums = *row, .most_ns = row->blocked_ns, .n_stacks = 1};
         }
     }
     if (n_pairs > 1) {

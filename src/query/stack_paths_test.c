@@ -62,12 +62,56 @@ static void deep_stacks_are_no_trouble(void **state)
     scene_end(&scene);
 }
 
+/* Callers with one child, several and none, each met from several places and in any order. */
+static void wide_trees_are_told_apart(void **state)
+{
+    (void)state;
+    void (*const functions[])(void) = {walk_tree, visit_node, hash_key, copy_bytes, run_worker};
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    tell_in(scene.aggregate, 1000, TEST_PID);
+    uint64_t random = 1;
+    for (uint64_t sample = 0; sample < 60; sample++) {
+        uint64_t ips[4];
+        for (size_t i = 0; i < COUNT(ips); i++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+            ips[i] = place_in(functions[(random >> 40) % COUNT(functions)], (random >> 50) % 2);
+        }
+        tell_sample(scene.aggregate, 1100 + sample, TEST_PID, ips, 1 + sample % COUNT(ips));
+    }
+    scene_freeze(&scene, 2000);
+    query_names_settle_chains(scene.names, scene.snapshot, 20000);
+    _cleanup_(stack_paths_releasep) struct stack_paths paths;
+    assert_int_equal(stack_paths_init(&scene.context, &paths), 0);
+    uint32_t n_stacks = scene.snapshot->n_stacks, numbers[300];
+    static char texts[300][256];
+    assert_in_range(n_stacks, 50, 300);
+    for (stack_id i = 0; i < n_stacks; i++) {
+        stack_id stack = n_stacks - 1 - i;
+        write_stack(&scene, stack, texts[stack], sizeof(texts[stack]));
+        assert_int_equal(stack_paths_get(&paths, stack, &numbers[stack]), 0);
+    }
+    size_t n_equal = 0;
+    for (stack_id a = 0; a < n_stacks; a++) {
+        uint32_t again;
+        assert_int_equal(stack_paths_get(&paths, a, &again), 0);
+        assert_int_equal(again, numbers[a]);
+        for (stack_id b = 0; b < a; b++) {
+            assert_int_equal(numbers[a] == numbers[b], strcmp(texts[a], texts[b]) == 0);
+            n_equal += numbers[a] == numbers[b];
+        }
+    }
+    assert_true(n_equal > 0);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(stacks_of_the_same_functions_have_one_path, begin_inlined,
                                         end_inlined),
         cmocka_unit_test(deep_stacks_are_no_trouble),
+        cmocka_unit_test(wide_trees_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,7 +116,7 @@ enum wanted {
     WANTED_SWITCH,
     WANTED_WAKING,
     WANTED_FORK,
-    WANTED_EXIT,
+    WANTED_FREE,
     WANTED_N
 };
 
@@ -137,7 +137,7 @@ static const struct {
     [WANTED_SWITCH] = {BTF_KIND_TYPEDEF, "btf_trace_sched_switch"},
     [WANTED_WAKING] = {BTF_KIND_TYPEDEF, "btf_trace_sched_waking"},
     [WANTED_FORK] = {BTF_KIND_TYPEDEF, "btf_trace_sched_process_fork"},
-    [WANTED_EXIT] = {BTF_KIND_TYPEDEF, "btf_trace_sched_process_free"},
+    [WANTED_FREE] = {BTF_KIND_TYPEDEF, "btf_trace_sched_process_free"},
 };
 
 /* The first of each; id 0 where there is none. */
@@ -262,7 +262,7 @@ static int look_up(const struct btf_view *view, struct kernel_btf *btf)
     }
     if (!find_member(view, &heads[WANTED_ENTITY], "sum_exec_runtime", &runtime_offset) ||
         heads[WANTED_SWITCH].id == 0 || heads[WANTED_WAKING].id == 0 ||
-        heads[WANTED_FORK].id == 0 || heads[WANTED_EXIT].id == 0 ||
+        heads[WANTED_FORK].id == 0 || heads[WANTED_FREE].id == 0 ||
         !find_preempt_count(view, heads, btf)) {
         return -ENOENT;
     }
@@ -271,7 +271,7 @@ static int look_up(const struct btf_view *view, struct kernel_btf *btf)
     btf->sched_switch_type = heads[WANTED_SWITCH].id;
     btf->sched_waking_type = heads[WANTED_WAKING].id;
     btf->sched_fork_type = heads[WANTED_FORK].id;
-    btf->sched_exit_type = heads[WANTED_EXIT].id;
+    btf->sched_free_type = heads[WANTED_FREE].id;
     return 0;
 }
 

@@ -19,7 +19,7 @@ struct kernel_btf {
     int64_t preempt_count_from_rq;     /* of one CPU: address of its count minus that of its rq */
     uint32_t sched_switch_type;        /* type id of btf_trace_sched_switch */
     uint32_t sched_waking_type;
-    uint32_t sched_fork_type, sched_exit_type; /* btf_trace_sched_process_… */
+    uint32_t sched_fork_type, sched_free_type; /* btf_trace_sched_process_… */
 };
 
 /* Looks everything up in a BTF blob. 0; -EBADMSG: not BTF; -ENOENT: something is missing; -ENOMEM.

@@ -99,7 +99,7 @@ static void finish(struct blob *blob)
 #define WITHOUT_COUNT 16u /* a member of another variable instead */
 
 struct ids {
-    uint32_t switched, waking, fork, exit;
+    uint32_t switched, waking, fork, freed;
 };
 
 /* One type of every kind, so that each one's length is passed over rightly, then what is wanted. */
@@ -183,7 +183,7 @@ static void make(struct blob *blob, unsigned int without, struct ids *ret_ids)
     type(blob, "btf_trace_sched_switch_x", BTF_KIND_TYPEDEF, 0, false);
     ret_ids->waking = type(blob, "btf_trace_sched_waking", BTF_KIND_TYPEDEF, 0, false);
     ret_ids->fork = type(blob, "btf_trace_sched_process_fork", BTF_KIND_TYPEDEF, 0, false);
-    ret_ids->exit = type(blob, "btf_trace_sched_process_free", BTF_KIND_TYPEDEF, 0, false);
+    ret_ids->freed = type(blob, "btf_trace_sched_process_free", BTF_KIND_TYPEDEF, 0, false);
     if (!(without & WITHOUT_TYPEDEF)) {
         ret_ids->switched = type(blob, "btf_trace_sched_switch", BTF_KIND_TYPEDEF, 0, false);
     }
@@ -213,7 +213,7 @@ static void members_are_found(void **state)
     assert_int_equal(btf.sched_switch_type, ids.switched);
     assert_int_equal(btf.sched_waking_type, ids.waking);
     assert_int_equal(btf.sched_fork_type, ids.fork);
-    assert_int_equal(btf.sched_exit_type, ids.exit);
+    assert_int_equal(btf.sched_free_type, ids.freed);
     assert_int_equal(btf.preempt_count_from_rq, 300 - 5000);
 }
 

@@ -10,8 +10,8 @@
 
 #if defined(__x86_64__)
 
-#include "sources/bpf/sched_exit_program.h"
 #include "sources/bpf/sched_fork_program.h"
+#include "sources/bpf/sched_free_program.h"
 #include "sources/bpf/sched_switch_program.h"
 #include "sources/bpf/sched_waking_program.h"
 #include "sources/bpf/walk_program.h"
@@ -37,7 +37,7 @@ static const struct compiled {
     [KERNEL_PROGRAM_SCHED_SWITCH] = {PROGRAM(sched_switch), MEMBERS(sched_switch)},
     [KERNEL_PROGRAM_SCHED_WAKING] = {PROGRAM(sched_waking), MEMBERS(sched_waking)},
     [KERNEL_PROGRAM_SCHED_FORK] = {PROGRAM(sched_fork), MEMBERS(sched_fork)},
-    [KERNEL_PROGRAM_SCHED_EXIT] = {PROGRAM(sched_exit), MEMBERS(sched_exit)},
+    [KERNEL_PROGRAM_SCHED_FREE] = {PROGRAM(sched_free), MEMBERS(sched_free)},
 };
 
 /* Maps and members of this kernel in the place of their names. */
@@ -67,8 +67,8 @@ static uint32_t attach_type(enum kernel_program program, const struct kernel_btf
         return btf->sched_waking_type;
     case KERNEL_PROGRAM_SCHED_FORK:
         return btf->sched_fork_type;
-    case KERNEL_PROGRAM_SCHED_EXIT:
-        return btf->sched_exit_type;
+    case KERNEL_PROGRAM_SCHED_FREE:
+        return btf->sched_free_type;
     case KERNEL_PROGRAM_SAMPLE:
     case KERNEL_PROGRAM_N:
         break;

@@ -10,7 +10,7 @@
 #include "sources/bpf_call.h"
 #include "sources/kernel_programs.h"
 
-enum { ON_FORK, ON_EXIT, ON_WAKING, ON_SWITCH, PROGRAMS_N };
+enum { ON_FORK, ON_FREE, ON_WAKING, ON_SWITCH, PROGRAMS_N };
 
 #define FAMILY_MAX 8192u /* processes at a time */
 
@@ -159,7 +159,7 @@ static int load_programs(struct sched_watch *watch, const struct kernel_btf *btf
 {
     const enum kernel_program programs[PROGRAMS_N] = {
         [ON_FORK] = KERNEL_PROGRAM_SCHED_FORK,
-        [ON_EXIT] = KERNEL_PROGRAM_SCHED_EXIT,
+        [ON_FREE] = KERNEL_PROGRAM_SCHED_FREE,
         [ON_SWITCH] = KERNEL_PROGRAM_SCHED_SWITCH,
         [ON_WAKING] = KERNEL_PROGRAM_SCHED_WAKING,
     };

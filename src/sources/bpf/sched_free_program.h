@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * sched_exit_program - sched_exit.bpf.c as instructions, made by tools/gen-bpf
+ * sched_free_program - sched_free.bpf.c as instructions, made by tools/gen-bpf
  *
  * Owner, Threads: constants.
  */
@@ -12,7 +12,7 @@
 
 /* clang-format off */
 
-static const struct bpf_insn sched_exit_insns[] = {
+static const struct bpf_insn sched_free_insns[] = {
     {0x79, 1, 1, 0, 0},
     {0x61, 2, 1, 28680, 0},
     {0x63, 10, 2, -4, 0},
@@ -27,15 +27,15 @@ static const struct bpf_insn sched_exit_insns[] = {
     {0x95, 0, 0, 0, 0},
 };
 
-static const struct walk_place sched_exit_places[] = {
+static const struct walk_place sched_free_places[] = {
     {7, WALK_MAP_FAMILY},
 };
 
-static const struct bpf_function sched_exit_functions[] = {
-    {0, "sched_exit"},
+static const struct bpf_function sched_free_functions[] = {
+    {0, "sched_free"},
 };
 
-static const struct kernel_member_place sched_exit_members[] = {
+static const struct kernel_member_place sched_free_members[] = {
     {1, 1},
     {3, 0},
 };
