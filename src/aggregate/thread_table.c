@@ -486,6 +486,15 @@ void thread_table_seen_running(struct thread_table *table, thread_id id, uint64_
     }
 }
 
+void thread_table_seen_unwoken(struct thread_table *table, thread_id id, uint64_t time_ns)
+{
+    struct thread_totals *totals = &table->threads[id].totals;
+    if (totals->phase == THREAD_PHASE_UNKNOWN && time_ns > totals->start_ns &&
+        time_ns - totals->start_ns < STORED_SLICE_MAX_NS / 2) {
+        totals->phase = THREAD_PHASE_RUNNABLE;
+    }
+}
+
 bool thread_table_checkpoint(struct thread_table *table, uint64_t now_ns)
 {
     bool has_open = false;

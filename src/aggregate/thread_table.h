@@ -115,6 +115,9 @@ void thread_table_switch_out(struct thread_table *table, thread_id id, uint64_t 
                              uint16_t cpu, bool is_preempted, uint64_t cpu_time_ns);
 /* Somebody has looked at the thread: it is blocked. */
 void thread_table_seen_blocked(struct thread_table *table, thread_id id);
+/* It gets a CPU, and all wakeups are told, and none of it was: if nothing else is known of it, it
+ * has wanted to run since the recording began. */
+void thread_table_seen_unwoken(struct thread_table *table, thread_id id, uint64_t time_ns);
 
 /* A sample says that the thread runs. */
 void thread_table_seen_running(struct thread_table *table, thread_id id, uint64_t time_ns);

@@ -248,6 +248,9 @@ static stack_id waker_stack_of(struct aggregate *aggregate, waker_id waker, uint
 int wait_events_switch_in(struct aggregate *aggregate, const struct event *event, thread_id id)
 {
     struct thread *thread = thread_table_at(aggregate->threads, id);
+    if (event->switch_in.wake_ns == 0 && event->switch_in.waker_tid == EVENT_WAKER_UNKNOWN) {
+        thread_table_seen_unwoken(aggregate->threads, id, event->time_ns);
+    }
     bool waits = thread->totals.phase == THREAD_PHASE_BLOCKED ||
                  thread->totals.phase == THREAD_PHASE_UNKNOWN;
     struct wait_end told = {.waker = WAKER_ID_UNKNOWN};

@@ -457,6 +457,33 @@ static void the_stack_of_a_waker_is_in_its_own_memory(void **state)
     assert_string_equal(snapshot_image(snapshot, frame.image)->path, "/bin/wakes");
 }
 
+/* When the recording began the threads were there, and nobody knows what they did. */
+static void who_was_not_woken_wanted_to_run(void **state)
+{
+    (void)state;
+    come_in(40, TID, 0, EVENT_WAKER_UNKNOWN, 0);
+    look(50);
+    assert_int_equal(totals_of(TID)->runnable_ns, 39);
+    assert_int_equal(totals_of(TID)->blocked_ns, 0);
+    assert_int_equal(totals_of(TID)->cpu_ns, 10);
+    assert_int_equal(snapshot->n_waits, 0);
+    wait_in(60, TID, NO_STACK, 0);
+    come_in(70, TID, 0, EVENT_WAKER_UNKNOWN, 0); /* known by now to have slept */
+    look(80);
+    assert_int_equal(snapshot->n_waits, 1);
+    assert_int_equal(totals_of(TID)->blocked_ns, 10);
+}
+
+static void who_was_woken_had_slept(void **state)
+{
+    (void)state;
+    come_in(40, TID, 30, EVENT_NO_WAKER, 0);
+    look(50);
+    assert_int_equal(snapshot->n_waits, 1);
+    assert_int_equal(totals_of(TID)->blocked_ns, 29);
+    assert_int_equal(totals_of(TID)->runnable_ns, 10);
+}
+
 static void others_wake_too(void **state)
 {
     (void)state;
@@ -532,6 +559,8 @@ int main(void)
         WAIT_TEST(a_wait_is_split_where_it_was_woken),
         WAIT_TEST(wakers_are_threads_with_stacks),
         WAIT_TEST(the_stack_of_a_waker_is_in_its_own_memory),
+        WAIT_TEST(who_was_not_woken_wanted_to_run),
+        WAIT_TEST(who_was_woken_had_slept),
         WAIT_TEST(others_wake_too),
         WAIT_TEST(the_dead_wake_those_who_wait_for_their_end),
         WAIT_TEST(without_switches_there_are_no_waits),

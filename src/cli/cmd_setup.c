@@ -323,7 +323,7 @@ const struct command command_setup = {
     .name = "setup",
     .summary = "install staxd, which lets users record where the host forbids it",
     .description =
-        "Installs the broker staxd: a small root service that opens events for users who may\n"
+        "Installs the broker staxd: a small service that opens events for users who may\n"
         "observe a process, and for nobody else. Recordings use it by themselves where the host\n"
         "does not let them open what they want (perf_event_paranoid). Without root it says what\n"
         "it would do.",

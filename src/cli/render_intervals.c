@@ -43,7 +43,11 @@ static void add_row(struct table *table, const struct interval_row *row)
 {
     table_add(table, "%.6f", (double)row->start_ns / NS_PER_S);
     add_duration(table, row->duration_ns, row->open ? "+" : "");
-    add_duration(table, row->runq_ns, "");
+    if (row->has_waker || row->runq_ns > 0) {
+        add_duration(table, row->runq_ns, "");
+    } else {
+        table_add(table, "-"); /* nobody told when it was woken */
+    }
     table_add(table, "%s", wait_reason_name(row->reason));
     add_thread(table, row->name, row->tid);
     add_waker(table, row);

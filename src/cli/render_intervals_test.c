@@ -63,8 +63,8 @@ static void waits_have_their_figures(void **state)
         " start s   blocked     runq  reason  thread         woken by       where\n"
         "1.500000   12.0 ms  30.0 us  ipc     tool (4711)    helper (4712)  pipe_read ← read ← "
         "take_job [pipe:[77]]\n"
-        "0.000000  9.00 ms+     0 ns  other   helper (4712)  (lasts)        ~(not known)\n"
-        "0.000000      0 ns     0 ns  sleep   (4713)         ?              do_nanosleep\n"
+        "0.000000  9.00 ms+        -  other   helper (4712)  (lasts)        ~(not known)\n"
+        "0.000000      0 ns        -  sleep   (4713)         ?              do_nanosleep\n"
         "~ the place is that of a look in between, or of an earlier wait\n");
 }
 

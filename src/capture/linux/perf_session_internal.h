@@ -125,6 +125,9 @@ void task_session_tend(struct capture *capture);
 /* How long a round may wait at most. */
 int task_session_timeout_ms(const struct capture *capture, int timeout_ms);
 
+/* capture_ops.probe */
+void perf_session_probe(struct capability_set *ret_abilities);
+
 /* Reads every ring into the merge and delivers what is old enough; everything when is_final. */
 int perf_session_round(struct capture *capture, bool is_final);
 
