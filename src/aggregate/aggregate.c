@@ -11,7 +11,7 @@
 
 #define SAMPLES_MAX (UINT64_C(1) << 32)
 #define SLICES_MAX (UINT64_C(1) << 32)
-#define PAIRS_MAX (UINT64_C(1) << 28)
+#define PAIRS_MAX (UINT64_C(1) << 26)
 #define CHECKPOINT_EVERY_NS (STORED_SLICE_MAX_NS / 4)
 
 /* Samples in it learn how long it was; a piece that was cut out of one is long in any case. */
@@ -465,6 +465,7 @@ void aggregate_end(struct aggregate *aggregate, uint64_t end_ns)
     aggregate->lost[EVENT_LOST_QUEUE_FULL] += wait_events_store(aggregate, aggregate->end_ns, true);
     pending_samples_release(&aggregate->pending);
     pending_waits_release(&aggregate->pending_waits);
+    wakers_end(&aggregate->wakers);
     /* No stack will be resolved any more. */
     free(aggregate->stack_cache);
     aggregate->stack_cache = NULL;

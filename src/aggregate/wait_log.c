@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define WAITS_MAX (UINT64_C(1) << 32)
-#define LONG_WAITS_MAX (UINT64_C(1) << 28)
+#define LONG_WAITS_MAX (UINT64_C(1) << 24)
 
 int wait_log_init(struct wait_log *log)
 {

@@ -25,15 +25,20 @@ int wakers_init(struct wakers *wakers)
     return wakers->recent ? 0 : -ENOMEM;
 }
 
+void wakers_end(struct wakers *wakers)
+{
+    free(wakers->recent);
+    wakers->recent = NULL;
+}
+
 void wakers_release(struct wakers *wakers)
 {
+    wakers_end(wakers);
     chunked_release(&wakers->outsiders);
     hash_table_release(&wakers->outsider_ids);
     hash_table_release(&wakers->sum_ids);
     name_table_release(&wakers->names);
-    free(wakers->recent);
     free(wakers->sums);
-    wakers->recent = NULL;
     wakers->sums = NULL;
 }
 
@@ -139,6 +144,6 @@ size_t wakers_memory_bytes(const struct wakers *wakers)
     return chunked_memory_bytes(&wakers->outsiders) +
            hash_table_memory_bytes(&wakers->outsider_ids) +
            hash_table_memory_bytes(&wakers->sum_ids) + name_table_memory_bytes(&wakers->names) +
-           RECENT_WAKER_STACKS * sizeof(*wakers->recent) +
+           (wakers->recent ? RECENT_WAKER_STACKS * sizeof(*wakers->recent) : 0) +
            wakers->sums_capacity * sizeof(*wakers->sums);
 }

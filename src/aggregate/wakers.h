@@ -43,6 +43,8 @@ struct wakers {
 
 int wakers_init(struct wakers *wakers);
 void wakers_release(struct wakers *wakers);
+/* Nothing will be told of any more: what only that needed is freed. */
+void wakers_end(struct wakers *wakers);
 
 /* WAKER_ID_UNKNOWN where there is no room. */
 waker_id wakers_outsider(struct wakers *wakers, int64_t tid);

@@ -41,6 +41,6 @@ struct sched_payload {
     uint32_t prev_syscall;       /* its number, or SCHED_NO_SYSCALL */
     uint32_t prev_serial;        /* of its stack; 0: none */
     uint32_t waker_tid;
-    uint32_t waker_serial; /* among the stacks of the waker; 0: none */
+    uint32_t waker_serial;       /* among the stacks of the waker; 0: none */
     uint32_t prev_pid, next_pid; /* their processes; 0: the one that was asked for */
 };

@@ -30,7 +30,7 @@ struct doctor_host {
     int64_t max_stack;
     bool is_root;
     bool can_perf, can_bpf, can_syslog; /* capabilities, of root's or given */
-    bool has_broker; /* staxd listens at its usual place, for us too */
+    bool has_broker;                    /* staxd listens at its usual place, for us too */
     bool has_tracefs;
     bool has_pmu; /* hardware counters */
 };

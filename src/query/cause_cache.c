@@ -13,10 +13,12 @@
 #include "base/arena.h"
 #include "base/hash_table.h"
 
-#define CHUNK_SHIFT 12u
+#define CHUNK_SHIFT 14u
 #define CHUNK_STACKS (1u << CHUNK_SHIFT)
 #define CHUNKS_MAX (CAUSE_CACHE_STACKS_MAX >> CHUNK_SHIFT)
 #define ENTRIES_MAX 0x7fffu
+#define ENTRIES_SHIFT 8u
+#define ENTRY_CHUNKS ((ENTRIES_MAX + 1u) >> ENTRIES_SHIFT)
 #define NEEDS_CALL 0x8000u /* highest bit of a word that is not 0 */
 
 struct call_cause {
@@ -29,10 +31,10 @@ typedef _Atomic(uint16_t) cause_slot;                  /* number of an entry, NE
 typedef _Atomic(const struct call_cause *) calls_slot; /* the newest; NULL: none */
 
 struct cause_cache {
-    _Atomic(cause_slot *) *chunks;       /* by stack_id */
-    _Atomic(calls_slot *) *calls_chunks; /* by stack_id */
-    struct wait_cause_entry *entries;    /* by number, from 1; room for all, and few are used */
-    pthread_mutex_t lock;                /* of all below, and of who writes to the above */
+    _Atomic(cause_slot *) *chunks;                            /* by stack_id */
+    _Atomic(calls_slot *) *calls_chunks;                      /* by stack_id */
+    _Atomic(struct wait_cause_entry *) entries[ENTRY_CHUNKS]; /* by number, from 1 */
+    pthread_mutex_t lock; /* of all below, and of who writes to the above */
     uint32_t n_entries;
     struct hash_table entry_ids; /* by hash of the entry */
     struct arena calls;
@@ -50,8 +52,7 @@ int cause_cache_new(struct cause_cache **ret_cache)
     hash_table_init(&cache->entry_ids);
     cache->chunks = calloc(CHUNKS_MAX, sizeof(*cache->chunks));
     cache->calls_chunks = calloc(CHUNKS_MAX, sizeof(*cache->calls_chunks));
-    cache->entries = calloc(ENTRIES_MAX + 1, sizeof(*cache->entries));
-    if (!cache->chunks || !cache->calls_chunks || !cache->entries) {
+    if (!cache->chunks || !cache->calls_chunks) {
         return -ENOMEM;
     }
     cache->n_bytes = CHUNKS_MAX * (sizeof(*cache->chunks) + sizeof(*cache->calls_chunks));
@@ -70,13 +71,23 @@ struct cause_cache *cause_cache_free(struct cause_cache *cache)
         }
         free(cache->chunks);
         free(cache->calls_chunks);
-        free(cache->entries);
+        for (size_t i = 0; i < ENTRY_CHUNKS; i++) {
+            free(atomic_load_explicit(&cache->entries[i], memory_order_relaxed));
+        }
         arena_release(&cache->calls);
         hash_table_release(&cache->entry_ids);
         pthread_mutex_destroy(&cache->lock);
         free(cache);
     }
     return NULL;
+}
+
+/* Of a number that was given out. */
+static struct wait_cause_entry *entry_at(const struct cause_cache *cache, uint32_t number)
+{
+    struct wait_cause_entry *chunk =
+        atomic_load_explicit(&cache->entries[number >> ENTRIES_SHIFT], memory_order_acquire);
+    return &chunk[number & ((1u << ENTRIES_SHIFT) - 1)];
 }
 
 /* ---- readers ---- */
@@ -93,7 +104,7 @@ const struct wait_cause_entry *cause_cache_find(const struct cause_cache *cache,
                    : 0;
     }
     *ret_needs_call = (word & NEEDS_CALL) != 0;
-    return word != 0 ? &cache->entries[word & ENTRIES_MAX] : NULL;
+    return word != 0 ? entry_at(cache, word & ENTRIES_MAX) : NULL;
 }
 
 const struct wait_cause_entry *cause_cache_find_call(const struct cause_cache *cache,
@@ -163,7 +174,7 @@ static calls_slot *make_calls_slot(struct cause_cache *cache, stack_id stack)
 
 static bool is_equal(uint32_t number, const void *wanted, const void *userdata)
 {
-    const struct wait_cause_entry *a = (const struct wait_cause_entry *)userdata + number;
+    const struct wait_cause_entry *a = entry_at(userdata, number);
     const struct wait_cause_entry *b = wanted;
     return a->reason == b->reason && a->site == b->site && a->site_image == b->site_image &&
            a->site_frame == b->site_frame;
@@ -176,21 +187,31 @@ static uint64_t hash_of(const struct wait_cause_entry *entry)
     return hash_u64(hash ^ entry->site_frame);
 }
 
+static bool make_entry_chunk(struct cause_cache *cache, uint32_t number)
+{
+    _Atomic(struct wait_cause_entry *) *at = &cache->entries[number >> ENTRIES_SHIFT];
+    if (!atomic_load_explicit(at, memory_order_relaxed)) {
+        size_t n_bytes = sizeof(struct wait_cause_entry) << ENTRIES_SHIFT;
+        atomic_store_explicit(at, take_bytes(cache, n_bytes) ? calloc(1, n_bytes) : NULL,
+                              memory_order_release);
+    }
+    return atomic_load_explicit(at, memory_order_relaxed) != NULL;
+}
+
 /* The number of the one that is equal. 0: past a limit, or no memory. */
 static uint16_t number_entry(struct cause_cache *cache, const struct wait_cause_entry *wanted)
 {
     uint64_t key = hash_of(wanted);
-    uint32_t known =
-        hash_table_find_equal(&cache->entry_ids, key, is_equal, wanted, cache->entries);
+    uint32_t known = hash_table_find_equal(&cache->entry_ids, key, is_equal, wanted, cache);
     if (known != HASH_TABLE_NONE) {
         return (uint16_t)known;
     }
     uint32_t number = cache->n_entries + 1;
-    if (number > ENTRIES_MAX || !take_bytes(cache, sizeof(*wanted)) ||
+    if (number > ENTRIES_MAX || !make_entry_chunk(cache, number) ||
         hash_table_add(&cache->entry_ids, key, number) != 0) {
         return 0;
     }
-    cache->entries[number] = *wanted;
+    *entry_at(cache, number) = *wanted;
     cache->n_entries = number;
     return (uint16_t)number;
 }
@@ -208,7 +229,7 @@ const struct wait_cause_entry *cause_cache_put(struct cause_cache *cache, stack_
         atomic_store_explicit(slot, word, memory_order_release);
     }
     pthread_mutex_unlock(&cache->lock);
-    return word != 0 ? &cache->entries[word & ENTRIES_MAX] : NULL;
+    return word != 0 ? entry_at(cache, word & ENTRIES_MAX) : NULL;
 }
 
 /* Puts the entry before those of other calls. */
@@ -228,7 +249,7 @@ static const struct wait_cause_entry *push_call(struct cause_cache *cache, calls
     *call = (struct call_cause){
         .syscall = syscall,
         .n_behind = n_behind,
-        .entry = &cache->entries[number],
+        .entry = entry_at(cache, number),
         .next = first,
     };
     atomic_store_explicit(slot, call, memory_order_release);

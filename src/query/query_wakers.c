@@ -56,7 +56,9 @@ static void merge_into(struct pair *pair, const struct wake_sums *sums)
     pair->sums.blocked_ns += sums->blocked_ns;
     pair->sums.runnable_ns += sums->runnable_ns;
     pair->n_stacks++;
-    if (sums->blocked_ns > pair->most_ns) {
+    bool is_known = sums->waker_stack != STACK_ID_EMPTY;
+    bool was_known = pair->sums.waker_stack != STACK_ID_EMPTY;
+    if (is_known > was_known || (is_known == was_known && sums->blocked_ns > pair->most_ns)) {
         pair->most_ns = sums->blocked_ns;
         pair->sums.waker_stack = sums->waker_stack;
     }

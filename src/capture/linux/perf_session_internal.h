@@ -25,13 +25,13 @@
 #include "capture/linux/child_processes.h"
 #include "capture/linux/counter_session.h"
 #include "capture/linux/host.h"
-#include "sources/perf_attr.h"
 #include "capture/linux/perf_sources.h"
 #include "capture/linux/sample_swap.h"
 #include "capture/linux/sched_rings.h"
 #include "capture/linux/stack_size.h"
 #include "capture/linux/wait_look.h"
 #include "decode/perf_events.h"
+#include "sources/perf_attr.h"
 
 #define PERF_SESSION_NOTES_MAX 8u
 
@@ -59,9 +59,9 @@ struct capture {
     int kernel_names_fd;             /* from the broker; -1: none, or taken */
     int *switch_fds;                 /* from the broker, n_switch_fds; below sched_rings */
     size_t n_switch_fds;
-    struct sched_watch *watch;       /* wide; NULL: switches are told without stacks and wakers */
-    struct sched_rings sched_rings;  /* where it tells them; none without */
-    struct wait_look *look; /* NULL: nobody asks for waits */
+    struct sched_watch *watch;      /* wide; NULL: switches are told without stacks and wakers */
+    struct sched_rings sched_rings; /* where it tells them; none without */
+    struct wait_look *look;         /* NULL: nobody asks for waits */
     struct event_merge *merge;
     struct perf_translator translator;
     int32_t *running_tids; /* by CPU number */

@@ -11,10 +11,10 @@
 
 #include <linux/bpf.h>
 
-#include "sources/bpf/walk_maps.h"
-#include "sources/bpf/walk_object.h"
 #include "decode/sched_payload.h"
 #include "decode/walk_payload.h"
+#include "sources/bpf/walk_maps.h"
+#include "sources/bpf/walk_object.h"
 
 typedef __u64 u64;
 typedef __u32 u32;

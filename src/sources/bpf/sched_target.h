@@ -18,7 +18,7 @@ extern struct map_name sched_control, family;
 #define READ_POINTER(pointer, member) (*(void *volatile *)AT(pointer, member))
 
 #define DUMPABLE_BITS 3
-#define DUMPABLE_BY_USER 1 /* SUID_DUMP_USER of include/linux/sched/coredump.h */
+#define DUMPABLE_BY_USER 1   /* SUID_DUMP_USER of include/linux/sched/coredump.h */
 #define NS_PER_TICK 10000000 /* of /proc/PID/stat: USER_HZ is 100 */
 
 /* The target, and nothing that has become more than its owner may look into. */
@@ -39,7 +39,6 @@ INLINE int is_ours(struct sched_control *c, void *task)
     }
     void *leader = READ_POINTER(task, KERNEL_TASK_LEADER);
     void *mm = READ_POINTER(task, KERNEL_TASK_MM);
-    return (pid != c->pid ||
-            READ_U64(leader, KERNEL_TASK_START) / NS_PER_TICK == c->start_ticks) &&
+    return (pid != c->pid || READ_U64(leader, KERNEL_TASK_START) / NS_PER_TICK == c->start_ticks) &&
            (READ_U64(mm, KERNEL_MM_FLAGS) & DUMPABLE_BITS) == DUMPABLE_BY_USER;
 }

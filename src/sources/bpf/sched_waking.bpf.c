@@ -15,8 +15,9 @@
 #define SCHED_SKIPPED_FRAMES 3
 #include "sources/bpf/sched_steps.h"
 
-#define INTERRUPT_BITS 0xff0100 /* include/linux/preempt.h: NMI, hard and served soft interrupts   \
-                                 */
+#define INTERRUPT_BITS                                                                             \
+    0xff0100 /* include/linux/preempt.h: NMI, hard and served soft interrupts                      \
+              */
 
 /*
  * The kernel keeps its count in a variable of each CPU, whose address it tells

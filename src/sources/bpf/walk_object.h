@@ -72,5 +72,5 @@ struct kernel_member_place {
 #define SCHED_STATE_BYTES (3 * 8 + 8 * 4)
 #define SCHED_MEMOS_BYTES (2 * 8 + 2 * (9 * 8 + WALK_MAX_WORDS * 16))
 /* Powers of two: a thread's place is told by the last bits of its number. */
-#define SCHED_STATES 8192
+#define SCHED_STATES 32768
 #define SCHED_MEMOS 1024
