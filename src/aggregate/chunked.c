@@ -4,12 +4,22 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+static size_t directory_bytes(const struct chunked *array)
+{
+    return (size_t)((array->max_items + CHUNKED_ITEMS - 1) >> CHUNKED_ITEMS_SHIFT) *
+           sizeof(*array->chunks);
+}
 
 int chunked_init(struct chunked *array, size_t item_bytes, uint64_t max_items)
 {
-    size_t n_chunks = (size_t)((max_items + CHUNKED_ITEMS - 1) >> CHUNKED_ITEMS_SHIFT);
     *array = (struct chunked){.item_bytes = item_bytes, .max_items = max_items};
-    array->chunks = calloc(n_chunks, sizeof(*array->chunks));
+    /* Straight from the system: of a directory for the largest run a small one touches one page,
+     * and what malloc() had used before would be cleared from end to end. */
+    void *directory = mmap(NULL, directory_bytes(array), PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    array->chunks = directory == MAP_FAILED ? NULL : directory;
     return array->chunks ? 0 : -ENOMEM;
 }
 
@@ -20,7 +30,9 @@ void chunked_release(struct chunked *array)
          i++) {
         free(array->chunks[i]);
     }
-    free(array->chunks);
+    if (array->chunks) {
+        munmap(array->chunks, directory_bytes(array));
+    }
     *array = (struct chunked){0};
 }
 

@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "base/hash_table.h"
 
-#define CHUNK_SHIFT 14u
+#define CHUNK_SHIFT 12u
 #define CHUNK_STACKS (1u << CHUNK_SHIFT)
 #define CHUNKS_MAX (CAUSE_CACHE_STACKS_MAX >> CHUNK_SHIFT)
 #define ENTRIES_MAX 0x7fffu

@@ -27,7 +27,7 @@
 #include "model/wait_reason.h"
 
 #define CAUSE_CACHE_BYTES_MAX ((size_t)32 << 20)
-#define CAUSE_CACHE_STACKS_MAX (1u << 26)
+#define CAUSE_CACHE_STACKS_MAX (1u << 25)
 #define CAUSE_CACHE_CALLS_MAX 32u /* of one stack */
 
 #define WAIT_CAUSE_NO_FRAME SIZE_MAX

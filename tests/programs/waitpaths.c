@@ -30,7 +30,7 @@
 #include "burn.h"
 #include "truth.h"
 
-#define NOINLINE __attribute__((noinline, noclone))
+#define NOINLINE __attribute__((noinline, used))
 #define DEPTHS 4
 #define LONG_WAIT_NS 200000
 #define RUN_LENGTH 12

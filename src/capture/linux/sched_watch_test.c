@@ -14,7 +14,7 @@
 #include "base/clock.h"
 
 #define N_TURNS 20000
-#define NOINLINE __attribute__((noinline, noclone, noipa))
+#define NOINLINE __attribute__((noinline, used))
 
 /* ---- two threads in turns ---- */
 
