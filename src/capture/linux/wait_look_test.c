@@ -135,7 +135,7 @@ static void *wait_for_a_byte(void *userdata)
     struct sleeper *sleeper = userdata;
     volatile uint64_t marks[4] = {MARK, MARK, MARK, MARK};
     char byte;
-    sleeper->tid = syscall(SYS_gettid);
+    __atomic_store_n(&sleeper->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
     while (read(sleeper->fds[0], &byte, 1) == 1 && byte != 'q') {
     }
     return marks[0] == MARK ? NULL : userdata;
