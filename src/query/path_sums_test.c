@@ -63,7 +63,7 @@ static void the_largest_comes_first(void **state)
     (void)state;
     _cleanup_(path_sums_releasep) struct path_sums sums;
     path_sums_init(&sums);
-    static char names[500][16];
+    static char names[500][24];
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 500; i++) {
             snprintf(names[i], sizeof(names[i]), "function %d", i);
