@@ -103,7 +103,7 @@ static void free_snapshots(struct aggregate *aggregate)
     while (aggregate->dropped) {
         struct dropped_chunk *dropped = aggregate->dropped;
         aggregate->dropped = dropped->next;
-        free(dropped->chunk);
+        chunked_chunk_free(dropped->chunk, dropped->item_bytes);
         free(dropped);
     }
 }

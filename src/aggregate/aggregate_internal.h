@@ -40,6 +40,7 @@ struct held_snapshot {
 /* A chunk that was dropped while snapshots up to `number` could still see it. */
 struct dropped_chunk {
     void *chunk;
+    size_t item_bytes;
     uint64_t number;
     struct dropped_chunk *next;
 };

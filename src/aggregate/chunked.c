@@ -2,7 +2,6 @@
 #include "aggregate/chunked.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -12,14 +11,23 @@ static size_t directory_bytes(const struct chunked *array)
            sizeof(*array->chunks);
 }
 
+/* Zeroed, and straight from the system: what nothing is written to takes no memory. malloc() would
+ * hand out what others had used, and that is cleared from end to end. NULL: no memory. */
+static void *take_pages(size_t n_bytes)
+{
+    void *pages = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+void chunked_chunk_free(void *chunk, size_t item_bytes)
+{
+    munmap(chunk, CHUNKED_ITEMS * item_bytes);
+}
+
 int chunked_init(struct chunked *array, size_t item_bytes, uint64_t max_items)
 {
     *array = (struct chunked){.item_bytes = item_bytes, .max_items = max_items};
-    /* Straight from the system: of a directory for the largest run a small one touches one page,
-     * and what malloc() had used before would be cleared from end to end. */
-    void *directory = mmap(NULL, directory_bytes(array), PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    array->chunks = directory == MAP_FAILED ? NULL : directory;
+    array->chunks = take_pages(directory_bytes(array));
     return array->chunks ? 0 : -ENOMEM;
 }
 
@@ -28,7 +36,7 @@ void chunked_release(struct chunked *array)
     uint64_t n_chunks = (array->n_items + CHUNKED_ITEMS - 1) >> CHUNKED_ITEMS_SHIFT;
     for (uint64_t i = array->first_item >> CHUNKED_ITEMS_SHIFT; array->chunks && i < n_chunks;
          i++) {
-        free(array->chunks[i]);
+        chunked_chunk_free(array->chunks[i], array->item_bytes);
     }
     if (array->chunks) {
         munmap(array->chunks, directory_bytes(array));
@@ -43,7 +51,7 @@ void *chunked_add(struct chunked *array)
     }
     uint64_t chunk = array->n_items >> CHUNKED_ITEMS_SHIFT;
     if (!array->chunks[chunk]) {
-        array->chunks[chunk] = calloc(CHUNKED_ITEMS, array->item_bytes);
+        array->chunks[chunk] = take_pages(CHUNKED_ITEMS * array->item_bytes);
         if (!array->chunks[chunk]) {
             return NULL;
         }

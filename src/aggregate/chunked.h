@@ -33,9 +33,10 @@ void chunked_release(struct chunked *array);
 /* A zeroed slot at the end, or NULL (full, or no memory). */
 void *chunked_add(struct chunked *array);
 
-/* Takes the oldest chunk out; NULL when only the newest is left. The caller frees it when no reader
- * can see it. */
+/* Takes the oldest chunk out; NULL when only the newest is left. The caller gives it
+ * to chunked_chunk_free() when no reader can see it. */
 void *chunked_drop_oldest(struct chunked *array);
+void chunked_chunk_free(void *chunk, size_t item_bytes);
 
 static inline void *chunked_get(const struct chunked *array, uint64_t index)
 {

@@ -87,8 +87,8 @@ static void the_oldest_chunk_can_be_dropped(void **state)
     assert_int_equal(chunked_memory_bytes(&array), CHUNKED_ITEMS * sizeof(uint64_t));
     *(uint64_t *)chunked_add(&array) = 77;
     assert_int_equal(*(uint64_t *)chunked_get(&array, 3 * CHUNKED_ITEMS), 77);
-    free(first);
-    free(second);
+    chunked_chunk_free(first, sizeof(uint64_t));
+    chunked_chunk_free(second, sizeof(uint64_t));
     chunked_release(&array);
 }
 

@@ -87,6 +87,7 @@ void aggregate_fold(struct aggregate *aggregate)
         }
         *dropped = (struct dropped_chunk){
             .chunk = chunk,
+            .item_bytes = oldest->item_bytes,
             .number = aggregate->n_snapshots,
             .next = aggregate->dropped,
         };

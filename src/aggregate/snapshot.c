@@ -45,7 +45,7 @@ void aggregate_sweep(struct aggregate *aggregate)
         struct dropped_chunk *dropped = *link;
         if (dropped->number < oldest_number) {
             *link = dropped->next;
-            free(dropped->chunk);
+            chunked_chunk_free(dropped->chunk, dropped->item_bytes);
             free(dropped);
             continue;
         }

@@ -25,9 +25,7 @@ int open_switches_start(const struct caller *caller, const struct broker_target 
     r = r != 0 ? r : target_facts_start_ticks(target->process_fd, &config.start_ticks);
     r = r != 0 ? r : sched_watch_new(&config, &watch, &step);
     r = r != 0 ? r : sched_watch_attach(watch);
-    if (r == 0) {
-        *ret_watch = TAKE_PTR(watch);
-    }
+    *ret_watch = r == 0 ? TAKE_PTR(watch) : NULL;
     return r;
 }
 
