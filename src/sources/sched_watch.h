@@ -41,7 +41,7 @@ struct sched_watch_config {
     uint32_t ring_bytes;  /* per CPU: a power of two of whole pages */
     bool follow_children; /* processes that it forks from now on, and those */
     bool no_kernel;
-    uint32_t max_stack_bytes; /* appended where a walk cannot finish */
+    uint32_t max_stack_bytes; /* behind a walk that cannot finish; more while there is room */
     /* Of a kernel_walk, borrowed; -1: there are no tables, every stack is a copy. */
     int control_fd, ranges_fd, tables_fd;
 };

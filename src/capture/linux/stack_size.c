@@ -96,13 +96,14 @@ void stack_size_init(struct stack_size *size, uint32_t most_bytes, uint64_t now_
 static bool change(struct stack_size *size, uint32_t to_bytes, uint64_t now_ns)
 {
     bool goes_up = to_bytes > size->now_bytes;
-    if (goes_up && size->went_down) {
+    if (goes_up && size->was_tried_lower) {
         /* Too little was tried: the longer it has to look good the next time. */
         size->down_after_ns = size->down_after_ns < STACK_SIZE_DOWN_MAX_NS / 2
                                   ? 2 * size->down_after_ns
                                   : STACK_SIZE_DOWN_MAX_NS;
     }
-    size->went_down = !goes_up && size->has_changed;
+    size->has_shrunk = !goes_up;
+    size->was_tried_lower = !goes_up && size->has_changed;
     size->has_changed = true;
     size->now_bytes = to_bytes;
     size->changed_at_ns = now_ns;
@@ -153,7 +154,9 @@ bool stack_size_follow(struct stack_size *size, uint32_t wish_bytes, uint64_t n_
     bool is_due = !size->has_changed;
     if (wanted_bytes > size->now_bytes) {
         size->lower_since_ns = 0;
-        is_due = is_due || now_ns - size->changed_at_ns >= STACK_SIZE_UP_NS;
+        /* Each sample until then has too little. How often that is tried is bounded by the ways
+         * down. */
+        is_due = is_due || size->has_shrunk || now_ns - size->changed_at_ns >= STACK_SIZE_UP_NS;
     } else {
         size->lower_since_ns = size->lower_since_ns ? size->lower_since_ns : now_ns;
         is_due = is_due || now_ns - size->lower_since_ns >= size->down_after_ns;

@@ -6,10 +6,10 @@
  *
  * The unwinder says what would have sufficed of late; this follows in steps,
  * so that small changes of the wish do not re-open events: the first wish at
- * once, then up soon, down only when the wish has been lower for a while, each
- * time longer when too little had to be made good. Where the kernel's buffer
- * overflows, the most that is asked for becomes less, until it has gone well
- * for half a minute.
+ * once, then up soon (after a step down at once), down only when the wish has
+ * been lower for a while, each time longer when too little had to be made
+ * good. Where the kernel's buffer overflows, the most that is asked for
+ * becomes less, until it has gone well for half a minute.
  *
  * Owner:   the caller's memory. Threads: one.
  * Tests:   stack_size_test.c
@@ -30,9 +30,10 @@ struct stack_size {
     uint32_t most_bytes, allowed_bytes; /* at present, and when nothing is lost */
     uint64_t changed_at_ns;
     uint64_t down_after_ns;
-    bool has_changed, went_down; /* ever; the last time */
-    uint64_t lower_since_ns;     /* 0: the wish is not lower than what is copied */
-    uint64_t n_lost, lost_at_ns; /* the kernel's count as of the last look, when it grew */
+    bool has_changed, has_shrunk; /* ever; the last time */
+    bool was_tried_lower;         /* it has shrunk by a wish that was not the first */
+    uint64_t lower_since_ns;      /* 0: the wish is not lower than what is copied */
+    uint64_t n_lost, lost_at_ns;  /* the kernel's count as of the last look, when it grew */
 };
 
 /* The most that a ring can take at this rate without growing over the drain's head. */

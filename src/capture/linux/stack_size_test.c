@@ -67,7 +67,20 @@ static void the_first_wish_is_followed_at_once(void **state)
     assert_true(stack_size_follow(&size, 4000, 0, now_ns + 1));
     assert_int_equal(size.now_bytes, 4096);
     assert_false(stack_size_follow(&size, 100, 0, now_ns + 2));
-    assert_false(stack_size_follow(&size, 8000, 0, now_ns + 3));
+}
+
+static void too_little_is_made_good_at_once(void **state)
+{
+    (void)state;
+    struct stack_size size;
+    uint64_t now_ns = NS_PER_S;
+    stack_size_init(&size, 32768, now_ns);
+    assert_true(stack_size_follow(&size, 4000, 0, now_ns + 1));
+    assert_true(stack_size_follow(&size, 8000, 0, now_ns + 2));
+    assert_int_equal(size.now_bytes, 8192);
+    /* Growing further is not as urgent. */
+    assert_false(stack_size_follow(&size, 20000, 0, now_ns + 3));
+    assert_true(stack_size_follow(&size, 20000, 0, now_ns + 2 + STACK_SIZE_UP_NS));
 }
 
 /* Past its first change. */
@@ -164,6 +177,7 @@ int main(void)
         cmocka_unit_test(the_most_depends_on_ring_and_rate),
         cmocka_unit_test(nothing_changes_without_a_wish),
         cmocka_unit_test(the_first_wish_is_followed_at_once),
+        cmocka_unit_test(too_little_is_made_good_at_once),
         cmocka_unit_test(it_goes_up_soon_and_down_later),
         cmocka_unit_test(mistakes_make_it_slower),
         cmocka_unit_test(a_restless_wish_changes_little),

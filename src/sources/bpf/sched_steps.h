@@ -36,6 +36,7 @@ extern struct map_name states, memos, rings, lost, counts;
 #define DOUBTS_MAX 8
 #define ASKED_EVERY 16
 #define CROWDED_STACK_BYTES 512
+#define ROOMY_PART 4
 
 /* The last stack of its kind that was told of a thread. */
 struct memo {
@@ -202,17 +203,21 @@ struct finding {
 
 /*
  * How much stack goes with a walk that cannot be finished here. Where no table
- * has come yet that is every walk, of every thread: they would fill the ring,
- * and what it loses is worth more.
+ * has come yet that is every walk, of every thread: as long as they are few,
+ * all of it; many would fill the ring, and what it loses is worth more.
  */
 INLINE u64 stack_bytes(struct sched_control *c)
 {
     u32 cpu = current_cpu();
     void *ring = lookup(&rings, &cpu);
     u64 fill_bytes = ring ? ring_query(ring, BPF_RB_AVAIL_DATA) : 0;
-    return fill_bytes > c->wake_bytes && c->max_stack_bytes > CROWDED_STACK_BYTES
-               ? CROWDED_STACK_BYTES
-               : c->max_stack_bytes;
+    if (c->max_stack_bytes <= CROWDED_STACK_BYTES) {
+        return c->max_stack_bytes;
+    }
+    if (fill_bytes < c->wake_bytes / ROOMY_PART) {
+        return WALK_MAX_STACK_BYTES;
+    }
+    return fill_bytes > c->wake_bytes ? CROWDED_STACK_BYTES : c->max_stack_bytes;
 }
 
 /* What the registers do not tell. */
