@@ -175,7 +175,7 @@ def test_generator_that_tells_otherwise(stax, options, report):
 
 
 def check_generator(stax, options, report):
-    truth, run = stax.truth("jit", "--seconds", 4, *options.split())
+    truth, run = stax.truth("jit", "--seconds", 3, *options.split())
     check_shares(stax, truth, report, f"jit {options}")
     for work, call in (("jit_work_70", "jit_call_70"), ("jit_work_30", "jit_call_30")):
         paths = paths_to(stax, work)
@@ -188,7 +188,7 @@ def check_generator(stax, options, report):
 def test_code_without_frame_pointers(anybody, report):
     """Its own unwind records lead out of it, to main() and beyond."""
     stax = anybody
-    truth, run = stax.truth("jit", "--seconds", 4, "--dump", "--no-frame-pointers", "--unwind")
+    truth, run = stax.truth("jit", "--seconds", 3, "--dump", "--no-frame-pointers", "--unwind")
     check_shares(stax, truth, report, "jit without frame pointers")
     for work, call in (("jit_work_70", "jit_call_70"), ("jit_work_30", "jit_call_30")):
         paths = paths_to(stax, work)
@@ -210,6 +210,7 @@ def test_generator_attached(stax, options, report):
     shares = self_shares(stax, ("jit_work_70", "jit_work_30"))
     report(f"jit {options} attached ({stax.account}): {shares['jit_work_70']:.2f} % of 70")
     assert abs(shares["jit_work_70"] - 70) <= 2 * POINTS  # the target's own split is of all its run
+    process.kill()
     process.wait()
 
 
@@ -247,7 +248,7 @@ def test_names_come_while_it_runs(stax):
     stax.await_samples(300)
     wait_until(lambda: any(row["name"] == "jit_work_70" for row in stax.json("top")["rows"]),
                timeout_s=3, what="the name of a function of a running program")
-    stax.ok("stop")
+    os.kill(stax.target_pid(), signal.SIGKILL)
     process.wait()
 
 
@@ -325,7 +326,7 @@ def test_annotate_code_that_nobody_kept(stax):
     assert any("the run has ended, and nobody kept the code" in note for note in notes), notes
 
 
-def node_record(stax, options, seconds=3):
+def node_record(stax, options, seconds=2):
     script = stax.folder / "hot.js"
     script.write_text(NODE_SOURCE % (1000 * seconds))
     os.chmod(script, 0o644)
@@ -407,7 +408,7 @@ def test_node_tells_late(stax, report):
     check_node(stax, report, "late")
 
 
-def java_folder(stax, seconds=4, source=JAVA_SOURCE):
+def java_folder(stax, seconds=3, source=JAVA_SOURCE):
     need("java")
     compiler = need("javac")
     (stax.folder / "Hot.java").write_text(source % (1000 * seconds))

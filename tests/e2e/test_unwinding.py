@@ -111,7 +111,7 @@ def test_recursion_that_comes_and_goes(anybody, report):
     """A copy holds some hundred levels of it, and the memory behind changes all the time."""
     stax = anybody
     # Until the kernel has the tables, for 20 to 60 ms, there are copies as root too.
-    seconds = 15 if stax.account.is_root else 4
+    seconds = 8 if stax.account.is_root else 4
     stax.record("--", stax.program("stacks"), "down", seconds, 5000)
     check_whoever(stax, report, "5000 levels, down and up", copied_least_pct=50)
 

@@ -36,7 +36,14 @@ extern struct map_name states, memos, rings, lost, counts;
 #define DOUBTS_MAX 8
 #define ASKED_EVERY 16
 #define CROWDED_STACK_BYTES 512
-#define ROOMY_PART 4
+/* Per CPU: copies of whole stacks at a stretch, and 16 MB of them a second after that: less than
+ * half a per cent of a CPU's time. */
+#define SPARE_MAX_BYTES (4u << 20)
+#define SPARE_NS_PER_BYTE 64
+/* A record of this length brings a whole stack, and the reader comes sooner where there are such.
+ */
+#define WHOLE_FROM_BYTES 16384
+#define WHOLE_WAKES_PART 4
 
 /* The last stack of its kind that was told of a thread. */
 struct memo {
@@ -203,10 +210,11 @@ struct finding {
 
 /*
  * How much stack goes with a walk that cannot be finished here. Where no table
- * has come yet that is every walk, of every thread: as long as they are few,
- * all of it; many would fill the ring, and what it loses is worth more.
+ * has come yet that is every walk, of every thread, and for a while there is
+ * room to spare for all of it. After that a piece has to do; and where walks
+ * come so fast that they fill the ring, little: what a ring loses is worth more.
  */
-INLINE u64 stack_bytes(struct sched_control *c)
+INLINE u64 stack_bytes(struct sched_control *c, struct sched_counts *n)
 {
     u32 cpu = current_cpu();
     void *ring = lookup(&rings, &cpu);
@@ -214,10 +222,20 @@ INLINE u64 stack_bytes(struct sched_control *c)
     if (c->max_stack_bytes <= CROWDED_STACK_BYTES) {
         return c->max_stack_bytes;
     }
-    if (fill_bytes < c->wake_bytes / ROOMY_PART) {
-        return WALK_MAX_STACK_BYTES;
+    if (fill_bytes > c->wake_bytes) {
+        return CROWDED_STACK_BYTES;
     }
-    return fill_bytes > c->wake_bytes ? CROWDED_STACK_BYTES : c->max_stack_bytes;
+    u64 now_ns = clock_now();
+    u64 spare_bytes = n->spare_bytes + (now_ns - n->spare_at_ns) / SPARE_NS_PER_BYTE;
+    n->spare_bytes = spare_bytes < SPARE_MAX_BYTES ? spare_bytes : SPARE_MAX_BYTES;
+    n->spare_at_ns = now_ns;
+    return n->spare_bytes >= WALK_MAX_STACK_BYTES ? WALK_MAX_STACK_BYTES : c->max_stack_bytes;
+}
+
+INLINE void take_spare(struct sched_counts *n, u64 n_stack_bytes)
+{
+    u64 spare_bytes = n->spare_bytes;
+    n->spare_bytes = spare_bytes > n_stack_bytes ? spare_bytes - n_stack_bytes : 0;
 }
 
 /* What the registers do not tell. */
@@ -264,7 +282,8 @@ INLINE u32 find_by_frames(struct finding *f)
     walk_now(f->ctx, walk, s, user_cs, READ_U32(f->task, KERNEL_TASK_TGID) == f->control->pid);
     keep(s, memo, f->state);
     n->n_walked++;
-    s->n_walk_bytes = close_walk(s, &s->machine, s->end, stack_bytes(f->control));
+    s->n_walk_bytes = close_walk(s, &s->machine, s->end, stack_bytes(f->control, n));
+    take_spare(n, s->header.n_stack_bytes);
     return STACK_NEW;
 }
 
@@ -332,7 +351,8 @@ INLINE int tell(struct sched_control *c, struct scratch *s, u64 n_walk_bytes)
     if (!ring || n_bytes > MAX_RECORD_BYTES + sizeof(s->sched)) {
         return 0;
     }
-    u64 is_full = ring_query(ring, BPF_RB_AVAIL_DATA) > c->wake_bytes;
+    u64 wake_bytes = c->wake_bytes / (n_walk_bytes > WHOLE_FROM_BYTES ? WHOLE_WAKES_PART : 1);
+    u64 is_full = ring_query(ring, BPF_RB_AVAIL_DATA) > wake_bytes;
     if (ring_output(ring, &s->sched, n_bytes, is_full ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) !=
         0) {
         u64 *n_lost = lookup(&lost, &cpu);

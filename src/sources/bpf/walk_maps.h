@@ -53,6 +53,8 @@ struct sched_counts {
     __u64 n_compared; /* recognised by all that a walk had read */
     __u64 n_trusted;  /* recognised by registers alone */
     __u64 n_late;     /* of those, waits that turned out long: kernel frames told at their end */
+    /* What copies of whole stacks may still take, and as of when. */
+    __u64 spare_bytes, spare_at_ns;
 };
 
 struct sched_control {
