@@ -187,6 +187,7 @@ static int store_sample(struct aggregate *aggregate, const struct stored_sample 
         return r ? r : -ENOSPC;
     }
     *slot = *sample;
+    aggregate_note_period(aggregate, sample->period_ns);
     aggregate->class_samples[sample->slice_class]++;
     aggregate->class_met_ns[sample->slice_class] += sample->period_ns;
     return 0;

@@ -8,7 +8,8 @@
  * Threads: apply, tick and snapshot_take belong to one thread (the aggregator
  *          of the run); everything else goes through snapshots.
  * Limits:  config.max_memory_bytes: past it the oldest stored samples,
- *          slices and waits are dropped (their sums stay), see snapshot.folded_until_ns.
+ *          slices and waits are dropped (their sums stay), see snapshot.folded_until_ns;
+ *          likewise what is older than config.ring_ns, in whole chunks.
  * Source:  docs/design/0003-stacks-and-time.md
  * Tests:   aggregate_test.c
  */
@@ -31,6 +32,7 @@ struct aggregate_listener {
 
 struct aggregate_config {
     uint64_t max_memory_bytes; /* 0: no bound */
+    uint64_t ring_ns;          /* history that is older than this is dropped; 0: none is */
     bool has_no_switches;      /* recorded with --no-off-cpu: CPU time is samples × period */
     struct aggregate_listener listener;
     /* Grows when made code was found to have replaced other code (code_epoch.h). May be NULL. */

@@ -60,6 +60,7 @@ struct aggregate {
     uint64_t start_ns, newest_ns, end_ns;
     uint64_t checkpoint_at_ns;
     bool has_events, has_ended;
+    bool is_restored; /* from what a snapshot told (restore.h): the lag is in the sums already */
 
     struct image_table *images;
     struct image_map *map;
@@ -79,6 +80,8 @@ struct aggregate {
     uint64_t class_ns[SLICE_CLASS_N], class_slices[SLICE_CLASS_N]; /* see snapshot.h */
     uint64_t class_samples[SLICE_CLASS_N], class_met_ns[SLICE_CLASS_N];
     uint64_t n_kernel_samples;
+    uint32_t first_period_ns; /* of the first sample that has one */
+    bool has_own_periods;     /* not all samples stand for as much */
 
     struct chunked samples; /* struct stored_sample */
     struct chunked slices;  /* struct stored_slice */
@@ -97,11 +100,21 @@ struct aggregate {
     uint64_t n_wait_stacks_unknown;
     uint64_t n_wakeups, n_stacks_truncated, n_stacks_empty, n_not_stored;
     uint64_t folded_until_ns;
+    uint64_t ring_look_at_ns; /* when to look next for what is older than the ring */
 
     struct held_snapshot *snapshots;
     uint64_t n_snapshots;
     struct dropped_chunk *dropped;
 };
+
+/* A sample is stored: does it stand for as much as those before? */
+static inline void aggregate_note_period(struct aggregate *aggregate, uint32_t period_ns)
+{
+    if (aggregate->first_period_ns == 0) {
+        aggregate->first_period_ns = period_ns;
+    }
+    aggregate->has_own_periods |= period_ns != aggregate->first_period_ns;
+}
 
 /* Drops the oldest stored samples, slices and waits while the run holds more than it may. */
 void aggregate_fold(struct aggregate *aggregate);

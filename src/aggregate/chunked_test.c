@@ -92,6 +92,56 @@ static void the_oldest_chunk_can_be_dropped(void **state)
     chunked_release(&array);
 }
 
+/* However many items come, as long as the oldest go. */
+static void a_ring_goes_on_for_ever(void **state)
+{
+    (void)state;
+    struct chunked array;
+    assert_int_equal(chunked_init(&array, sizeof(uint64_t), 4 * CHUNKED_ITEMS), 0);
+    for (uint64_t i = 0; i < 100 * CHUNKED_ITEMS; i++) {
+        uint64_t *slot = chunked_add(&array);
+        if (!slot) {
+            assert_int_equal(i - array.first_item, 4 * CHUNKED_ITEMS);
+            chunked_chunk_free(chunked_drop_oldest(&array), sizeof(uint64_t));
+            slot = chunked_add(&array);
+        }
+        assert_non_null(slot);
+        assert_int_equal(*slot, 0);
+        *slot = i;
+        for (uint64_t k = array.first_item; i % 5000 == 0 && k <= i; k++) {
+            assert_int_equal(*(uint64_t *)chunked_get(&array, k), k);
+        }
+    }
+    assert_int_equal(array.n_items, 100 * CHUNKED_ITEMS);
+    assert_int_equal(chunked_memory_bytes(&array), 4 * CHUNKED_ITEMS * sizeof(uint64_t));
+    chunked_release(&array);
+}
+
+/* One that begins in the middle of a chunk, far behind what fits. */
+static void a_later_beginning(void **state)
+{
+    (void)state;
+    const uint64_t first = (UINT64_C(1) << 40) + 77;
+    struct chunked array;
+    assert_int_equal(chunked_init(&array, sizeof(uint64_t), 2 * CHUNKED_ITEMS), 0);
+    chunked_begin_at(&array, first);
+    assert_int_equal(chunked_memory_bytes(&array) / sizeof(uint64_t), CHUNKED_ITEMS);
+    uint64_t n_items = 0;
+    for (uint64_t *slot = chunked_add(&array); slot; slot = chunked_add(&array)) {
+        *slot = first + n_items++;
+    }
+    assert_int_equal(n_items, 2 * CHUNKED_ITEMS - 77);
+    for (uint64_t i = 0; i < n_items; i++) {
+        assert_int_equal(*(uint64_t *)chunked_get(&array, first + i), first + i);
+    }
+    chunked_release(&array);
+    assert_int_equal(chunked_init(&array, sizeof(uint64_t), 2 * CHUNKED_ITEMS), 0);
+    chunked_begin_at(&array, UINT64_MAX);
+    assert_non_null(chunked_add(&array));
+    assert_int_equal(array.n_items, array.first_item + 1);
+    chunked_release(&array);
+}
+
 static void an_array_that_was_never_used(void **state)
 {
     (void)state;
@@ -108,6 +158,8 @@ int main(void)
         cmocka_unit_test(items_never_move),
         cmocka_unit_test(it_is_full_at_its_limit),
         cmocka_unit_test(the_oldest_chunk_can_be_dropped),
+        cmocka_unit_test(a_ring_goes_on_for_ever),
+        cmocka_unit_test(a_later_beginning),
         cmocka_unit_test(an_array_that_was_never_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,6 +171,21 @@ void code_epochs_cut(struct code_epochs *epochs, int64_t pid, uint64_t time_ns)
     }
 }
 
+int code_epochs_append(struct code_epochs *epochs, int64_t pid, uint64_t from_ns, uint64_t to_ns)
+{
+    if (epochs->epochs.n_items >= CODE_EPOCHS_MAX) {
+        return -ENOSPC;
+    }
+    struct code_epoch *epoch = chunked_add(&epochs->epochs);
+    if (!epoch) {
+        return -ENOMEM;
+    }
+    epoch->pid = pid;
+    epoch->from_ns = from_ns;
+    atomic_init(&epoch->to_ns, to_ns);
+    return 0;
+}
+
 const struct code_epoch *code_epochs_get(const struct code_epochs *epochs, uint32_t id)
 {
     return get_mutable(epochs, id);

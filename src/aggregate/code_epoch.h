@@ -50,6 +50,9 @@ uint32_t code_epochs_begin(struct code_epochs *epochs, int64_t pid, uint64_t tim
 /* The process begins anew: exec. */
 void code_epochs_cut(struct code_epochs *epochs, int64_t pid, uint64_t time_ns);
 
+/* Puts an epoch behind the others, where none will begin any more; the first is nobody's. */
+int code_epochs_append(struct code_epochs *epochs, int64_t pid, uint64_t from_ns, uint64_t to_ns);
+
 const struct code_epoch *code_epochs_get(const struct code_epochs *epochs, uint32_t id);
 uint32_t code_epochs_count(const struct code_epochs *epochs);
 size_t code_epochs_memory_bytes(const struct code_epochs *epochs);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * --max-memory: sums stay, history goes. The oldest chunk of samples, slices or
- * waits is dropped, whichever is oldest; answers about the whole run do not change,
- * answers about a range that begins before folded_until_ns say so.
+ * --max-memory and --ring: sums stay, history goes. The oldest chunk of samples,
+ * slices or waits is dropped, whichever is oldest; answers about the whole run do
+ * not change, answers about a range that begins before folded_until_ns say so.
  */
 #include <stdlib.h>
 
 #include "aggregate/aggregate_internal.h"
+
+#define RING_LOOKS 16 /* for what is too old, while the ring passes once */
 
 uint64_t aggregate_memory_bytes(const struct aggregate *aggregate)
 {
@@ -69,35 +71,84 @@ static struct chunked *find_oldest(struct aggregate *aggregate, uint64_t *ret_un
     return oldest;
 }
 
-void aggregate_fold(struct aggregate *aggregate)
+/* Takes the oldest chunk out; snapshots that see it keep it. False: it stays. */
+static bool drop_oldest(struct aggregate *aggregate, struct chunked *array)
+{
+    struct dropped_chunk *dropped = malloc(sizeof(*dropped));
+    void *chunk = dropped ? chunked_drop_oldest(array) : NULL;
+    if (!chunk) {
+        free(dropped);
+        return false;
+    }
+    *dropped = (struct dropped_chunk){
+        .chunk = chunk,
+        .item_bytes = array->item_bytes,
+        .number = aggregate->n_snapshots,
+        .next = aggregate->dropped,
+    };
+    aggregate->dropped = dropped;
+    return true;
+}
+
+/* Drops a chunk that reaches until until_ns; false where it cannot be dropped. */
+static bool fold_one(struct aggregate *aggregate, struct chunked *oldest, uint64_t until_ns)
+{
+    if (!oldest || !drop_oldest(aggregate, oldest)) {
+        return false;
+    }
+    if (until_ns > aggregate->folded_until_ns) {
+        aggregate->folded_until_ns = until_ns;
+    }
+    return true;
+}
+
+static void fold_to_memory(struct aggregate *aggregate)
 {
     uint64_t max_bytes = aggregate->config.max_memory_bytes;
-    if (max_bytes == 0) {
-        return;
-    }
-    uint64_t memory_bytes = aggregate_memory_bytes(aggregate);
+    uint64_t memory_bytes = max_bytes > 0 ? aggregate_memory_bytes(aggregate) : 0;
     while (memory_bytes > max_bytes) {
         uint64_t until_ns;
         struct chunked *oldest = find_oldest(aggregate, &until_ns);
-        struct dropped_chunk *dropped = malloc(sizeof(*dropped));
-        void *chunk = !oldest || !dropped ? NULL : chunked_drop_oldest(oldest);
-        if (!chunk) {
-            free(dropped);
+        if (!fold_one(aggregate, oldest, until_ns)) {
             break; /* what is left cannot be folded */
         }
-        *dropped = (struct dropped_chunk){
-            .chunk = chunk,
-            .item_bytes = oldest->item_bytes,
-            .number = aggregate->n_snapshots,
-            .next = aggregate->dropped,
-        };
-        aggregate->dropped = dropped;
         memory_bytes -= CHUNKED_ITEMS * oldest->item_bytes;
-        if (until_ns > aggregate->folded_until_ns) {
-            aggregate->folded_until_ns = until_ns;
-        }
     }
+}
+
+static void fold_to_ring(struct aggregate *aggregate)
+{
+    uint64_t ring_ns = aggregate->config.ring_ns, now_ns = aggregate->newest_ns;
+    if (ring_ns == 0 || now_ns < ring_ns || now_ns < aggregate->ring_look_at_ns) {
+        return;
+    }
+    aggregate->ring_look_at_ns = now_ns + ring_ns / RING_LOOKS;
+    uint64_t until_ns;
+    struct chunked *oldest = find_oldest(aggregate, &until_ns);
+    while (oldest && until_ns < now_ns - ring_ns && fold_one(aggregate, oldest, until_ns)) {
+        oldest = find_oldest(aggregate, &until_ns);
+    }
+}
+
+/* Of the list of long waits what points to those that are gone. */
+static void fold_long_waits(struct aggregate *aggregate)
+{
+    const struct chunked *waits = &aggregate->wait_log.waits;
+    struct chunked *list = &aggregate->wait_log.long_waits;
+    uint64_t last = list->first_item + CHUNKED_ITEMS - 1;
+    while (list->n_items > last + 1 &&
+           *(const uint64_t *)chunked_get(list, last) < waits->first_item &&
+           drop_oldest(aggregate, list)) {
+        last += CHUNKED_ITEMS;
+    }
+}
+
+void aggregate_fold(struct aggregate *aggregate)
+{
+    fold_to_memory(aggregate);
+    fold_to_ring(aggregate);
     if (aggregate->dropped) {
+        fold_long_waits(aggregate);
         aggregate_sweep(aggregate);
     }
 }

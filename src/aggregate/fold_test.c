@@ -10,6 +10,7 @@
 
 #include "aggregate/aggregate_internal.h"
 #include "aggregate/aggregate_test.h"
+#include "aggregate/wait_cursor.h"
 
 #define MAX_BYTES (1u << 22)
 
@@ -223,6 +224,65 @@ static void what_cannot_be_folded_is_kept(void **state)
     snapshot_unref(snapshot);
 }
 
+/* A flight recorder: however long it runs, only so much is kept, and all of that. */
+static void a_ring_keeps_its_length(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t ring_ns = 3000 * TEST_MS, most_bytes = 0;
+    const struct aggregate_config config = {.ring_ns = ring_ns};
+    fixture->small = aggregate_free(fixture->small);
+    assert_int_equal(aggregate_new(&config, &fixture->small), 0);
+    for (int round = 0; round < 40; round++) {
+        play(fixture, 20000);
+        struct snapshot *small = aggregate_snapshot(fixture->small, fixture->small_life.now_ns);
+        struct snapshot *large = aggregate_snapshot(fixture->large, fixture->large_life.now_ns);
+        assert_same_sums(small, large);
+        assert_same_history(small, large);
+        assert_true(small->folded_until_ns <= small->now_ns - ring_ns);
+        if (round > 20) {
+            /* Chunks and what is looked for now and then: not much more than that is kept. */
+            assert_true(small->memory_bytes <= most_bytes + (1 << 20));
+            assert_true(small->n_samples - small->first_sample < 10 * CHUNKED_ITEMS);
+        } else {
+            most_bytes = small->memory_bytes > most_bytes ? small->memory_bytes : most_bytes;
+        }
+        snapshot_unref(small);
+        snapshot_unref(large);
+    }
+    struct snapshot *small = aggregate_snapshot(fixture->small, fixture->small_life.now_ns);
+    assert_true(small->first_sample > 0 && small->first_slice > 0 && small->first_wait > 0);
+    snapshot_unref(small);
+}
+
+/* The list of long waits is dropped with them, and finds those that are left. */
+static void long_waits_go_with_the_rest(void **state)
+{
+    (void)state;
+    const struct aggregate_config config = {.ring_ns = 10000 * TEST_MS};
+    _cleanup_(aggregate_freep) struct aggregate *aggregate = NULL;
+    assert_int_equal(aggregate_new(&config, &aggregate), 0);
+    uint64_t time_ns = TEST_MS;
+    uint64_t n_waits = 3 * CHUNKED_ITEMS;
+    tell_in(aggregate, time_ns, TEST_PID);
+    for (uint64_t i = 0; i < n_waits; i++) {
+        tell_out(aggregate, time_ns + 10 * TEST_MS, TEST_PID, false);
+        time_ns += 1500 * TEST_MS;
+        tell_in(aggregate, time_ns, TEST_PID);
+    }
+    struct snapshot *snapshot = aggregate_snapshot(aggregate, time_ns);
+    assert_int_equal(snapshot->n_waits, n_waits);
+    assert_true(snapshot->first_long_wait > 0);
+    assert_true(snapshot->first_long_wait < snapshot->n_long_waits);
+    /* In an instant within one of them. */
+    uint64_t within_ns = time_ns - 8200 * TEST_MS;
+    struct wait_cursor cursor = wait_cursor_begin(snapshot, within_ns, within_ns + TEST_MS);
+    const struct stored_wait *wait = wait_cursor_next(&cursor);
+    assert_non_null(wait);
+    assert_true(wait->start_ns < within_ns && wait->end_ns > within_ns);
+    assert_null(wait_cursor_next(&cursor));
+    snapshot_unref(snapshot);
+}
+
 static void everything_is_freed_with_the_aggregate(void **state)
 {
     struct fixture *fixture = *state;
@@ -240,6 +300,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(sums_stay_and_history_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_snapshot_stays_readable_while_others_fold, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_ring_keeps_its_length, set_up, tear_down),
+        cmocka_unit_test(long_waits_go_with_the_rest),
         cmocka_unit_test(what_cannot_be_folded_is_kept),
         cmocka_unit_test_setup_teardown(everything_is_freed_with_the_aggregate, set_up, tear_down),
     };

@@ -69,6 +69,19 @@ int frame_table_intern(struct frame_table *table, struct frame frame, frame_id *
     return 0;
 }
 
+int frame_table_append(struct frame_table *table, struct frame frame)
+{
+    if (table->frames.n_items >= FRAME_TABLE_MAX) {
+        return -ENOSPC;
+    }
+    struct frame *slot = chunked_add(&table->frames);
+    if (!slot) {
+        return -ENOMEM;
+    }
+    *slot = frame;
+    return 0;
+}
+
 struct frame frame_table_get(const struct frame_table *table, frame_id id)
 {
     return *(const struct frame *)chunked_get(&table->frames, id);

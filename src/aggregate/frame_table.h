@@ -22,6 +22,8 @@ struct frame_table *frame_table_free(struct frame_table *table);
 DEFINE_FREEP(frame_table);
 
 int frame_table_intern(struct frame_table *table, struct frame frame, frame_id *ret_id);
+/* Puts a frame behind the others, where nothing will be interned: it is not found again. */
+int frame_table_append(struct frame_table *table, struct frame frame);
 struct frame frame_table_get(const struct frame_table *table, frame_id id);
 uint32_t frame_table_count(const struct frame_table *table);
 size_t frame_table_memory_bytes(const struct frame_table *table);

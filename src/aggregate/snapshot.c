@@ -92,6 +92,12 @@ static void add_switch_lag(struct thread_totals *totals, uint64_t lag_ns)
                       take_lag(lag_ns * totals->n_involuntary, &totals->runnable_ns);
 }
 
+/* What is still to be given to each slice; sums of what was saved have it. */
+static uint64_t lag_to_add_ns(const struct aggregate *aggregate)
+{
+    return aggregate->is_restored ? 0 : aggregate->switch_lag.lag_ns;
+}
+
 static void copy_threads(struct aggregate *aggregate, struct thread_totals *threads,
                          size_t n_threads, uint64_t now_ns)
 {
@@ -105,7 +111,7 @@ static void copy_threads(struct aggregate *aggregate, struct thread_totals *thre
         if (!aggregate->has_ended && !aggregate->config.has_no_switches) {
             add_open_phase(&threads[i], now_ns);
         }
-        add_switch_lag(&threads[i], aggregate->switch_lag.lag_ns);
+        add_switch_lag(&threads[i], lag_to_add_ns(aggregate));
     }
 }
 
@@ -114,7 +120,7 @@ static void copy_classes(struct aggregate *aggregate, struct snapshot *snapshot)
     uint64_t closed_ns = 0, cpu_ns = 0;
     for (size_t i = 0; i < SLICE_CLASS_N; i++) {
         snapshot->class_ns[i] =
-            aggregate->class_ns[i] + aggregate->switch_lag.lag_ns * aggregate->class_slices[i];
+            aggregate->class_ns[i] + lag_to_add_ns(aggregate) * aggregate->class_slices[i];
         snapshot->class_slices[i] = aggregate->class_slices[i];
         snapshot->class_samples[i] = aggregate->class_samples[i];
         snapshot->class_met_ns[i] = aggregate->class_met_ns[i];
@@ -209,7 +215,7 @@ static void copy_pairs(const struct aggregate *aggregate, const struct copies *c
 
 static void copy_waits(const struct aggregate *aggregate, const struct copies *copies)
 {
-    uint64_t lag_ns = aggregate->switch_lag.lag_ns;
+    uint64_t lag_ns = lag_to_add_ns(aggregate);
     if (copies->n_wait_sums > 0) {
         memcpy(copies->wait_sums, aggregate->wait_log.sums,
                copies->n_wait_sums * sizeof(*copies->wait_sums));
@@ -297,11 +303,13 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
         .n_pairs = copies.n_pairs + copies.n_newest,
         .pair_counts = copies.counts,
         .n_kernel_samples = aggregate->n_kernel_samples,
+        .has_own_periods = aggregate->has_own_periods,
         .n_newest = copies.n_newest,
         .newest = copies.newest,
         .n_waits = aggregate->wait_log.waits.n_items + copies.n_newest_waits,
         .first_wait = aggregate->wait_log.waits.first_item,
         .n_long_waits = aggregate->wait_log.long_waits.n_items,
+        .first_long_wait = aggregate->wait_log.long_waits.first_item,
         .n_newest_waits = copies.n_newest_waits,
         .newest_waits = copies.newest_waits,
         .n_wait_sums = copies.n_wait_sums,

@@ -207,6 +207,7 @@ struct snapshot {
     uint64_t class_slices[SLICE_CLASS_N]; /* … how many there were (that have ended) … */
     uint64_t class_samples[SLICE_CLASS_N]; /* … the samples in them … */
     uint64_t class_met_ns[SLICE_CLASS_N];  /* … and the sum of their periods */
+    bool has_own_periods;                  /* periods of stored samples differ */
     uint64_t n_kernel_samples;             /* with kernel frames; 0 where it is not sampled */
     size_t n_newest;                       /* the last samples and pairs are these: */
     const struct stored_sample *newest;
@@ -220,9 +221,9 @@ struct snapshot {
     size_t n_wake_sums;
     const struct wake_sums *wake_sums;
     uint32_t n_outsiders, n_wait_objects;
-    uint64_t n_wait_stacks_unknown; /* waits whose stack was lost on the way */
-    uint64_t n_long_waits;          /* see wait_cursor.h */
-    uint64_t n_wait_details_full;   /* waits whose object or waker is one too many to be told */
+    uint64_t n_wait_stacks_unknown;         /* waits whose stack was lost on the way */
+    uint64_t n_long_waits, first_long_wait; /* see wait_cursor.h */
+    uint64_t n_wait_details_full; /* waits whose object or waker is one too many to be told */
     /* Of the processor's counters; none where they were not recorded. */
     size_t n_counter_sums, n_counter_times;
     const struct counter_sums *counter_sums;

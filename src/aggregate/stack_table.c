@@ -90,6 +90,19 @@ int stack_table_extend(struct stack_table *table, stack_id base, const frame_id 
     return 0;
 }
 
+int stack_table_append(struct stack_table *table, struct stack_node node)
+{
+    if (table->nodes.n_items >= STACK_TABLE_MAX_NODES) {
+        return -ENOSPC;
+    }
+    struct stack_node *slot = chunked_add(&table->nodes);
+    if (!slot) {
+        return -ENOMEM;
+    }
+    *slot = node;
+    return 0;
+}
+
 struct stack_node stack_table_get(const struct stack_table *table, stack_id id)
 {
     return *(const struct stack_node *)chunked_get(&table->nodes, id);

@@ -45,6 +45,9 @@ int stack_table_intern(struct stack_table *table, const frame_id *frames, size_t
 /* As stack_table_intern(), with `base` as the caller of the outermost of them. */
 int stack_table_extend(struct stack_table *table, stack_id base, const frame_id *frames,
                        size_t n_frames, stack_id *ret_id);
+/* Puts a node behind the others, where nothing will be interned: it is not found again. Its parent
+ * has to be there. */
+int stack_table_append(struct stack_table *table, struct stack_node node);
 struct stack_node stack_table_get(const struct stack_table *table, stack_id id);
 uint32_t stack_table_count(const struct stack_table *table);
 size_t stack_table_memory_bytes(const struct stack_table *table);

@@ -104,6 +104,26 @@ struct thread *thread_table_get(struct thread_table *table, int64_t pid, int64_t
     return &table->threads[id];
 }
 
+int thread_table_append(struct thread_table *table, const struct thread_totals *totals)
+{
+    thread_id id;
+    struct thread *thread = add(table, totals->pid, totals->tid, totals->start_ns, &id);
+    if (!thread) {
+        return -ENOMEM;
+    }
+    thread->totals = *totals;
+    thread->has_events = true;
+    /* From these, snapshots know since when a thread that runs had waited for the CPU. */
+    thread->gap_before = GAP_RUNNABLE;
+    thread->gap_start_ns = totals->waited_since_ns;
+    return 0;
+}
+
+void thread_table_set_missed_switches(struct thread_table *table, uint64_t n_missed_switches)
+{
+    table->n_missed_switches = n_missed_switches;
+}
+
 thread_id thread_table_find(const struct thread_table *table, int64_t tid, uint64_t time_ns)
 {
     uint32_t id = hash_table_find(&table->newest, (uint64_t)tid);

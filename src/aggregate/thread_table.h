@@ -91,6 +91,9 @@ thread_id thread_table_find(const struct thread_table *table, int64_t tid, uint6
 size_t thread_table_count(const struct thread_table *table);
 /* Switch-ins that were never told and had to be inferred. */
 uint64_t thread_table_missed_switches(const struct thread_table *table);
+/* Puts a thread of a run that is over behind the others, with what a snapshot has told of it. */
+int thread_table_append(struct thread_table *table, const struct thread_totals *totals);
+void thread_table_set_missed_switches(struct thread_table *table, uint64_t n_missed_switches);
 size_t thread_table_memory_bytes(const struct thread_table *table);
 
 /* Births; a living namesake is taken for gone, unless nothing has been heard of it yet. */

@@ -35,7 +35,7 @@ static uint64_t find_end(const struct snapshot *snapshot, uint64_t time_ns)
 static uint64_t find_long(const struct snapshot *snapshot, uint64_t index)
 {
     const struct chunked *long_waits = &snapshot->aggregate->wait_log.long_waits;
-    uint64_t low = 0, high = snapshot->n_long_waits;
+    uint64_t low = snapshot->first_long_wait, high = snapshot->n_long_waits;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
         if (*(const uint64_t *)chunked_get(long_waits, middle) >= index) {

@@ -233,6 +233,24 @@ int image_table_intern(struct image_table *table, int64_t pid, const struct even
     return 0;
 }
 
+int image_table_append(struct image_table *table, const struct image *image)
+{
+    struct image *slot;
+    int r = prepare_image(table, image->kind, image->path, &slot);
+    if (r < 0) {
+        return r;
+    }
+    const struct image named = *slot;
+    *slot = *image;
+    slot->id = named.id;
+    slot->path = named.path;
+    slot->name = named.name;
+    slot->build_id_bytes =
+        image->build_id_bytes <= LIMIT_BUILD_ID_BYTES ? image->build_id_bytes : 0;
+    table->n_images++;
+    return 0;
+}
+
 const struct image *image_table_get(const struct image_table *table, image_id id)
 {
     return table->chunks[id / CHUNK_IMAGES] + id % CHUNK_IMAGES;

@@ -56,6 +56,12 @@ DEFINE_FREEP(image_table);
 int image_table_intern(struct image_table *table, int64_t pid, const struct event_image *mapping,
                        image_id *ret_id, bool *ret_is_new);
 
+/*
+ * Puts an image of an earlier run behind the others, with all that is known of it but its id and
+ * name; borrowed. It is not found by image_table_intern().
+ */
+int image_table_append(struct image_table *table, const struct image *image);
+
 /* Any thread, for ids below a count that was handed over. */
 const struct image *image_table_get(const struct image_table *table, image_id id);
 uint32_t image_table_count(const struct image_table *table);
