@@ -59,6 +59,29 @@ static int open_elf(struct code_reader *reader, struct error *reterr_error)
     return 0;
 }
 
+static bool has_own_code(const struct image *image)
+{
+    return image->kind == IMAGE_KIND_FILE || image->kind == IMAGE_KIND_VDSO ||
+           image->kind == IMAGE_KIND_KERNEL;
+}
+
+static int open_kept(struct code_reader *reader, struct error *reterr_error)
+{
+    const struct kept_code *kept = reader->access->kept;
+    if (!kept && has_own_code(reader->image)) {
+        error_set(reterr_error, "no_code", "nobody kept it");
+        return -ENODATA;
+    }
+    const struct kept_code_facts *facts = kept ? kept_code_facts(kept) : NULL;
+    if (facts && facts->open_failure) {
+        error_set(reterr_error, "no_code", "%s", facts->open_failure);
+        return -ENODATA;
+    }
+    reader->machine = facts ? facts->machine : reader->machine;
+    reader->modified_s = facts ? facts->modified_s : 0;
+    return 0;
+}
+
 int code_reader_open(const struct code_access *access, const struct image *image,
                      struct code_reader **ret_reader, struct error *reterr_error)
 {
@@ -71,7 +94,12 @@ int code_reader_open(const struct code_access *access, const struct image *image
     reader->image = image;
     reader->machine = disasm_own_machine();
     reader->origin = "none";
-    if (image->kind == IMAGE_KIND_FILE || image->kind == IMAGE_KIND_VDSO) {
+    if (access->is_kept_only) {
+        int r = open_kept(reader, reterr_error);
+        if (r < 0) {
+            return r;
+        }
+    } else if (image->kind == IMAGE_KIND_FILE || image->kind == IMAGE_KIND_VDSO) {
         int r = open_elf(reader, reterr_error);
         if (r < 0) {
             return r;
@@ -204,6 +232,29 @@ static void say_why(const struct code_access *access, ssize_t failure, uint64_t 
     }
 }
 
+/* 0: nobody kept it. A failure that was kept is told as it was. */
+static ssize_t read_kept(struct code_reader *reader, int64_t pid, uint64_t address, void *buffer,
+                         size_t n_bytes, struct error *reterr_error)
+{
+    const struct kept_code *kept = reader->access->kept;
+    const struct kept_piece *piece = kept ? kept_code_find(kept, pid, address) : NULL;
+    if (piece && piece->failure) {
+        error_set(reterr_error, "no_code", "%s", piece->failure);
+        if (piece->hint) {
+            error_hint(reterr_error, "%s", piece->hint);
+        }
+        return -ENODATA;
+    }
+    if (!piece || address - piece->start_addr >= piece->n_bytes) {
+        return 0;
+    }
+    size_t n_there = piece->n_bytes - (size_t)(address - piece->start_addr);
+    n_bytes = n_bytes < n_there ? n_bytes : n_there;
+    memcpy(buffer, piece->bytes + (address - piece->start_addr), n_bytes);
+    reader->origin = piece->origin ? piece->origin : "none";
+    return (ssize_t)n_bytes;
+}
+
 static ssize_t read_anonymous(struct code_reader *reader, uint64_t address, void *buffer,
                               size_t n_bytes, struct error *reterr_error)
 {
@@ -213,7 +264,10 @@ static ssize_t read_anonymous(struct code_reader *reader, uint64_t address, void
         r = access->read_recorded(access->userdata, reader->image, address, buffer, n_bytes);
         reader->origin = "record";
     }
-    if (r <= 0 && access->is_target_alive) {
+    if (r <= 0 && access->is_kept_only) {
+        int64_t pid = access->memory_pid ? access->memory_pid : reader->image->pid;
+        r = read_kept(reader, pid, address, buffer, n_bytes, reterr_error);
+    } else if (r <= 0 && access->is_target_alive) {
         r = read_target(reader, address, buffer, n_bytes);
         reader->origin = "target memory";
     }
@@ -229,6 +283,16 @@ ssize_t code_reader_read(struct code_reader *reader, uint64_t address, void *buf
                          struct error *reterr_error)
 {
     ssize_t r;
+    if (reader->access->is_kept_only && has_own_code(reader->image)) {
+        reader->origin = "none";
+        r = read_kept(reader, 0, address, buffer, n_bytes, reterr_error);
+        if (r == 0) {
+            error_set(reterr_error, "no_code", "nobody kept the code of %s at 0x%" PRIx64,
+                      reader->image->name, address);
+            r = -ENODATA;
+        }
+        return r;
+    }
     switch (reader->image->kind) {
     case IMAGE_KIND_KERNEL:
         reader->origin = "kernel memory";
@@ -251,16 +315,33 @@ ssize_t code_reader_read(struct code_reader *reader, uint64_t address, void *buf
     return r;
 }
 
+/* How offsets become addresses; NULL: they are addresses. */
+static const struct elf_layout *layout_of(const struct code_reader *reader)
+{
+    const struct code_access *access = reader->access;
+    const struct kept_code_facts *facts =
+        access->is_kept_only && access->kept ? kept_code_facts(access->kept) : NULL;
+    if (facts) {
+        return facts->has_file ? &facts->layout : NULL;
+    }
+    return reader->elf ? elf_file_layout(reader->elf) : NULL;
+}
+
+static bool is_in_segment(const struct elf_segment *segment, uint64_t address)
+{
+    return address >= segment->image_addr && address - segment->image_addr < segment->n_bytes;
+}
+
 bool code_reader_offset(const struct code_reader *reader, uint64_t address, uint64_t *ret_offset)
 {
-    if (!reader->elf) {
+    const struct elf_layout *layout = layout_of(reader);
+    if (!layout) {
         *ret_offset = address;
         return true;
     }
-    const struct elf_layout *layout = elf_file_layout(reader->elf);
     for (size_t i = 0; i < layout->n_segments; i++) {
         const struct elf_segment *segment = &layout->segments[i];
-        if (address >= segment->image_addr && address - segment->image_addr < segment->n_bytes) {
+        if (is_in_segment(segment, address)) {
             *ret_offset = segment->file_offset + (address - segment->image_addr);
             return true;
         }
@@ -281,8 +362,22 @@ static bool find_section(struct elf_file *elf, uint64_t address, struct elf_sect
     return false;
 }
 
+/* Without the file's sections: as far as its segments tell. */
+static bool is_kept_code(const struct code_reader *reader, uint64_t address)
+{
+    const struct elf_layout *layout = layout_of(reader);
+    bool is_code = !layout || layout->n_segments == 0;
+    for (size_t i = 0; layout && i < layout->n_executable && i < layout->n_segments; i++) {
+        is_code = is_code || is_in_segment(&layout->segments[i], address);
+    }
+    return is_code;
+}
+
 bool code_reader_is_code(struct code_reader *reader, uint64_t address)
 {
+    if (reader->access->is_kept_only) {
+        return is_kept_code(reader, address);
+    }
     struct elf_section section;
     return !reader->elf || elf_file_n_sections(reader->elf) == 0 ||
            find_section(reader->elf, address, &section);
@@ -293,6 +388,10 @@ bool code_reader_bounds(struct code_reader *reader, uint64_t address, uint64_t *
 {
     struct elf_section section, header;
     struct bytes bytes;
+    if (reader->access->is_kept_only) {
+        return reader->access->kept &&
+               kept_code_bounds(reader->access->kept, address, ret_start, ret_end);
+    }
     if (!reader->elf || !find_section(reader->elf, address, &section) ||
         !elf_file_section_named(reader->elf, ".eh_frame_hdr", &header) ||
         !elf_file_section_bytes(reader->elf, header.index, &bytes) ||
@@ -303,4 +402,17 @@ bool code_reader_bounds(struct code_reader *reader, uint64_t address, uint64_t *
     *ret_start = *ret_start > section.image_addr ? *ret_start : section.image_addr;
     *ret_end = *ret_end < end ? *ret_end : end;
     return *ret_start < *ret_end;
+}
+
+void code_reader_describe(const struct code_reader *reader, struct kept_code_facts *ret_facts)
+{
+    const struct elf_layout *layout = layout_of(reader);
+    *ret_facts = (struct kept_code_facts){
+        .machine = reader->machine,
+        .modified_s = reader->modified_s,
+        .has_file = layout != NULL,
+    };
+    if (layout) {
+        ret_facts->layout = *layout;
+    }
 }

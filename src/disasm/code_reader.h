@@ -23,14 +23,19 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "disasm/disasm.h"
+#include "disasm/kept_code.h"
 #include "images/image_table.h"
 
 /* What may be asked besides files; all of it may be absent. */
 struct code_access {
-    bool is_target_alive; /* the run goes on: what nobody kept may stand in memory still */
-    int64_t memory_pid;   /* in whose; 0: image->pid */
-    uint64_t seen_ns;     /* it stood there then (CLOCK_MONOTONIC): a process that began later is
-                           * another one; 0: not known */
+    /* The run came with its code: nothing of this machine is looked at, and what is not here cannot
+     * be had. */
+    bool is_kept_only;
+    const struct kept_code *kept; /* the image's; NULL: none */
+    bool is_target_alive;         /* the run goes on: what nobody kept may stand in memory still */
+    int64_t memory_pid;           /* in whose; 0: image->pid */
+    uint64_t seen_ns; /* it stood there then (CLOCK_MONOTONIC): a process that began later is
+                       * another one; 0: not known */
     void *userdata;
     /* Does it stand in memory as it did when it ran? Asked before and after it is read; NULL:
      * nobody knows. */
@@ -78,3 +83,6 @@ bool code_reader_is_code(struct code_reader *reader, uint64_t address);
  */
 bool code_reader_bounds(struct code_reader *reader, uint64_t address, uint64_t *ret_start,
                         uint64_t *ret_end);
+
+/* What kept_code_new() has to know, without an open_failure. */
+void code_reader_describe(const struct code_reader *reader, struct kept_code_facts *ret_facts);

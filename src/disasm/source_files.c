@@ -19,9 +19,10 @@
 #define RUST_HASH_BYTES 40
 
 struct source_file {
-    const char *path;  /* as debug information has it; in the arena */
-    const char *found; /* NULL: nowhere */
-    char *text;        /* free() it */
+    const char *path;                    /* as debug information has it; in the arena */
+    const char *found;                   /* NULL: nowhere */
+    const struct kept_source_file *kept; /* its lines came with the run */
+    char *text;                          /* free() it */
     size_t n_bytes;
     int64_t modified_s;
     uint32_t n_lines;
@@ -187,6 +188,20 @@ static void index_lines(struct arena *arena, struct source_file *file)
     file->n_lines = n_lines;
 }
 
+/* A map says where somebody has put files on this machine, so that is looked at. */
+static void find_kept(struct source_files *files, struct source_file *file)
+{
+    if (try_maps(files, file)) {
+        index_lines(files->arena, file);
+        return;
+    }
+    file->kept = files->kept ? kept_sources_find(files->kept, file->path) : NULL;
+    if (file->kept) {
+        file->found = file->kept->found;
+        file->modified_s = file->kept->modified_s;
+    }
+}
+
 static struct source_file *find_file(struct source_files *files, const char *path)
 {
     for (size_t i = 0; i < files->n_files; i++) {
@@ -206,6 +221,10 @@ static struct source_file *find_file(struct source_files *files, const char *pat
         return NULL;
     }
     files->n_files++;
+    if (files->is_kept_only) {
+        find_kept(files, file);
+        return file;
+    }
     bool is_elsewhere = files->target_pid > 0 && target_root_is_other(files->target_pid);
     if (try_maps(files, file) || (is_elsewhere && try_target(files, file)) ||
         try_path(files, file->path, file) || try_rust(files, file) ||
@@ -218,6 +237,9 @@ static struct source_file *find_file(struct source_files *files, const char *pat
 const char *source_files_line(struct source_files *files, const char *path, uint32_t line)
 {
     const struct source_file *file = path && line > 0 ? find_file(files, path) : NULL;
+    if (file && file->kept) {
+        return kept_sources_line(files->kept, file->kept, line);
+    }
     if (!file || line > file->n_lines) {
         return NULL;
     }

@@ -9,7 +9,9 @@
  * and each once. A path is looked for where the caller's map puts it, as it
  * is, where the Rust compiler's own library is installed (for /rustc/HASH/…),
  * and in the target's file system; there at once after the map where the
- * target's root is another one, since the path is of its files then.
+ * target's root is another one, since the path is of its files then. Of a run
+ * that came with its sources they are looked for where the caller's map puts
+ * them, then there, and nowhere else.
  *
  * Owner:   source_files_init()/_release(); lines live in the arena.
  * Threads: one.
@@ -23,6 +25,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "disasm/kept_sources.h"
 
 #define SOURCE_FILES_MAX 256u
 #define SOURCE_FILES_MAX_BYTES (16u << 20)
@@ -39,7 +42,9 @@ struct source_files {
     struct arena *arena;
     size_t n_maps;
     const struct source_map *maps;
-    int64_t target_pid;       /* 0: do not look into its file system */
+    bool is_kept_only;               /* the run came with its sources */
+    const struct kept_sources *kept; /* NULL: with none */
+    int64_t target_pid;              /* 0: do not look into its file system */
     const char *rust_library; /* a directory that has library/std; NULL: where it is usually */
     size_t n_files;
     struct source_file *files;

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/hash_table.h"
 #include "jit/jit_body.h"
+#include "jit/jit_kept.h"
 #include "jit/jit_space.h"
 
 #define MAX_FILES 64u
@@ -51,6 +52,7 @@ struct jit_code {
     int files[MAX_FILES];
     size_t n_files;
 
+    struct jit_kept *kept; /* NULL: none came with the run */
     atomic_bool is_settled;
     atomic_bool has_crowd; /* an address where more stood than is looked at */
     _Atomic uint64_t n_functions, n_moves, n_reused, n_tables, n_lines, n_dropped;
@@ -85,6 +87,7 @@ struct jit_code *jit_code_free(struct jit_code *code)
         fd_close(code->files[i]);
     }
     jit_bodies_release(code->bodies);
+    jit_kept_free(code->kept);
     free(code->spaces);
     free(code->symbols);
     free(code->known);
@@ -158,6 +161,9 @@ bool jit_code_find(struct jit_code *code, int64_t pid, uint64_t ip, uint64_t fro
 {
     struct jit_range range;
     bool has_more = false;
+    if (code->kept) {
+        return jit_kept_find(code->kept, pid, ip, from_ns, to_ns, ret_place);
+    }
     /* Where code was exchanged once in between, the one of the middle stood there for longer. */
     const struct jit_moment moment = {
         .from_ns = from_ns,
@@ -187,6 +193,11 @@ bool jit_code_find(struct jit_code *code, int64_t pid, uint64_t ip, uint64_t fro
     return is_found;
 }
 
+void jit_code_set_kept(struct jit_code *code, struct jit_kept *takes_kept)
+{
+    code->kept = takes_kept;
+}
+
 bool jit_code_is_settled(const struct jit_code *code)
 {
     return atomic_load_explicit(&code->is_settled, memory_order_acquire);
@@ -204,6 +215,10 @@ const _Atomic uint64_t *jit_code_reuse_count(const struct jit_code *code)
 
 void jit_code_get_stats(struct jit_code *code, struct jit_code_stats *ret_stats)
 {
+    if (code->kept) {
+        *ret_stats = *jit_kept_stats(code->kept);
+        return;
+    }
     *ret_stats = (struct jit_code_stats){
         .n_functions = code->n_functions,
         .n_moves = code->n_moves,

@@ -86,6 +86,13 @@ bool jit_code_line(const struct jit_place *place, uint64_t ip, const char **ret_
 /* Nothing will be added any more. */
 bool jit_code_is_settled(const struct jit_code *code);
 
+/*
+ * Of a run that came from an archive: all is answered from there, and nothing
+ * may be added. Before anybody asks.
+ */
+struct jit_kept;
+void jit_code_set_kept(struct jit_code *code, struct jit_kept *takes_kept);
+
 /* Grows when code was found to stand where other code had stood before. */
 const _Atomic uint64_t *jit_code_reuse_count(const struct jit_code *code);
 

@@ -190,8 +190,9 @@ static int choose_place(const struct query_context *context, const struct code_a
     if (!image) {
         return -ENOENT;
     }
+    const struct code_access own = annotate_access(context, access, image);
     _cleanup_(code_reader_freep) struct code_reader *reader = NULL;
-    bool is_place = code_reader_open(access, image, &reader, NULL) == 0 &&
+    bool is_place = code_reader_open(&own, image, &reader, NULL) == 0 &&
                     code_reader_is_code(reader, address) &&
                     code_reader_offset(reader, address, &offset);
     return is_place ? set_place(context, image, offset, target) : -ENOENT;

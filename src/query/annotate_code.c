@@ -355,7 +355,7 @@ int annotate_code(const struct query_context *context, const struct query_annota
                   uint64_t function_ns, struct annotate_result *result)
 {
     struct made_code made = {.jit = query_names_jit(context->names), .piece = piece};
-    const struct code_access access = {
+    const struct code_access wanted = {
         .is_target_alive = options->code.is_target_alive,
         .memory_pid = piece->pid,
         .seen_ns = piece->seen_ns,
@@ -363,6 +363,7 @@ int annotate_code(const struct query_context *context, const struct query_annota
         .read_recorded = piece->is_made ? read_made : NULL,
         .is_unchanged = piece->pid ? is_unchanged : NULL,
     };
+    const struct code_access access = annotate_access(context, &wanted, target->image);
     _cleanup_(code_reader_freep) struct code_reader *reader = NULL;
     struct error error = {0};
     if (code_reader_open(&access, target->image, &reader, &error) != 0) {

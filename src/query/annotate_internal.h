@@ -104,6 +104,10 @@ int annotate_inlined_into(const struct query_context *context,
                           const struct annotate_functions *functions, const struct symbol *inlined,
                           struct annotate_result *result);
 
+/* query_annotate.c: `access` with what was kept of the image, where the run came with its code. */
+struct code_access annotate_access(const struct query_context *context,
+                                   const struct code_access *access, const struct image *image);
+
 /* annotate_choice.c: 0, -ENOMEM, or -ENOENT with the hottest names. */
 int annotate_choose(const struct query_context *context, const struct code_access *access,
                     const struct annotate_functions *functions, const char *wanted,

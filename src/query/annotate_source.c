@@ -182,6 +182,8 @@ int annotate_source(const struct query_context *context,
     }
     _cleanup_(source_files_releasep) struct source_files files;
     source_files_init(&files, context->arena);
+    files.is_kept_only = query_names_is_kept_only(context->names);
+    files.kept = query_names_kept_sources(context->names);
     files.target_pid = options->code.is_target_alive ? target->image->pid : 0;
     r = read_maps(context, options, &files, result);
     if (r == 0) {

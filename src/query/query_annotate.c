@@ -34,6 +34,15 @@ void annotate_note(const struct query_context *context, struct annotate_result *
     }
 }
 
+struct code_access annotate_access(const struct query_context *context,
+                                   const struct code_access *access, const struct image *image)
+{
+    struct code_access own = *access;
+    own.is_kept_only = query_names_is_kept_only(context->names);
+    own.kept = query_names_kept_code(context->names, image);
+    return own;
+}
+
 /* The lowest sampled address from `low` on: where an instruction begins for sure. */
 static uint64_t first_sampled(const struct query_context *context,
                               const struct annotate_functions *functions,
@@ -55,8 +64,9 @@ static void find_bounds(const struct query_context *context,
                         struct annotate_piece *piece)
 {
     uint64_t place = target->place_addr;
+    const struct code_access own = annotate_access(context, access, target->image);
     _cleanup_(code_reader_freep) struct code_reader *reader = NULL;
-    if (code_reader_open(access, target->image, &reader, NULL) == 0 &&
+    if (code_reader_open(&own, target->image, &reader, NULL) == 0 &&
         code_reader_bounds(reader, place, &piece->start_addr, &piece->end_addr)) {
         return;
     }

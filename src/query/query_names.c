@@ -26,7 +26,11 @@ typedef _Atomic(uintptr_t) frame_slot;
 
 struct query_names {
     struct symbolizer *symbolizer;
-    struct jit_code *jit;                     /* NULL: none */
+    struct jit_code *jit; /* NULL: none */
+    struct kept_run kept;
+    bool is_kept_only;
+    struct symbol_source **kept_sources; /* of symbols that came with the run; ours */
+    size_t n_kept_sources, kept_sources_capacity;
     _Atomic(struct symbol_source *) *sources; /* by image_id */
     _Atomic(frame_slot *) *chunks;            /* by frame_id */
     pthread_mutex_t lock;                     /* of the stand-ins */
@@ -72,6 +76,10 @@ struct query_names *query_names_free(struct query_names *names)
         for (size_t i = 0; names->chunks && i < CHUNKS_MAX; i++) {
             free(atomic_load_explicit(&names->chunks[i], memory_order_relaxed));
         }
+        for (size_t i = 0; i < names->n_kept_sources; i++) {
+            symbol_source_free_kept(names->kept_sources[i]);
+        }
+        free(names->kept_sources);
         free(names->chunks);
         free(names->sources);
         chain_cache_free(names->chain_cache);
@@ -95,6 +103,28 @@ struct jit_code *query_names_jit(const struct query_names *names)
     return names->jit;
 }
 
+void query_names_set_kept(struct query_names *names, const struct kept_run *kept)
+{
+    names->kept = *kept;
+    names->is_kept_only = !kept->may_look_at_files;
+}
+
+bool query_names_is_kept_only(const struct query_names *names)
+{
+    return names->is_kept_only;
+}
+
+const struct kept_code *query_names_kept_code(const struct query_names *names,
+                                              const struct image *image)
+{
+    return names->kept.find_code ? names->kept.find_code(names->kept.userdata, image) : NULL;
+}
+
+const struct kept_sources *query_names_kept_sources(const struct query_names *names)
+{
+    return names->kept.sources;
+}
+
 struct cause_cache *query_names_causes(struct query_names *names)
 {
     return names->causes;
@@ -106,13 +136,46 @@ static struct symbol_source *source_of(struct query_names *names, image_id image
                               : NULL;
 }
 
+/* NULL when memory ran out. */
+static struct symbol_source *announce_kept(struct query_names *names, const struct image *image,
+                                           struct kept_symbols *symbols)
+{
+    if (names->n_kept_sources == names->kept_sources_capacity) {
+        size_t capacity = names->kept_sources_capacity ? 2 * names->kept_sources_capacity : 16;
+        struct symbol_source **grown =
+            reallocarray(names->kept_sources, capacity, sizeof(struct symbol_source *));
+        if (!grown) {
+            return NULL;
+        }
+        names->kept_sources = grown;
+        names->kept_sources_capacity = capacity;
+    }
+    struct symbol_source *source =
+        symbolizer_announce_kept(names->symbolizer, image, kept_symbols_ref(symbols));
+    if (source) {
+        names->kept_sources[names->n_kept_sources++] = source;
+    }
+    return source;
+}
+
+/* NULL: it has no names, or none that may be looked for. */
+static struct symbol_source *announce(struct query_names *names, const struct image *image)
+{
+    struct kept_symbols *symbols =
+        names->kept.find_symbols ? names->kept.find_symbols(names->kept.userdata, image) : NULL;
+    if (symbols) {
+        return announce_kept(names, image, symbols);
+    }
+    return names->is_kept_only ? NULL : symbolizer_announce(names->symbolizer, image);
+}
+
 void query_names_on_image(struct query_names *names, const struct image *image)
 {
     bool has_names = image->kind == IMAGE_KIND_FILE || image->kind == IMAGE_KIND_KERNEL ||
                      image->kind == IMAGE_KIND_VDSO;
     if (has_names && image->id != IMAGE_ID_NAMED && image->id < IMAGES_MAX) {
-        atomic_store_explicit(&names->sources[image->id],
-                              symbolizer_announce(names->symbolizer, image), memory_order_release);
+        atomic_store_explicit(&names->sources[image->id], announce(names, image),
+                              memory_order_release);
     }
 }
 
@@ -126,6 +189,9 @@ void query_names_on_image_seen(struct query_names *names, image_id image)
 
 void query_names_settle(struct query_names *names, int timeout_ms)
 {
+    if (names->is_kept_only) {
+        return; /* what other runs wait for is not ours */
+    }
     (void)symbolizer_wait_idle(names->symbolizer, timeout_ms);
 }
 

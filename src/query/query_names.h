@@ -13,6 +13,7 @@
 #include "aggregate/snapshot.h"
 #include "base/cleanup.h"
 #include "query/chain_cache.h"
+#include "query/kept_run.h"
 #include "symbols/symbolizer.h"
 
 struct cause_cache;
@@ -26,6 +27,17 @@ DEFINE_FREEP(query_names);
 struct jit_code;
 void query_names_set_jit(struct query_names *names, struct jit_code *jit);
 struct jit_code *query_names_jit(const struct query_names *names); /* NULL: none */
+
+/*
+ * The run is not of this machine: names, code and source come from there, and
+ * unless it says otherwise from nowhere else. Before the first image.
+ */
+void query_names_set_kept(struct query_names *names, const struct kept_run *kept);
+/* What was kept of an image's code and of sources; nothing of a run of this machine. */
+bool query_names_is_kept_only(const struct query_names *names);
+const struct kept_code *query_names_kept_code(const struct query_names *names,
+                                              const struct image *image);
+const struct kept_sources *query_names_kept_sources(const struct query_names *names);
 
 /* Why threads wait in the stacks of the run, as far as names have decided it for good. */
 struct cause_cache *query_names_causes(struct query_names *names);

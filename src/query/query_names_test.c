@@ -173,9 +173,93 @@ static void all_askers_get_the_same_answer(void **state)
     scene_end(&scene);
 }
 
+/* What somebody brought for the image of this program. */
+static struct kept_symbols *brought(void *userdata, const struct image *image)
+{
+    return strstr(image->name, "query_names") ? userdata : NULL;
+}
+
+/* Names of the run as another query_names has them, which knows only what it was brought. */
+static struct query_names *names_of_kept(struct scene *scene, const struct kept_run *kept)
+{
+    struct query_names *names;
+    assert_int_equal(query_names_new(scene->symbolizer, &names), 0);
+    query_names_set_kept(names, kept);
+    for (image_id id = 0; id < scene->snapshot->n_images; id++) {
+        query_names_on_image(names, snapshot_image(scene->snapshot, id));
+        query_names_on_image_seen(names, id);
+    }
+    return names;
+}
+
+static void names_can_come_with_the_run(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    frame_id frame = frame_at(&scene, place_in(walk_tree, 0));
+    struct frame place = snapshot_frame(scene.snapshot, frame);
+    struct kept_symbols *kept;
+    uint32_t function;
+    assert_int_equal(kept_symbols_new(&kept), 0);
+    const struct symbol symbol = {
+        .name = "as_it_was",
+        .image = "prog",
+        .start_address = place.offset - 4,
+        .size_bytes = 8,
+    };
+    assert_int_equal(kept_symbols_add_function(kept, &symbol, false, &function), 0);
+    struct kept_run run = {.userdata = kept, .find_symbols = brought};
+    _cleanup_(query_names_freep) struct query_names *names = names_of_kept(&scene, &run);
+    assert_true(query_names_is_kept_only(names));
+    /* They may come a little later. */
+    const struct symbol *found = query_names_find(names, scene.snapshot, frame);
+    assert_non_null(strstr(found->name, "+0x"));
+    assert_int_equal(kept_symbols_finish(kept), 0);
+    found = query_names_find(names, scene.snapshot, frame);
+    assert_string_equal(found->name, "as_it_was");
+    assert_ptr_equal(found, kept_symbols_function(kept, function));
+    struct name_chain chain;
+    assert_true(query_names_find_chain(names, scene.snapshot, frame, &chain));
+    assert_ptr_equal(chain.entries[0].symbol, found);
+    query_names_retire(names);
+    kept_symbols_unref(kept);
+    scene_end(&scene);
+}
+
+static struct kept_symbols *brought_none(void *userdata, const struct image *image)
+{
+    (void)userdata;
+    (void)image;
+    return NULL;
+}
+
+static void files_are_looked_at_only_where_that_is_allowed(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    frame_id frame = frame_at(&scene, place_in(walk_tree, 0));
+    struct kept_run run = {.find_symbols = brought_none};
+    struct query_names *names = names_of_kept(&scene, &run);
+    assert_null(query_names_source(names, snapshot_frame(scene.snapshot, frame).image));
+    assert_non_null(strstr(query_names_find(names, scene.snapshot, frame)->name, "+0x"));
+    query_names_free(names);
+    run.may_look_at_files = true;
+    names = names_of_kept(&scene, &run);
+    assert_false(query_names_is_kept_only(names));
+    assert_true(symbolizer_wait_idle(scene.symbolizer, 20000));
+    assert_string_equal(query_names_find(names, scene.snapshot, frame)->name, "walk_tree");
+    assert_null(query_names_kept_code(names, snapshot_image(scene.snapshot, IMAGE_ID_KERNEL)));
+    query_names_free(names);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_can_come_with_the_run),
+        cmocka_unit_test(files_are_looked_at_only_where_that_is_allowed),
         cmocka_unit_test(functions_have_their_names),
         cmocka_unit_test(places_without_a_name_are_told_by_address),
         cmocka_unit_test(names_come_when_they_are_loaded),

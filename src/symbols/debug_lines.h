@@ -32,6 +32,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "symbols/debug_files.h"
+#include "symbols/line_excerpt.h"
 #include "symbols/source_lines.h"
 #include "symbols/symbolizer.h"
 
@@ -87,3 +88,7 @@ bool debug_lines_is_settled(struct debug_lines *lines, uint64_t image_addr);
 /* As symbol_source_lines(). */
 int debug_lines_rows(struct debug_lines *lines, uint64_t start_addr, uint64_t end_addr,
                      int timeout_ms, struct arena *arena, struct source_lines *ret_lines);
+
+/* As symbol_source_excerpt(). */
+int debug_lines_excerpt(struct debug_lines *lines, uint64_t start_addr, uint64_t end_addr,
+                        int timeout_ms, struct arena *arena, struct line_excerpt *ret_excerpt);

@@ -7,6 +7,8 @@
 
 #include "symbols/debug_lines.h"
 #include "symbols/image_symbols.h"
+#include "symbols/kept_symbols.h"
+#include "symbols/line_excerpt.h"
 #include "symbols/source_lines.h"
 #include "symbols/symbolizer_internal.h"
 
@@ -46,6 +48,9 @@ size_t symbol_source_find_chain(struct symbol_source *source, uint64_t offset,
     if (!symbol || max_entries == 0) {
         return 0;
     }
+    if (source->kept) {
+        return kept_symbols_chain(source->kept, image_addr, symbol, ret_chain, max_entries);
+    }
     struct debug_lines *lines = lines_of(source);
     if (lines) {
         return debug_lines_chain(lines, image_addr, symbol, ret_chain, max_entries);
@@ -68,6 +73,9 @@ bool symbol_source_chain_is_settled(struct symbol_source *source, uint64_t offse
 int symbol_source_lines(struct symbol_source *source, uint64_t start_addr, uint64_t end_addr,
                         int timeout_ms, struct arena *arena, struct source_lines *ret_lines)
 {
+    if (source->kept) {
+        return kept_symbols_lines(source->kept, start_addr, end_addr, arena, ret_lines);
+    }
     struct debug_lines *lines = lines_of(source);
     if (lines) {
         return debug_lines_rows(lines, start_addr, end_addr, timeout_ms, arena, ret_lines);
@@ -82,10 +90,22 @@ size_t symbol_source_chain_at(struct symbol_source *source, uint64_t image_addr,
                               const struct symbol *outermost, struct symbol_chain_entry *ret_chain,
                               size_t max_entries)
 {
+    if (source->kept) {
+        return kept_symbols_chain(source->kept, image_addr, outermost, ret_chain, max_entries);
+    }
     struct debug_lines *lines = lines_of(source);
     return lines && debug_lines_is_settled(lines, image_addr)
                ? debug_lines_chain(lines, image_addr, outermost, ret_chain, max_entries)
                : 0;
+}
+
+int symbol_source_excerpt(struct symbol_source *source, uint64_t start_addr, uint64_t end_addr,
+                          int timeout_ms, struct arena *arena, struct line_excerpt *ret_excerpt)
+{
+    *ret_excerpt = (struct line_excerpt){0};
+    struct debug_lines *lines = source->kept ? NULL : lines_of(source);
+    return lines ? debug_lines_excerpt(lines, start_addr, end_addr, timeout_ms, arena, ret_excerpt)
+                 : 0;
 }
 
 bool symbolizer_wait_chains(struct symbolizer *symbolizer, int timeout_ms)

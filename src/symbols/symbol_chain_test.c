@@ -11,6 +11,8 @@
 #include "base/fd.h"
 #include "images/image_table.h"
 #include "images/proc_maps.h"
+#include "symbols/kept_symbols.h"
+#include "symbols/line_excerpt.h"
 #include "symbols/source_lines.h"
 #include "symbols/symbolizer.h"
 
@@ -198,9 +200,95 @@ static void test_lines_of_a_function(void **state)
     assert_int_equal(lines.state, SOURCE_LINES_NONE);
 }
 
+/* A file's number, or none. */
+static uint32_t keep_file(struct kept_symbols *kept, const char *path)
+{
+    uint32_t file = KEPT_NONE;
+    if (path) {
+        assert_int_equal(kept_symbols_add_file(kept, path, &file), 0);
+    }
+    return file;
+}
+
+static void keep(struct kept_symbols *kept, const struct line_excerpt *excerpt)
+{
+    for (size_t i = 0; i < excerpt->n_calls; i++) {
+        const struct excerpt_call *made = &excerpt->calls[i];
+        struct kept_call call = {
+            .parent = made->parent,
+            .function = KEPT_NONE,
+            .call_file = keep_file(kept, made->call_file),
+            .call_line = made->call_line,
+        };
+        assert_true(made->parent == LINE_EXCERPT_NONE || made->parent < i);
+        if (made->function) {
+            assert_int_equal(kept_symbols_add_function(kept, made->function, true, &call.function),
+                             0);
+        }
+        uint32_t number;
+        assert_int_equal(kept_symbols_add_call(kept, &call, &number), 0);
+        assert_int_equal(number, i);
+    }
+    for (size_t i = 0; i < excerpt->n_lines; i++) {
+        const struct excerpt_line *row = &excerpt->lines[i];
+        const struct kept_line line = {
+            .start_addr = row->start_addr,
+            .file = keep_file(kept, row->file),
+            .line = row->line,
+            .call = row->call,
+        };
+        assert_int_equal(kept_symbols_add_line(kept, &line), 0);
+    }
+    assert_int_equal(kept_symbols_finish(kept), 0);
+}
+
+/* From an excerpt, every address of the function has the chain that it has from the file. */
+static void test_an_excerpt_tells_all(void **state)
+{
+    struct fixture *fixture = *state;
+    struct symbol_chain_entry chain[SYMBOL_CHAIN_MAX], again[SYMBOL_CHAIN_MAX];
+    uint64_t image_addr;
+    (void)find_settled(fixture, offset_of(taken_ip - 1), chain);
+    const struct symbol *symbol =
+        symbol_source_find(fixture->source, offset_of(taken_ip - 1), &image_addr);
+    uint64_t end_addr = symbol->start_address + symbol->size_bytes;
+    _cleanup_(arena_releasep) struct arena arena;
+    arena_init(&arena, 0);
+    struct line_excerpt excerpt;
+    assert_int_equal(symbol_source_excerpt(fixture->source, symbol->start_address, end_addr,
+                                           TIMEOUT_MS, &arena, &excerpt),
+                     0);
+    assert_true(excerpt.n_lines >= 2);
+    assert_int_equal(excerpt.n_calls, 2);
+    assert_int_equal(excerpt.lines[0].start_addr, symbol->start_address);
+    _cleanup_(kept_symbols_unrefp) struct kept_symbols *kept = NULL;
+    assert_int_equal(kept_symbols_new(&kept), 0);
+    keep(kept, &excerpt);
+    size_t n_inlined = 0;
+    for (uint64_t address = symbol->start_address; address < end_addr; address++) {
+        size_t n =
+            symbol_source_chain_at(fixture->source, address, symbol, chain, SYMBOL_CHAIN_MAX);
+        assert_int_equal(kept_symbols_chain(kept, address, symbol, again, SYMBOL_CHAIN_MAX), n);
+        for (size_t i = 0; i < n; i++) {
+            assert_string_equal(again[i].symbol->name, chain[i].symbol->name);
+            assert_int_equal(again[i].is_inlined, chain[i].is_inlined);
+            assert_int_equal(again[i].line, chain[i].line);
+            assert_string_equal(again[i].file ? again[i].file : "",
+                                chain[i].file ? chain[i].file : "");
+        }
+        n_inlined += n > 1;
+    }
+    assert_true(n_inlined > 0);
+    assert_int_equal(symbol_source_excerpt(fixture->source, 1, 2, 0, &arena, &excerpt), 0);
+    assert_int_equal(excerpt.n_lines, 0);
+    assert_int_equal(symbol_source_excerpt(fixture->source, 2, 2, 0, &arena, &excerpt), 0);
+    assert_int_equal(excerpt.n_lines, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_an_excerpt_tells_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_chain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_first_answer_is_the_function, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lines_of_a_function, set_up, tear_down),

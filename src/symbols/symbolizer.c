@@ -23,28 +23,11 @@
 #include "symbols/debug_lines.h"
 #include "symbols/image_symbols.h"
 #include "symbols/kallsyms.h"
+#include "symbols/kept_symbols.h"
 #include "symbols/symbolizer_internal.h"
 
 /* Descriptors held for images that nobody has wanted yet; the usual limit of a process is 1024. */
 #define MAX_HELD_FILES 256
-
-enum job { JOB_OPEN, JOB_LOAD, JOB_CLOSE, JOB_N };
-
-struct symbol_source {
-    struct symbolizer *symbolizer;
-    struct symbol_source *newer; /* in the symbolizer's list of all */
-    struct image image;          /* strings are ours */
-    atomic_bool is_wanted;
-    _Atomic enum symbol_state state;
-    /* Set before state says LOADED. A file has one table, the kernel one for each part. */
-    struct image_symbols *_Atomic symbols[KALLSYMS_PART_N];
-    char failure[200]; /* set before state says FAILED */
-    /* The loader's alone: */
-    struct image_file *file;
-    /* Under the symbolizer's lock: */
-    struct symbol_source *next[JOB_N];
-    bool is_retired;
-};
 
 /* What makes two images share one table. Zeroed before it is filled: compared as bytes. */
 struct table_identity {
@@ -376,12 +359,35 @@ int symbolizer_new(struct symbolizer **ret_symbolizer)
     return 0;
 }
 
-static void source_free(struct symbol_source *source)
+struct symbol_source *symbol_source_new(struct symbolizer *symbolizer, const struct image *image)
+{
+    struct symbol_source *source = calloc(1, sizeof(*source));
+    if (!source) {
+        return NULL;
+    }
+    source->symbolizer = symbolizer;
+    source->image = *image;
+    source->image.path = strdup(image->path);
+    source->image.name = strdup(image->name);
+    if (!source->image.path || !source->image.name) {
+        return symbol_source_destroy(source);
+    }
+    atomic_init(&source->is_wanted, false);
+    atomic_init(&source->state, SYMBOL_STATE_LOADED);
+    for (size_t i = 0; i < KALLSYMS_PART_N; i++) {
+        atomic_init(&source->symbols[i], NULL);
+    }
+    return source;
+}
+
+struct symbol_source *symbol_source_destroy(struct symbol_source *source)
 {
     image_file_free(source->file);
+    kept_symbols_unref(source->kept);
     free((char *)(uintptr_t)source->image.path);
     free((char *)(uintptr_t)source->image.name);
     free(source);
+    return NULL;
 }
 
 struct symbolizer *symbolizer_free(struct symbolizer *symbolizer)
@@ -401,7 +407,7 @@ struct symbolizer *symbolizer_free(struct symbolizer *symbolizer)
     while (symbolizer->newest) {
         struct symbol_source *source = symbolizer->newest;
         symbolizer->newest = source->newer;
-        source_free(source);
+        symbol_source_destroy(source);
     }
     while (symbolizer->tables) {
         struct shared_table *table = symbolizer->tables;
@@ -423,24 +429,12 @@ static bool has_code_of_its_own(enum image_kind kind)
 
 struct symbol_source *symbolizer_announce(struct symbolizer *symbolizer, const struct image *image)
 {
-    struct symbol_source *source = calloc(1, sizeof(*source));
+    struct symbol_source *source = symbol_source_new(symbolizer, image);
     if (!source) {
         return NULL;
     }
-    source->symbolizer = symbolizer;
-    source->image = *image;
-    source->image.path = strdup(image->path);
-    source->image.name = strdup(image->name);
-    if (!source->image.path || !source->image.name) {
-        source_free(source);
-        return NULL;
-    }
     bool has_code = has_code_of_its_own(image->kind);
-    atomic_init(&source->is_wanted, false);
-    for (size_t i = 0; i < KALLSYMS_PART_N; i++) {
-        atomic_init(&source->symbols[i], NULL);
-    }
-    atomic_init(&source->state, has_code ? SYMBOL_STATE_IDLE : SYMBOL_STATE_LOADED);
+    atomic_store(&source->state, has_code ? SYMBOL_STATE_IDLE : SYMBOL_STATE_LOADED);
 
     pthread_mutex_lock(&symbolizer->lock);
     source->newer = symbolizer->newest;
@@ -454,7 +448,7 @@ struct symbol_source *symbolizer_announce(struct symbolizer *symbolizer, const s
 
 void symbol_source_want(struct symbol_source *source)
 {
-    if (atomic_load_explicit(&source->is_wanted, memory_order_relaxed) ||
+    if (source->kept || atomic_load_explicit(&source->is_wanted, memory_order_relaxed) ||
         !has_code_of_its_own(source->image.kind) ||
         atomic_exchange_explicit(&source->is_wanted, true, memory_order_relaxed)) {
         return;
@@ -467,6 +461,9 @@ void symbol_source_want(struct symbol_source *source)
 
 void symbol_source_retire(struct symbol_source *source)
 {
+    if (source->kept) {
+        return; /* it holds no file */
+    }
     pthread_mutex_lock(&source->symbolizer->lock);
     if (!source->is_retired) {
         source->is_retired = true;
@@ -519,6 +516,9 @@ const struct symbol *symbol_source_find(struct symbol_source *source, uint64_t o
     uint64_t start_offset = offset_in_image(&source->image, offset);
     uint64_t image_addr = start_offset;
     const struct symbol *symbol = NULL;
+    if (source->kept) {
+        symbol = kept_symbols_find(source->kept, start_offset, &image_addr);
+    }
     for (size_t i = 0; i < KALLSYMS_PART_N && !symbol; i++) {
         struct image_symbols *symbols = get_table(source, i);
         if (symbols) {
@@ -538,6 +538,9 @@ static bool is_awaiting(const struct image_symbols *symbols)
 
 bool symbol_source_is_settled(const struct symbol_source *source)
 {
+    if (source->kept) {
+        return kept_symbols_is_finished(source->kept);
+    }
     enum symbol_state state = atomic_load_explicit(&source->state, memory_order_acquire);
     return state == SYMBOL_STATE_FAILED ||
            (state == SYMBOL_STATE_LOADED && !is_awaiting(get_table(source, 0)));
@@ -545,6 +548,10 @@ bool symbol_source_is_settled(const struct symbol_source *source)
 
 void symbol_source_describe(struct symbol_source *source, struct symbol_source_info *ret_info)
 {
+    if (source->kept) {
+        kept_symbols_describe(source->kept, ret_info);
+        return;
+    }
     *ret_info = (struct symbol_source_info){
         .state = atomic_load_explicit(&source->state, memory_order_acquire),
         .origin = "none",

@@ -71,6 +71,19 @@ DEFINE_FREEP(symbolizer);
  */
 struct symbol_source *symbolizer_announce(struct symbolizer *symbolizer, const struct image *image);
 
+/*
+ * The same where the symbols came with the run (kept_symbols.h): all questions
+ * are answered from them, and no file is looked at. NULL only when memory ran
+ * out; `takes_kept` is gone then as well. Unlike others such a source belongs
+ * to the caller, and with it what it hands out.
+ */
+struct kept_symbols;
+struct symbol_source *symbolizer_announce_kept(struct symbolizer *symbolizer,
+                                               const struct image *image,
+                                               struct kept_symbols *takes_kept);
+struct symbol_source *symbol_source_free_kept(struct symbol_source *source); /* returns NULL */
+struct kept_symbols *symbol_source_kept(const struct symbol_source *source); /* NULL: from files */
+
 /* A frame has been seen in it: load. Cheap when already asked. */
 void symbol_source_want(struct symbol_source *source);
 
@@ -116,6 +129,13 @@ bool symbolizer_wait_chains(struct symbolizer *symbolizer, int timeout_ms);
 
 /* Will symbol_source_find() never answer differently from now on? */
 bool symbol_source_is_settled(const struct symbol_source *source);
+
+/* How its offsets become addresses; no segments: they are addresses, or nothing is loaded. */
+struct elf_layout;
+void symbol_source_layout(const struct symbol_source *source, struct elf_layout *ret_layout);
+
+/* Equal for sources that give equal answers since they share a table; NULL: nothing is loaded. */
+const void *symbol_source_table(const struct symbol_source *source);
 
 void symbol_source_describe(struct symbol_source *source, struct symbol_source_info *ret_info);
 
