@@ -38,7 +38,7 @@ struct capture_config {
     uint32_t stack_bytes; /* copied per sample; 0: as want_stack_bytes() says */
     uint32_t frequency_hz;
     const char *daemon_socket; /* of the privileged broker; NULL: the usual place */
-    const char *script;        /* capture/fake only */
+    const char *script;        /* of capture/fake; of an import: the path of the file */
 };
 
 enum capture_state {
@@ -74,6 +74,8 @@ struct capture_stats {
 
 struct capture_ops {
     const char *name;
+    /* It plays what was recorded before: times of its events have nothing to do with now. */
+    bool is_recorded;
     /* What this host allows; never fails. Any thread. */
     void (*probe)(struct capability_set *ret_abilities);
     int (*open)(const struct capture_config *config, struct event_sink sink,
@@ -114,3 +116,4 @@ struct capture_ops {
 /* The backends; the server picks in one file. */
 extern const struct capture_ops capture_linux_ops;
 extern const struct capture_ops capture_fake_ops;
+extern const struct capture_ops capture_import_ops; /* interchange/import.h */

@@ -306,7 +306,7 @@ static void take_task(struct bytes *body, struct perf_record *record)
 }
 
 /* Every record but samples. Returns 1 for types that we do not read. */
-static int parse_side_band(struct bytes *body, struct perf_record *record)
+int perf_record_parse_body(struct bytes *body, struct perf_record *record)
 {
     switch (record->type) {
     case PERF_ABI_RECORD_MMAP:
@@ -366,7 +366,7 @@ int perf_record_parse(const void *data, size_t n_bytes, const struct perf_format
         }
         body.end -= TRAILER_BYTES;
         struct bytes trailer = bytes_of(body.end, TRAILER_BYTES);
-        r = parse_side_band(&body, &record);
+        r = perf_record_parse_body(&body, &record);
         take_trailer(&trailer, &record);
     }
     if (r != 0) {

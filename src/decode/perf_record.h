@@ -114,8 +114,14 @@ struct perf_record {
 int perf_record_parse(const void *data, size_t n_bytes, const struct perf_formats *formats,
                       struct perf_record *ret_record);
 
-/* The same for what a program has written into a ring of its own on `cpu`: a struct sched_payload
- * and what follows it. */
+/* What stands between header and trailer of a record that is no sample, its type and misc in
+ * *record; for layouts that others chose (perf_layout.h). 0, or 1 for a type that we do not read;
+ * the bytes fail where they make no sense. */
+struct bytes;
+int perf_record_parse_body(struct bytes *body, struct perf_record *record);
+
+/* As perf_record_parse(), for what a program has written into a ring of its own on `cpu`: a struct
+ * sched_payload and what follows it. */
 int perf_record_parse_sched(const void *data, size_t n_bytes, uint32_t cpu,
                             struct perf_record *ret_record);
 

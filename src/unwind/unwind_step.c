@@ -121,6 +121,14 @@ static bool return_slot(enum cfi_machine machine, const struct cfi_row *row,
     return (row->kind & CFI_RA_LR) == 0;
 }
 
+/* At the end of a function tables go on to say where fp was saved when it has its old value again;
+ * no copy holds what lies below sp. */
+static bool is_popped(const struct cfi_row *row, const struct unwind_registers *registers,
+                      uint64_t cfa)
+{
+    return fp_slot(row, registers, cfa) < registers->sp;
+}
+
 static enum event_stack_end leave_frame(enum cfi_machine machine, const struct cfi_row *row,
                                         struct unwind_registers *registers,
                                         struct unwind_reader *reader)
@@ -143,7 +151,7 @@ static enum event_stack_end leave_frame(enum cfi_machine machine, const struct c
     } else if (!registers->has_lr) {
         return EVENT_STACK_END_UNSUPPORTED;
     }
-    if (row->fp != 0 && (row->kind & CFI_RA_AT_FP) == 0 &&
+    if (row->fp != 0 && (row->kind & CFI_RA_AT_FP) == 0 && !is_popped(row, registers, cfa) &&
         !unwind_read(reader, fp_slot(row, registers, cfa), &fp)) {
         return end_of_memory(reader);
     }

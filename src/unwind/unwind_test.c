@@ -116,6 +116,26 @@ static void a_return_address_belongs_to_its_call(void **state)
     assert_ips(&walk, (uint64_t[]){FUNCTION(0), FUNCTION(2), FUNCTION(3) + 1}, 3);
 }
 
+/* Behind a pop tables go on to say where the register was saved: below sp, where no copy reaches.
+ */
+static void what_was_popped_is_back_in_its_register(void **state)
+{
+    (void)state;
+    struct scene scene = {0};
+    scene.rows[0] = row(CFI_SP, 1, -5); /* at the return instruction of a function that saves fp */
+    scene.rows[1] = row(CFI_FP, 2, -2);
+    scene.rows[2] = row(CFI_END, 0, 0);
+    scene.stack[0] = FUNCTION(1) + 5;
+    scene.stack[4] = 0xabc;
+    scene.stack[5] = FUNCTION(2) + 9;
+    struct unwind_walk walk = walk_of(&scene, FUNCTION(0) + 7, STACK, STACK + 32);
+    assert_int_equal(unwind_run(&walk), 0);
+    assert_int_equal(walk.end, EVENT_STACK_END_COMPLETE);
+    assert_ips(&walk, (uint64_t[]){FUNCTION(0) + 7, FUNCTION(1) + 5, FUNCTION(2) + 9}, 3);
+    assert_false(walk.reader.went_outside);
+    assert_int_equal(walk.registers.fp, 0xabc);
+}
+
 static void a_realigned_stack(void **state)
 {
     (void)state;
@@ -409,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_by_stack_pointer),
         cmocka_unit_test(a_return_address_belongs_to_its_call),
+        cmocka_unit_test(what_was_popped_is_back_in_its_register),
         cmocka_unit_test(a_realigned_stack),
         cmocka_unit_test(a_plt_stub_is_left_by_its_place),
         cmocka_unit_test(a_signal_frame_gives_back_the_interrupted_registers),

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pprof: a message of Protocol Buffers, gzip'd as a rule. Samples have several
+ * values; the one that is a time is what they stand for, the one that is a
+ * number how many they are.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "interchange/import_names.h"
+#include "interchange/import_reader.h"
+#include "interchange/import_weights.h"
+#include "interchange/pprof_tables.h"
+
+#define START_NS NS_PER_S
+#define PID 1
+#define NO_VALUE SIZE_MAX
+
+/* What the values of samples are. */
+struct meaning {
+    size_t time_at, count_at; /* NO_VALUE: there is none */
+    uint64_t ns_per_unit;     /* of the value at time_at */
+    uint64_t ns_per_sample;   /* where there is no time */
+};
+
+struct import_reader {
+    uint8_t *bytes; /* of the file */
+    size_t n_bytes;
+    struct arena stacks;
+    struct import_names *names;
+    struct import_weights weights;
+    struct pprof_tables tables; /* until the file has been read */
+    struct meaning meaning;
+    int64_t time_ns, duration_ns, period;
+    bool is_cut;
+    uint64_t n_negative, n_unknown_places, n_told;
+    size_t n_mapped;
+    struct import_notes notes;
+};
+
+/* Does the field have the type that it has in a profile? */
+static bool is_plausible(const struct protobuf_field *field)
+{
+    bool is_bytes = field->wire == PROTOBUF_BYTES;
+    switch (field->number) {
+    case PPROF_SAMPLE_TYPE:
+    case PPROF_SAMPLE:
+    case PPROF_MAPPING:
+    case PPROF_LOCATION:
+    case PPROF_FUNCTION:
+    case PPROF_STRING:
+    case PPROF_PERIOD_TYPE:
+        return is_bytes;
+    case 13: /* comments */
+        return true;
+    default:
+        return field->number <= 15 && field->wire == PROTOBUF_VARINT;
+    }
+}
+
+/* The first fields are those of a profile, or the only one is cut off. */
+static bool pprof_is_mine(const uint8_t *first_bytes, size_t n_bytes)
+{
+    struct bytes profile = bytes_of(first_bytes, n_bytes);
+    struct protobuf_field field;
+    size_t n_fields = 0;
+    while (protobuf_next(&profile, &field)) {
+        if (!is_plausible(&field)) {
+            return false;
+        }
+        n_fields++;
+    }
+    return n_fields >= 2;
+}
+
+/* ---- what values mean ---- */
+
+static uint64_t unit_ns(const struct pprof_tables *tables, uint64_t unit)
+{
+    static const struct {
+        const char *name;
+        uint64_t ns;
+    } units[] = {
+        {"nanoseconds", 1},
+        {"microseconds", NS_PER_US},
+        {"milliseconds", NS_PER_MS},
+        {"seconds", NS_PER_S},
+    };
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (pprof_text_is(tables, unit, units[i].name)) {
+            return units[i].ns;
+        }
+    }
+    return 0;
+}
+
+static void find_values(const struct pprof_tables *tables, struct meaning *meaning)
+{
+    for (size_t i = 0; i < tables->n_types; i++) {
+        const struct pprof_type *type = &tables->types[i];
+        bool is_time = unit_ns(tables, type->unit) > 0;
+        bool is_cpu = is_time && pprof_text_is(tables, type->name, "cpu");
+        if (is_cpu || (is_time && meaning->time_at == NO_VALUE)) {
+            meaning->time_at = i;
+            meaning->ns_per_unit = unit_ns(tables, type->unit);
+            if (is_cpu) {
+                break;
+            }
+        }
+    }
+    for (size_t i = 0; i < tables->n_types && meaning->count_at == NO_VALUE; i++) {
+        if (pprof_text_is(tables, tables->types[i].unit, "count") &&
+            (pprof_text_is(tables, tables->types[i].name, "samples") ||
+             meaning->time_at == NO_VALUE)) {
+            meaning->count_at = i;
+        }
+    }
+}
+
+/* What the profile is shown by, where no value of it is a time or a number. */
+static size_t other_value(const struct pprof_tables *tables)
+{
+    for (size_t i = 0; i < tables->n_types; i++) {
+        if (tables->default_type != 0 && tables->types[i].name == tables->default_type) {
+            return i;
+        }
+    }
+    return tables->n_types - 1;
+}
+
+static void choose_values(struct import_reader *reader)
+{
+    const struct pprof_tables *tables = &reader->tables;
+    struct meaning meaning = {
+        .time_at = NO_VALUE, .count_at = NO_VALUE, .ns_per_unit = 1, .ns_per_sample = NS_PER_MS};
+    find_values(tables, &meaning);
+    uint64_t period_unit_ns = unit_ns(tables, tables->period_type.unit);
+    if (meaning.time_at != NO_VALUE) {
+        /* It says what each sample stands for. */
+    } else if (meaning.count_at != NO_VALUE && period_unit_ns > 0 && tables->period > 0 &&
+               (uint64_t)tables->period < NS_PER_S / period_unit_ns * 1000) {
+        meaning.ns_per_sample = (uint64_t)tables->period * period_unit_ns;
+    } else if (meaning.count_at != NO_VALUE) {
+        import_note(&reader->notes, "the profile tells no times: each sample counts as 1 ms");
+    } else {
+        meaning.time_at = other_value(tables);
+        struct pprof_text name = pprof_text_at(tables, tables->types[meaning.time_at].name);
+        struct pprof_text unit = pprof_text_at(tables, tables->types[meaning.time_at].unit);
+        import_note(&reader->notes, "the profile tells %.*s in %.*s: one counts as 1 ns",
+                    (int)(name.n_bytes < 60 ? name.n_bytes : 60), name.bytes,
+                    (int)(unit.n_bytes < 60 ? unit.n_bytes : 60), unit.bytes);
+    }
+    reader->meaning = meaning;
+}
+
+/* ---- samples ---- */
+
+struct sample {
+    uint64_t ips[LIMIT_STACK_IPS];
+    size_t n_ips;
+    uint64_t values[PPROF_MAX_TYPES];
+    size_t n_values;
+};
+
+static int take_places(struct import_reader *reader, struct protobuf_field *field,
+                       struct sample *sample)
+{
+    uint64_t id;
+    while (protobuf_next_number(field, &id)) {
+        if (sample->n_ips == LIMIT_STACK_IPS) {
+            continue;
+        }
+        int r = pprof_location_ip(&reader->tables, id, reader->names, &sample->ips[sample->n_ips]);
+        if (r == -ENOENT) {
+            reader->n_unknown_places++;
+        } else if (r < 0) {
+            return r;
+        } else {
+            sample->n_ips++;
+        }
+    }
+    return 0;
+}
+
+static int read_sample(struct import_reader *reader, struct bytes message, struct sample *sample)
+{
+    struct protobuf_field field;
+    int r = 0;
+    sample->n_ips = sample->n_values = 0;
+    while (r == 0 && protobuf_next(&message, &field)) {
+        if (field.number == 1) {
+            r = take_places(reader, &field, sample);
+        } else if (field.number == 2) {
+            uint64_t value;
+            while (protobuf_next_number(&field, &value)) {
+                if (sample->n_values < PPROF_MAX_TYPES) {
+                    sample->values[sample->n_values++] = value;
+                }
+            }
+        }
+    }
+    return r;
+}
+
+static uint64_t times(uint64_t value, uint64_t factor)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(value, factor, &product) ? UINT64_MAX : product;
+}
+
+static int take_sample(struct import_reader *reader, struct sample *sample)
+{
+    const struct meaning *meaning = &reader->meaning;
+    bool has_time = meaning->time_at < sample->n_values;
+    bool has_count = meaning->count_at < sample->n_values;
+    uint64_t units = has_time ? sample->values[meaning->time_at] : 0;
+    uint64_t count = has_count ? sample->values[meaning->count_at] : units > 0;
+    if ((int64_t)units < 0 || (int64_t)count < 0) {
+        reader->n_negative++;
+        return 0;
+    }
+    struct import_weight weight = {.n_ips = (uint32_t)sample->n_ips, .tid = PID};
+    weight.n_samples = count;
+    weight.ns =
+        has_time ? times(units, meaning->ns_per_unit) : times(count, meaning->ns_per_sample);
+    if (weight.n_samples == 0 && weight.ns == 0) {
+        return 0;
+    }
+    weight.n_kernel_ips = import_names_make_stack(sample->ips, sample->n_ips);
+    uint64_t *ips = arena_alloc_array(&reader->stacks, sample->n_ips, sizeof(*ips));
+    if (!ips) {
+        return -ENOMEM;
+    }
+    memcpy(ips, sample->ips, sample->n_ips * sizeof(*ips));
+    weight.ips = ips;
+    reader->n_told++;
+    return import_weights_add(&reader->weights, &weight);
+}
+
+static int take_samples(struct import_reader *reader)
+{
+    struct bytes profile = bytes_of(reader->bytes, reader->n_bytes);
+    struct protobuf_field field;
+    _cleanup_(freep) struct sample *sample = malloc(sizeof(*sample));
+    int r = sample ? 0 : -ENOMEM;
+    while (r == 0 && protobuf_next(&profile, &field)) {
+        if (field.number == PPROF_SAMPLE) {
+            r = read_sample(reader, field.bytes, sample);
+            r = r ? r : take_sample(reader, sample);
+        }
+    }
+    return r;
+}
+
+/* ---- the reader ---- */
+
+static struct import_reader *pprof_free(struct import_reader *reader)
+{
+    if (reader) {
+        pprof_tables_release(&reader->tables);
+        free(reader->bytes);
+        arena_release(&reader->stacks);
+        import_weights_release(&reader->weights);
+        import_names_free(reader->names);
+        free(reader);
+    }
+    return NULL;
+}
+
+static void pprof_freep(struct import_reader **reader)
+{
+    *reader = pprof_free(*reader);
+}
+
+static void note_all(struct import_reader *reader, bool is_scaled)
+{
+    import_note(&reader->notes, "a pprof profile does not tell when samples were taken: they are "
+                                "spread evenly");
+    if (is_scaled) {
+        import_note(&reader->notes, "so many samples are not shown one by one: their times are "
+                                    "right, their number is not");
+    }
+    if (reader->tables.is_cut) {
+        import_note(&reader->notes, "the profile is cut off or damaged: what follows is missing");
+    }
+    if (reader->n_negative > 0) {
+        import_note(&reader->notes, "%llu samples with negative values are left out",
+                    (unsigned long long)reader->n_negative);
+    }
+    if (reader->n_unknown_places > 0) {
+        import_note(&reader->notes, "%llu frames are at places that the profile does not describe",
+                    (unsigned long long)reader->n_unknown_places);
+    }
+}
+
+static int read_profile(struct import_reader *reader)
+{
+    bool is_scaled = false;
+    int r = pprof_tables_read(reader->bytes, reader->n_bytes, &reader->tables);
+    r = r ? r : import_names_new(&reader->names);
+    if (r < 0 || reader->tables.n_types == 0) {
+        return r;
+    }
+    choose_values(reader);
+    r = take_samples(reader);
+    r = r ? r : import_names_finish(reader->names);
+    if (r < 0) {
+        return r;
+    }
+    const struct pprof_tables *tables = &reader->tables;
+    reader->time_ns = tables->time_ns > 0 ? tables->time_ns : 0;
+    reader->duration_ns = tables->duration_ns > 0 ? tables->duration_ns : 0;
+    reader->period =
+        unit_ns(tables, tables->period_type.unit) == 1 && tables->period > 0 ? tables->period : 0;
+    r = import_weights_begin(&reader->weights, PID, START_NS, (uint64_t)reader->duration_ns,
+                             &is_scaled);
+    note_all(reader, is_scaled);
+    return r;
+}
+
+static int pprof_open(const char *path, struct import_reader **ret_reader,
+                      struct error *reterr_error)
+{
+    _cleanup_(pprof_freep) struct import_reader *reader = calloc(1, sizeof(*reader));
+    if (!reader) {
+        error_set_errno(reterr_error, -ENOMEM, "reading a pprof profile");
+        return -ENOMEM;
+    }
+    arena_init(&reader->stacks, IMPORT_MAX_STACK_BYTES);
+    import_weights_init(&reader->weights);
+    int r = import_read_whole(path, &reader->bytes, &reader->n_bytes, reterr_error);
+    if (r < 0) {
+        return r;
+    }
+    r = read_profile(reader);
+    if (r < 0) {
+        error_set_errno(reterr_error, r, "reading a pprof profile");
+        return r;
+    }
+    if (reader->weights.n_weights == 0) {
+        error_set(reterr_error, "archive_invalid", "the pprof profile %s has no samples", path);
+        return -EBADMSG;
+    }
+    /* Names have been copied, stacks too. */
+    pprof_tables_release(&reader->tables);
+    free(reader->bytes);
+    reader->bytes = NULL;
+    *ret_reader = TAKE_PTR(reader);
+    return 0;
+}
+
+static void pprof_facts(const struct import_reader *reader, struct import_facts *ret_facts)
+{
+    *ret_facts = (struct import_facts){
+        .format = IMPORT_PPROF,
+        .n_samples = reader->weights.n_samples,
+        .started_at_unix_ns = (uint64_t)reader->time_ns,
+        .frequency_hz = reader->period > 0 ? (uint32_t)((int64_t)NS_PER_S / reader->period) : 0,
+    };
+}
+
+static int pprof_next(struct import_reader *reader, struct event_batch *batch)
+{
+    while (reader->n_mapped < import_names_n_libraries(reader->names)) {
+        if (!event_batch_has_room(batch)) {
+            return 1;
+        }
+        if (reader->n_mapped == 0) {
+            import_tell_thread(batch, PID, PID, START_NS, "[pprof]");
+        }
+        (void)import_names_map(reader->names, reader->n_mapped++, PID, START_NS, batch);
+    }
+    return import_weights_play(&reader->weights, batch);
+}
+
+static const struct import_notes *pprof_notes(const struct import_reader *reader)
+{
+    return &reader->notes;
+}
+
+static struct kept_symbols *pprof_find_symbols(const struct import_reader *reader,
+                                               const struct image *image)
+{
+    return import_names_find_symbols(reader->names, image);
+}
+
+const struct import_reader_ops import_pprof_ops = {
+    .format = IMPORT_PPROF,
+    .name = "pprof",
+    .is_mine = pprof_is_mine,
+    .open = pprof_open,
+    .free = pprof_free,
+    .facts = pprof_facts,
+    .next = pprof_next,
+    .notes = pprof_notes,
+    .find_symbols = pprof_find_symbols,
+};
