@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include <limits.h>
+#include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "cli/archive_path.h"
 #include "cli/complain.h"
 #include "cli/record.h"
 #include "model/limits.h"
 #include "rpc/socket_path.h"
 
 #define PID_LIMIT (1 << 22) /* PID_MAX_LIMIT of a 64-bit kernel */
+#define RING_MIN_NS INT64_C(100000000)
+#define REPEAT_MAX 100 /* runs of a side that stax compare takes */
 
 static const struct option_spec what_specs[] = {
     {
@@ -90,6 +96,37 @@ static const struct option_spec what_specs[] = {
 
 static const struct option_spec how_specs[] = {
     {
+        .name = "ring",
+        .kind = OPTION_DURATION,
+        .value_name = "SECONDS",
+        .summary = "flight recorder: keep only the last SECONDS, for hours",
+        .offset = offsetof(struct record_options, ring_ns),
+    },
+    {
+        .name = "on",
+        .kind = OPTION_TEXT_LIST,
+        .value_name = "TRIGGER",
+        .summary = "freeze them on 'off-cpu>100ms', 'lock>5ms', SIGUSR2",
+        .offset = offsetof(struct record_options, on),
+    },
+    {
+        .name = "repeat",
+        .kind = OPTION_INTEGER,
+        .value_name = "N",
+        .fallback = "1",
+        .summary = "launch N times, one run each, for stax compare",
+        .min = 1,
+        .max = REPEAT_MAX,
+        .offset = offsetof(struct record_options, repeat),
+    },
+    {
+        .name = "save",
+        .kind = OPTION_TEXT,
+        .value_name = "PATH",
+        .summary = "save the run when it ends; %p pid, %t time, %n program's name",
+        .offset = offsetof(struct record_options, save),
+    },
+    {
         .name = "quiet",
         .letter = 'q',
         .kind = OPTION_FLAG,
@@ -110,6 +147,79 @@ static const struct option_spec how_specs[] = {
         .offset = offsetof(struct record_options, daemon_socket),
     },
 };
+
+/* "2-6", as stax compare takes them. */
+static void say_runs(run_id first, run_id last)
+{
+    fprintf(stderr, "stax: runs %u to %u; against others: stax compare BASE %u-%u\n", first, last,
+            first, last);
+}
+
+/*
+ * One launch after the other. What one of them returned that was no success is
+ * returned; an interrupted one is the last.
+ */
+static int launch_repeatedly(struct recording *recording, char **argv)
+{
+    int64_t n_runs = recording->options->repeat.value;
+    run_id first = 0;
+    int code = EXIT_CODE_DONE;
+    for (int64_t i = 0; i < n_runs; i++) {
+        int one = record_launch(recording, argv);
+        first = first ? first : recording->run.id;
+        code = one != EXIT_CODE_DONE ? one : code;
+        if (one == EXIT_CODE_LAUNCH_FAILED || one == EXIT_CODE_NOT_FOUND ||
+            one == EXIT_CODE_NOT_EXECUTABLE || one == EXIT_CODE_SIGNAL_BASE + SIGINT) {
+            break;
+        }
+    }
+    if (first && recording->run.id > first && !recording->options->quiet) {
+        say_runs(first, recording->run.id);
+    }
+    return code;
+}
+
+static int check_save(const struct invocation *invocation, const struct record_options *options)
+{
+    const struct archive_path_facts facts = {.command = ""};
+    if (!archive_path_expand(invocation->arena, options->save, &facts)) {
+        return complain_usage(invocation->command, "--save %s: %%p, %%t, %%n and %%%% are known",
+                              options->save);
+    }
+    if (options->repeat.value > 1 && !strstr(options->save, "%p")) {
+        return complain_usage(invocation->command,
+                              "--save %s: with --repeat the name needs a %%p, or each run would "
+                              "replace the one before",
+                              options->save);
+    }
+    return EXIT_CODE_DONE;
+}
+
+static int check_ring(const struct invocation *invocation, const struct record_options *options,
+                      struct ring_options *ret_ring)
+{
+    struct error error = {0};
+    if (ring_options_parse(&options->on, invocation->arena, ret_ring, &error) < 0) {
+        return complain_usage(invocation->command, "%s", error.message);
+    }
+    if (options->ring_ns.is_given && options->ring_ns.value < RING_MIN_NS) {
+        return complain_usage(invocation->command, "--ring: at least %d ms",
+                              (int)(RING_MIN_NS / 1000000));
+    }
+    if (options->on.n_items > 0 && !options->ring_ns.is_given) {
+        return complain_usage(invocation->command,
+                              "--on freezes what --ring keeps: how much? --ring 30 --on %s",
+                              options->on.items[0]);
+    }
+    if (ret_ring->n_triggers > 0 && options->no_off_cpu) {
+        return complain_usage(invocation->command,
+                              "with --no-off-cpu no wait is recorded that --on could look at");
+    }
+    if (options->ring_ns.is_given && options->repeat.value > 1) {
+        return complain_usage(invocation->command, "specify either --ring or --repeat");
+    }
+    return EXIT_CODE_DONE;
+}
 
 static int run_record(const struct invocation *invocation)
 {
@@ -133,6 +243,15 @@ static int run_record(const struct invocation *invocation)
         return complain_usage(invocation->command, "with --no-dwarf-unwind no stack is copied: "
                                                    "specify either that or --stack-bytes");
     }
+    if (options->repeat.value > 1 && !has_command) {
+        return complain_usage(invocation->command, "--repeat launches a command several times");
+    }
+    int usage = options->save ? check_save(invocation, options) : EXIT_CODE_DONE;
+    struct ring_options ring = {0};
+    usage = usage != EXIT_CODE_DONE ? usage : check_ring(invocation, options, &ring);
+    if (usage != EXIT_CODE_DONE) {
+        return usage;
+    }
     char socket_path[PATH_MAX];
     struct error error = {0};
     if (rpc_socket_path(options->server.socket, socket_path, sizeof(socket_path), &error) < 0) {
@@ -143,9 +262,11 @@ static int run_record(const struct invocation *invocation)
         .options = options,
         .arena = invocation->arena,
         .socket_path = socket_path,
+        .ring = ring,
     };
-    int code =
-        has_command ? record_launch(&recording, invocation->operands) : record_attach(&recording);
+    int code = has_command ? launch_repeatedly(&recording, invocation->operands)
+                           : record_attach(&recording);
+    ring_ear_free(recording.ear);
     rpc_client_free(recording.client);
     return code;
 }
@@ -175,6 +296,9 @@ const struct command command_record = {
         },
     .examples = "  stax record -- ./bench --iterations 100\n"
                 "  stax record -F 4000 --time-limit 10 -- python3 slow.py\n"
-                "  stax record --pid 4711 -l 2.5\n",
+                "  stax record --pid 4711 -l 2.5\n"
+                "  stax record --ring 30 --on 'lock>100ms' --pid 4711\n"
+                "  stax record --save %n-%t.stax -- ./bench\n"
+                "  stax record --repeat 5 -- ./bench          # then stax compare 1-5 6-10\n",
     .run = run_record,
 };

@@ -287,7 +287,8 @@ static bool is_from_terminal(const struct signalfd_siginfo *info)
 }
 
 /* Returns how many of them were a Ctrl-C, of the terminal or sent to all of the group. */
-static unsigned handle_burst(const struct launch *launch, struct burst *burst)
+static unsigned handle_burst(const struct launch *launch, const struct launch_listener *listener,
+                             struct burst *burst)
 {
     bool needs_ear = false;
     for (size_t i = 0; i < burst->n_items; i++) {
@@ -301,6 +302,10 @@ static unsigned handle_burst(const struct launch *launch, struct burst *burst)
     unsigned n_interrupts = 0;
     for (size_t i = 0; i < burst->n_items; i++) {
         const struct signalfd_siginfo *info = &burst->items[i];
+        if (listener->kept_signal != 0 && (int)info->ssi_signo == listener->kept_signal) {
+            listener->on_kept_signal(listener->userdata);
+            continue;
+        }
         bool is_for_group =
             is_from_terminal(info) ||
             (info->ssi_code != SI_KERNEL &&
@@ -335,7 +340,7 @@ int launch_wait(struct launch *launch, const struct launch_listener *listener)
         }
         struct burst burst = {.n_items = 0};
         collect(launch, &burst);
-        for (unsigned n = handle_burst(launch, &burst); n > 0; n--) {
+        for (unsigned n = handle_burst(launch, listener, &burst); n > 0; n--) {
             n_interrupts++;
             if (listener->on_interrupt) {
                 listener->on_interrupt(listener->userdata, n_interrupts);

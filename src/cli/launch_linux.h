@@ -49,6 +49,8 @@ struct launch_listener {
     void (*on_interrupt)(void *userdata, unsigned count); /* at each Ctrl-C: 1, 2, … */
     void (*on_suspend)(void *userdata);                   /* stax is about to stop */
     void (*on_resume)(void *userdata);                    /* and goes on */
+    int kept_signal;                                      /* is not passed on but told; 0: none */
+    void (*on_kept_signal)(void *userdata);
 };
 
 /*

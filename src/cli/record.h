@@ -9,6 +9,8 @@
  */
 
 #include "cli/command.h"
+#include "cli/ring_ear.h"
+#include "cli/ring_options.h"
 #include "cli/server_options.h"
 #include "model/requests.h"
 #include "model/results/run.h"
@@ -25,6 +27,10 @@ struct record_options {
     bool counters;
     const char *daemon_socket;
     struct option_number max_memory_bytes;
+    struct option_number ring_ns;
+    struct option_texts on;
+    const char *save; /* NULL: not */
+    struct option_number repeat;
     bool no_autostart;
     bool quiet;
     struct server_options server;
@@ -35,8 +41,10 @@ struct recording {
     const struct record_options *options;
     struct arena *arena;
     const char *socket_path;
+    struct ring_options ring;
     struct rpc_client *client;
     struct run_info run;
+    struct ring_ear *ear; /* NULL: nothing can be frozen */
 };
 
 /* Connects, starting a server where none runs and that is allowed. 0 or a negative errno. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -12,24 +13,34 @@
 static const int attended[] = {SIGINT, SIGTERM, SIGHUP};
 #define N_ATTENDED (sizeof(attended) / sizeof(attended[0]))
 
-static volatile sig_atomic_t arrived_signal;
+static volatile sig_atomic_t arrived_signal, arrived_freeze;
 
 static void on_signal(int signal)
 {
-    arrived_signal = signal;
+    if (signal == SIGUSR2) {
+        arrived_freeze = 1;
+    } else {
+        arrived_signal = signal;
+    }
 }
 
 /* Signals arrive only while wait_for_end() waits, so that none is missed in between. */
-static void take_signals(sigset_t *ret_inherited_mask)
+static void take_signals(bool takes_freezes, sigset_t *ret_inherited_mask)
 {
     sigset_t wanted;
     sigemptyset(&wanted);
+    if (takes_freezes) {
+        sigaddset(&wanted, SIGUSR2);
+    }
     for (size_t i = 0; i < N_ATTENDED; i++) {
         sigaddset(&wanted, attended[i]);
     }
     sigprocmask(SIG_BLOCK, &wanted, ret_inherited_mask);
     struct sigaction action = {.sa_handler = on_signal};
     sigemptyset(&action.sa_mask);
+    if (takes_freezes) {
+        sigaction(SIGUSR2, &action, NULL);
+    }
     for (size_t i = 0; i < N_ATTENDED; i++) {
         struct sigaction inherited;
         if (sigaction(attended[i], NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN) {
@@ -52,10 +63,15 @@ static void give_signals_back(const sigset_t *inherited_mask)
 }
 
 /* Returns the signal that came, or 0 when the run has stopped. */
-static int wait_for_end(const struct run_watch *watch, const sigset_t *inherited_mask)
+static int wait_for_end(const struct run_watch *watch, struct ring_ear *ear,
+                        const sigset_t *inherited_mask)
 {
     struct pollfd ended = {.fd = run_watch_fd(watch), .events = POLLIN};
     while (arrived_signal == 0 && ppoll(&ended, 1, NULL, inherited_mask) != 1) {
+        if (arrived_freeze) {
+            arrived_freeze = 0;
+            ring_ear_freeze(ear);
+        }
     }
     return arrived_signal;
 }
@@ -74,7 +90,7 @@ int record_attach(struct recording *recording)
         return fail(&error);
     }
     sigset_t inherited_mask;
-    take_signals(&inherited_mask);
+    take_signals(recording->ring.on_signal, &inherited_mask);
     _cleanup_(run_watch_freep) struct run_watch *watch = NULL;
     struct run_watch_options options = {
         .socket_path = recording->socket_path,
@@ -82,7 +98,7 @@ int record_attach(struct recording *recording)
         .draws = !recording->options->quiet && live_line_can_draw(STDERR_FILENO),
     };
     int r = run_watch_start(&options, &watch, &error);
-    int signal = r == 0 ? wait_for_end(watch, &inherited_mask) : 0;
+    int signal = r == 0 ? wait_for_end(watch, recording->ear, &inherited_mask) : 0;
     watch = run_watch_free(watch);
     give_signals_back(&inherited_mask);
     if (r < 0) {

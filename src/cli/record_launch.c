@@ -86,6 +86,11 @@ static void on_resume(void *userdata)
     run_watch_show(((const struct attendance *)userdata)->watch);
 }
 
+static void on_freeze_signal(void *userdata)
+{
+    ring_ear_freeze(((const struct attendance *)userdata)->recording->ear);
+}
+
 /* Tells the server how the target ended; it can see only that. */
 static int report_exit(struct recording *recording, int exit_status, struct error *reterr_error)
 {
@@ -94,8 +99,12 @@ static int report_exit(struct recording *recording, int exit_status, struct erro
                            NULL, NULL, recording->arena, NULL, reterr_error);
 }
 
-/* What is left to do once the target has ended; what fails here is not the target's failure. */
-static void conclude(struct recording *recording, int exit_status)
+/*
+ * What is left to do once the target has ended. What fails here is not the
+ * target's failure; but who has asked for an archive and has none should not
+ * be told that all went well. Returns the exit code.
+ */
+static int conclude(struct recording *recording, int exit_status)
 {
     struct error error = {0};
     int r = report_exit(recording, exit_status, &error);
@@ -105,6 +114,8 @@ static void conclude(struct recording *recording, int exit_status)
     if (r < 0) {
         complain_error(&error);
     }
+    bool is_unsaved = r < 0 && recording->options->save;
+    return is_unsaved && exit_status == EXIT_CODE_DONE ? EXIT_CODE_LAUNCH_FAILED : exit_status;
 }
 
 static int run_target(struct recording *recording, struct launch *launch, const char *name)
@@ -134,6 +145,8 @@ static int run_target(struct recording *recording, struct launch *launch, const 
         .on_interrupt = on_interrupt,
         .on_suspend = on_suspend,
         .on_resume = on_resume,
+        .kept_signal = recording->ring.on_signal ? SIGUSR2 : 0,
+        .on_kept_signal = on_freeze_signal,
     };
     int exit_status = launch_wait(launch, &listener);
     run_watch_free(attendance.watch);
@@ -142,8 +155,7 @@ static int run_target(struct recording *recording, struct launch *launch, const 
     if (is_interrupted && !recording->options->quiet && isatty(STDERR_FILENO) == 1) {
         fputc('\n', stderr); /* behind the "^C" that the terminal has shown */
     }
-    conclude(recording, exit_status);
-    return exit_status;
+    return conclude(recording, exit_status);
 }
 
 int record_launch(struct recording *recording, char **argv)
@@ -156,7 +168,7 @@ int record_launch(struct recording *recording, char **argv)
         return is_absent ? EXIT_CODE_NOT_FOUND : EXIT_CODE_NOT_EXECUTABLE;
     }
     struct error error = {0};
-    r = recording_connect(recording, &error);
+    r = recording->client ? 0 : recording_connect(recording, &error);
     if (r < 0) {
         complain_error(&error);
         return EXIT_CODE_LAUNCH_FAILED;

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#include <inttypes.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cli/archive_path.h"
 #include "cli/label.h"
 #include "cli/record.h"
 #include "cli/render.h"
-#include "cli/server_start.h"
+#include "cli/server_reach.h"
 #include "rpc/client.h"
 #include "rpc/tables.h"
-
-static bool is_switched_off(const char *variable)
-{
-    const char *value = getenv(variable);
-    return value && strcmp(value, "0") == 0;
-}
 
 static void write_stderr(const struct text *text)
 {
@@ -27,16 +22,7 @@ static void write_stderr(const struct text *text)
 int recording_connect(struct recording *recording, struct error *reterr_error)
 {
     const struct record_options *options = recording->options;
-    int r = server_options_connect(&options->server, &recording->client, reterr_error);
-    if (!server_options_is_absent(r)) {
-        return r;
-    }
-    if (options->no_autostart || is_switched_off("STAX_AUTOSTART")) {
-        error_hint(reterr_error, "start it: stax-server & (or record without %s)",
-                   options->no_autostart ? "--no-autostart" : "STAX_AUTOSTART=0");
-        return r;
-    }
-    return server_start(recording->socket_path, &recording->client, reterr_error);
+    return server_reach(&options->server, options->no_autostart, &recording->client, reterr_error);
 }
 
 static void show_notes(const struct run_info *run)
@@ -65,9 +51,12 @@ int recording_start(struct recording *recording, pid_t pid, const char *command,
         .no_kernel = options->no_kernel,
         .no_off_cpu = options->no_off_cpu,
         .counters = options->counters,
-        .no_dwarf_unwind = options->no_dwarf_unwind || is_switched_off("STAX_DWARF_UNWIND"),
+        .no_dwarf_unwind = options->no_dwarf_unwind || server_reach_is_off("STAX_DWARF_UNWIND"),
         .stack_bytes = (uint32_t)options->stack_bytes.value,
         .max_memory_bytes = (uint64_t)options->max_memory_bytes.value,
+        .ring_ns = (uint64_t)options->ring_ns.value,
+        .n_triggers = recording->ring.n_triggers,
+        .triggers = recording->ring.triggers,
         .daemon_socket = options->daemon_socket,
     };
     int r =
@@ -75,6 +64,12 @@ int recording_start(struct recording *recording, pid_t pid, const char *command,
                         &rpc_type_run_info, &recording->run, recording->arena, NULL, reterr_error);
     if (r == 0 && !options->quiet) {
         show_notes(&recording->run);
+    }
+    if (r == 0 && options->on.n_items > 0 &&
+        ring_ear_start(recording->socket_path, recording->run.id, options->quiet, &recording->ear,
+                       NULL) < 0) {
+        /* What is frozen is listed all the same. */
+        recording->ear = NULL;
     }
     return r;
 }
@@ -91,7 +86,24 @@ int recording_stop(struct recording *recording, struct error *reterr_error)
     return r;
 }
 
-static void show_summary(struct recording *recording)
+/* What is noted of the run by now and was not when it began. */
+static void append_new_notes(const struct recording *recording, const struct run_info *began,
+                             struct text *text)
+{
+    for (size_t i = 0; i < recording->run.n_notes; i++) {
+        bool is_new = true;
+        for (size_t k = 0; k < began->n_notes && is_new; k++) {
+            is_new = strcmp(recording->run.notes[i], began->notes[k]) != 0;
+        }
+        if (is_new) {
+            text_append(text, "  ");
+            label_append(text, recording->run.notes[i]);
+            text_append_char(text, '\n');
+        }
+    }
+}
+
+static void show_summary(struct recording *recording, const struct run_info *began)
 {
     struct top_request request = {.view = {.run = recording->run.id}, .limit = 1};
     struct top_result top = {0};
@@ -100,11 +112,42 @@ static void show_summary(struct recording *recording)
     _cleanup_(text_releasep) struct text text;
     text_init(&text, RENDER_MAX_BYTES);
     render_run_summary(&recording->run, r == 0 ? &top.totals : NULL, &text);
+    append_new_notes(recording, began, &text);
     text_append(&text, recording->run.samples > 0
                            ? "  next: stax top · stax flame · stax threads · stax off-cpu\n"
                            : "  next: stax threads · stax off-cpu (no sample was taken; why: stax "
                              "diagnose)\n");
     write_stderr(&text);
+}
+
+/* --save */
+static int save(struct recording *recording, struct error *reterr_error)
+{
+    const struct archive_path_facts facts = {
+        .pid = recording->run.pid,
+        .started_unix_ns = recording->run.started_at_unix_ns,
+        .command = recording->run.command,
+    };
+    const char *name = archive_path_expand(recording->arena, recording->options->save, &facts);
+    struct save_request request = {
+        .run = recording->run.id,
+        .path = name ? archive_path_absolute(recording->arena, name) : NULL,
+    };
+    if (!request.path) {
+        error_set_errno(reterr_error, -errno, recording->options->save);
+        return -errno;
+    }
+    struct save_result result = {0};
+    int r = rpc_client_call(recording->client, "run.save", &rpc_type_save_request, &request,
+                            &rpc_type_save_result, &result, recording->arena, NULL, reterr_error);
+    if (r == 0 && !recording->options->quiet) {
+        _cleanup_(text_releasep) struct text text;
+        text_init(&text, RENDER_MAX_BYTES);
+        text_append(&text, "  ");
+        render_save(&result, &text);
+        write_stderr(&text);
+    }
+    return r;
 }
 
 int recording_finish(struct recording *recording, struct error *reterr_error)
@@ -116,9 +159,11 @@ int recording_finish(struct recording *recording, struct error *reterr_error)
     if (r < 0) {
         return r;
     }
+    struct run_info began = recording->run;
     recording->run = result.run;
+    recording->ear = ring_ear_free(recording->ear);
     if (!recording->options->quiet) {
-        show_summary(recording);
+        show_summary(recording, &began);
     }
-    return 0;
+    return recording->options->save ? save(recording, reterr_error) : 0;
 }

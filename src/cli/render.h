@@ -14,6 +14,8 @@
 #include "base/text.h"
 #include "cli/terminal.h"
 #include "model/results/annotate.h"
+#include "model/results/archive.h"
+#include "model/results/compare.h"
 #include "model/results/counters.h"
 #include "model/results/diagnose.h"
 #include "model/results/doctor.h"
@@ -30,6 +32,8 @@
 
 #define RENDER_MAX_BYTES (256u << 20)
 
+void render_save(const struct save_result *result, struct text *text);
+void render_export(const struct export_result *result, struct text *text);
 void render_top(const struct top_result *result, const struct terminal *terminal,
                 struct text *text);
 void render_flame(const struct flame_result *result, const struct terminal *terminal,
@@ -63,6 +67,10 @@ struct render_annotate_style {
 void render_annotate(const struct annotate_result *result,
                      const struct render_annotate_style *style, const struct terminal *terminal,
                      struct text *text);
+void render_compare(const struct compare_result *result, const struct terminal *terminal,
+                    struct text *text);
+/* What is significant, for a comment on a change. */
+void render_compare_markdown(const struct compare_result *result, struct text *text);
 void render_diagnose(const struct diagnose_result *result, const struct terminal *terminal,
                      struct text *text);
 void render_doctor(const struct doctor_result *result, const struct terminal *terminal,

@@ -30,7 +30,15 @@ void render_list(const struct run_list_result *result, const struct terminal *te
         table_add(&table, "%" PRIu64, run->intervals);
         table_add(&table, "%" PRIu64, run->spans);
         table_add(&table, "%s", duration);
-        table_add_label(&table, run->command);
+        if (run->frozen_from > 0 && run->stop_reason) {
+            _cleanup_(text_releasep) struct text command;
+            text_init(&command, RENDER_MAX_BYTES);
+            text_printf(&command, "%s (of run %" PRIu32 ", %s)", run->command, run->frozen_from,
+                        run->stop_reason);
+            table_add_label(&table, command.data);
+        } else {
+            table_add_label(&table, run->command);
+        }
     }
     table_append(&table, terminal, text);
 }

@@ -45,8 +45,8 @@ void render_run_summary(const struct run_info *run, const struct totals *totals,
         char until[QUANTITY_TEXT_BYTES];
         quantity_format_duration(run->folded_until_ns, until);
         text_printf(text,
-                    "  --max-memory was reached: the first %s can no longer be asked about with "
+                    "  %s: the first %s can no longer be asked about with "
                     "--from and --to\n",
-                    until);
+                    run->ring_ns > 0 ? "--ring" : "--max-memory was reached", until);
     }
 }

@@ -19,6 +19,12 @@
 #include "model/results/top.h"
 #include "model/view.h"
 
+/* What freezes the last seconds of a flight recorder. */
+struct ring_trigger {
+    const char *on; /* "off-cpu", "runq" or the name of a wait_reason */
+    uint64_t longer_than_ns;
+};
+
 struct start_request { /* run.start → run_info */
     int64_t pid;
     bool launched;         /* pid is suspended before its exec; the reply means that it may go on */
@@ -30,6 +36,9 @@ struct start_request { /* run.start → run_info */
     bool no_dwarf_unwind;
     uint32_t stack_bytes;      /* copied with each sample; 0: as many as needed */
     uint64_t max_memory_bytes; /* default LIMIT_MEMORY_DEFAULT_BYTES */
+    uint64_t ring_ns;          /* keep only so much history; 0: all */
+    size_t n_triggers;
+    struct ring_trigger *triggers; /* with ring_ns only */
     const char *daemon_socket;
     const char
         *replay; /* a synthetic stream instead of a target; only with stax-server --allow-replay */
@@ -37,6 +46,27 @@ struct start_request { /* run.start → run_info */
 
 struct run_request { /* run.stop, run.select → run_info */
     run_id run;      /* 0: the active one */
+};
+
+struct freeze_request { /* run.freeze → run_info, of the part */
+    run_id run;         /* 0: the active one */
+    uint64_t back_ns;   /* 0: as much as its ring keeps; without a ring, all of it */
+    const char *reason; /* NULL: none is told */
+};
+
+struct save_request { /* run.save → save_result */
+    run_id run;
+    const char *path; /* absolute, on the server's machine */
+};
+
+struct open_request { /* run.open → run_info */
+    const char *path;
+};
+
+struct export_request { /* run.export → export_result */
+    struct view view;
+    const char *path;   /* absolute, on the server's machine */
+    const char *format; /* NULL: by the path */
 };
 
 struct exit_request { /* run.reportExit → run_info; by the parent of a launched target */
@@ -132,4 +162,31 @@ struct neighbors_request { /* profile.neighbors → neighbors_result */
 
 struct diagnose_request { /* server.diagnostics → diagnose_result */
     run_id run;
+};
+
+struct compare_function_gate {
+    const char *name; /* as of neighbors_request; all functions that fit best are meant */
+    double growth_pp; /* its share may not grow significantly by more percentage points */
+};
+
+/* How much larger than the base's the candidate's figures may be; what is not there is no limit. */
+struct compare_gates {
+    bool has_active_delta_ns, has_off_cpu_delta_ns, has_target_delta_ns, has_target_growth_pct;
+    uint64_t active_delta_ns, off_cpu_delta_ns, target_delta_ns;
+    double target_growth_pct; /* of the base's target time */
+    bool has_unlinked_origins_delta, has_missing_origins_delta, has_bad_duration_drops_delta;
+    bool has_target_queue_drops_delta, has_worker_disconnect_drops_delta;
+    uint64_t unlinked_origins_delta, missing_origins_delta, bad_duration_drops_delta;
+    uint64_t target_queue_drops_delta, worker_disconnect_drops_delta;
+    size_t n_functions;
+    struct compare_function_gate *functions;
+};
+
+struct compare_request { /* run.compare → compare_result */
+    size_t n_base;
+    run_id *base; /* at least one */
+    size_t n_candidate;
+    run_id *candidate;
+    uint32_t limit; /* default 20; 0: all */
+    struct compare_gates gates;
 };

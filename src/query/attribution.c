@@ -18,6 +18,9 @@ struct work {
     struct portion *portions; /* by thread_id */
     struct portion pool;
     struct sample_weights weights;
+    attribution_part_cb on_part; /* NULL: nobody asked */
+    void *userdata;
+    int failure; /* what on_part returned first */
 };
 
 /* Samples that are equal in all that matters here. */
@@ -134,38 +137,57 @@ static uint64_t first_sample_at(const struct snapshot *snapshot, uint64_t time_n
     return low;
 }
 
+/* Where nobody tells of switches, CPU time is what samples stand for, and that can differ: files of
+ * other tools weigh them. What was folded away has left its numbers only. */
+static bool has_own_weights(const struct work *work)
+{
+    const struct snapshot *snapshot = work->snapshot;
+    return snapshot->has_no_switches && snapshot->has_own_periods &&
+           (snapshot->first_sample == 0 || view_has_range(work->context->view));
+}
+
+static void each_pair(struct work *work, on_samples_cb on_samples)
+{
+    const struct snapshot *snapshot = work->snapshot;
+    const struct thread_share *threads = work->result->threads;
+    const uint64_t *weights = work->weights.by_class;
+    for (size_t i = 0; i < snapshot->n_pairs; i++) {
+        struct sample_pair pair = snapshot_pair(snapshot, i);
+        if (threads[pair.thread].is_in_view) {
+            const struct equal_samples samples = {
+                .thread = pair.thread,
+                .stack = pair.stack,
+                .n = snapshot->pair_counts[i],
+                .weight = snapshot->pair_counts[i] * weights[pair.slice_class],
+            };
+            on_samples(work, &samples);
+        }
+    }
+}
+
 static void each_sample(struct work *work, on_samples_cb on_samples)
 {
     const struct snapshot *snapshot = work->snapshot;
     const struct thread_share *threads = work->result->threads;
     const uint64_t *weights = work->weights.by_class;
-    if (!view_has_range(work->context->view)) {
-        for (size_t i = 0; i < snapshot->n_pairs; i++) {
-            struct sample_pair pair = snapshot_pair(snapshot, i);
-            if (threads[pair.thread].is_in_view) {
-                const struct equal_samples samples = {
-                    .thread = pair.thread,
-                    .stack = pair.stack,
-                    .n = snapshot->pair_counts[i],
-                    .weight = snapshot->pair_counts[i] * weights[pair.slice_class],
-                };
-                on_samples(work, &samples);
-            }
-        }
+    bool has_range = view_has_range(work->context->view), has_own = has_own_weights(work);
+    if (!has_range && !has_own) {
+        each_pair(work, on_samples);
         return;
     }
-    for (uint64_t i = first_sample_at(snapshot, work->result->from_ns); i < snapshot->n_samples;
-         i++) {
+    uint64_t first = has_range ? first_sample_at(snapshot, work->result->from_ns) : 0;
+    for (uint64_t i = first; i < snapshot->n_samples; i++) {
         const struct stored_sample *sample = snapshot_sample(snapshot, i);
-        if (sample->time_ns >= work->result->to_ns) {
+        if (has_range && sample->time_ns >= work->result->to_ns) {
             break;
         }
         if (threads[sample->thread].is_in_view) {
+            uint64_t own_weight = sample->period_ns ? sample->period_ns : 1;
             const struct equal_samples samples = {
                 .thread = sample->thread,
                 .stack = sample->stack,
                 .n = 1,
-                .weight = weights[sample->slice_class],
+                .weight = has_own ? own_weight : weights[sample->slice_class],
                 .period_ns = sample->period_ns,
             };
             on_samples(work, &samples);
@@ -194,6 +216,15 @@ static void weigh_samples(struct work *work, const struct equal_samples *samples
         work->result->stack_samples[samples->stack] += samples->n;
         share->kept_ns += portion_ns;
         share->kept_samples += samples->n;
+        if (work->on_part && work->failure == 0) {
+            const struct attribution_part part = {
+                .thread = samples->thread,
+                .stack = samples->stack,
+                .ns = portion_ns,
+                .n_samples = samples->n,
+            };
+            work->failure = work->on_part(work->userdata, &part);
+        }
     }
 }
 
@@ -359,7 +390,7 @@ static int weigh_stacks(struct work *work)
         return -ENOMEM;
     }
     each_sample(work, weigh_samples);
-    return 0;
+    return work->failure;
 }
 
 static void keep_all_samples(struct work *work)
@@ -370,7 +401,8 @@ static void keep_all_samples(struct work *work)
     }
 }
 
-static int compute(const struct query_context *context, bool wants_stacks,
+/* `asked`: what of the work the caller has to say; the rest of it is empty. */
+static int compute(const struct query_context *context, bool wants_stacks, const struct work *asked,
                    struct attribution *ret_attribution, struct error *reterr_error)
 {
     const struct snapshot *snapshot = context->snapshot;
@@ -383,6 +415,8 @@ static int compute(const struct query_context *context, bool wants_stacks,
         .snapshot = snapshot,
         .result = ret_attribution,
         .portions = arena_alloc_array(arena, snapshot->n_threads, sizeof(struct portion)),
+        .on_part = asked->on_part,
+        .userdata = asked->userdata,
     };
     if (!ret_attribution->threads || !work.portions) {
         return -ENOMEM;
@@ -414,13 +448,23 @@ static int compute(const struct query_context *context, bool wants_stacks,
 int attribution_compute(const struct query_context *context, struct attribution *ret_attribution,
                         struct error *reterr_error)
 {
-    return compute(context, true, ret_attribution, reterr_error);
+    const struct work asked = {0};
+    return compute(context, true, &asked, ret_attribution, reterr_error);
+}
+
+int attribution_compute_parts(const struct query_context *context, attribution_part_cb on_part,
+                              void *userdata, struct attribution *ret_attribution,
+                              struct error *reterr_error)
+{
+    const struct work asked = {.on_part = on_part, .userdata = userdata};
+    return compute(context, true, &asked, ret_attribution, reterr_error);
 }
 
 int attribution_compute_threads(const struct query_context *context,
                                 struct attribution *ret_attribution, struct error *reterr_error)
 {
-    return compute(context, false, ret_attribution, reterr_error);
+    const struct work asked = {0};
+    return compute(context, false, &asked, ret_attribution, reterr_error);
 }
 
 struct run_stamp attribution_stamp(const struct query_context *context)
@@ -438,7 +482,7 @@ static const char *hint_of_folded(const struct query_context *context,
 {
     bool is_folded =
         view_has_range(context->view) && attribution->from_ns < context->snapshot->folded_until_ns;
-    return is_folded ? "part of this range was folded away to stay within --max-memory; whole-run "
+    return is_folded ? "part of this range was folded away (--max-memory, --ring); whole-run "
                        "answers are complete"
                      : NULL;
 }

@@ -62,6 +62,25 @@ int attribution_compute(const struct query_context *context, struct attribution 
 int attribution_compute_threads(const struct query_context *context,
                                 struct attribution *ret_attribution, struct error *reterr_error);
 
+/* Samples of one thread in one stack, and what they stand for. */
+struct attribution_part {
+    thread_id thread;
+    stack_id stack;
+    uint64_t ns, n_samples;
+};
+
+/* 0, or what attribution_compute_parts() returns then. */
+typedef int (*attribution_part_cb)(void *userdata, const struct attribution_part *part);
+
+/*
+ * As attribution_compute(), and tells whose time is in which stack: parts sum to stack_ns and, but
+ * for threads that share with others, to the cpu_ns of their thread. A thread and stack can come
+ * more than once.
+ */
+int attribution_compute_parts(const struct query_context *context, attribution_part_cb on_part,
+                              void *userdata, struct attribution *ret_attribution,
+                              struct error *reterr_error);
+
 /* Where the threads were blocked; the rows of a thread sum to its blocked_ns. 0 or -ENOMEM. */
 int attribution_waits(const struct query_context *context, struct attribution *attribution,
                       const struct wait_shares **ret_waits);

@@ -39,6 +39,34 @@ static void weights_are_exact_shares(void **state)
     scene_end(&scene);
 }
 
+/* Where nobody tells of switches, each sample stands for what it says: files of other tools weigh
+ * them. */
+static void samples_have_their_own_weights(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, false, true);
+    tell_mapped(scene.aggregate, 0, 0x1000, 0x9000, 0, "/bin/prog");
+    const uint64_t ips[] = {0x1000, 0x2000};
+    const uint32_t periods_ns[] = {7, 1000, 70, 50000};
+    for (uint64_t i = 0; i < 4; i++) {
+        tell(scene.aggregate, (struct event){.kind = EVENT_SAMPLE,
+                                             .time_ns = 1 + i,
+                                             .pid = TEST_PID,
+                                             .tid = i == 3 ? 2 : 1,
+                                             .stack = {.ips = &ips[i % 2], .n_ips = 1},
+                                             .sample = {.period_ns = periods_ns[i]}});
+    }
+    scene_freeze(&scene, 4);
+    struct attribution attribution;
+    assert_int_equal(attribution_compute(&scene.context, &attribution, &scene.error), 0);
+    assert_int_equal(attribution.totals.cpu_ns, 51077);
+    assert_int_equal(attribution.totals.samples, 4); /* that of the last instant, too */
+    assert_int_equal(attribution.stack_ns[snapshot_sample(scene.snapshot, 0)->stack], 77);
+    assert_int_equal(attribution.stack_ns[snapshot_sample(scene.snapshot, 1)->stack], 51000);
+    scene_end(&scene);
+}
+
 /* Threads that were sampled seldom share their time and their samples; others keep theirs. */
 static void few_samples_are_pooled(void **state)
 {
@@ -584,6 +612,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_are_exact_shares),
+        cmocka_unit_test(samples_have_their_own_weights),
         cmocka_unit_test(few_samples_are_pooled),
         cmocka_unit_test(many_samples_in_a_moment_are_pooled),
         cmocka_unit_test(time_that_no_sample_met_is_told_apart),

@@ -283,7 +283,7 @@ static const char *hint_of(const struct work *work)
     }
     if (work->result->intervals > 0) {
         return attribution->from_ns < work->snapshot->folded_until_ns
-                   ? "the earliest waits were folded away to stay within --max-memory; "
+                   ? "the earliest waits were folded away (--max-memory, --ring); "
                      "`stax off-cpu` counts them too"
                    : NULL;
     }

@@ -156,7 +156,7 @@ static int refuse(const struct query_context *context, const struct query_timeli
 static const char *hint_of(const struct work *work, size_t n_threads)
 {
     if (work->steps.from_ns > work->attribution.from_ns) {
-        return "the earliest switches were folded away to stay within --max-memory; "
+        return "the earliest switches were folded away (--max-memory, --ring); "
                "`stax threads` counts them too";
     }
     return n_threads > 0 ? NULL : "no thread lived in this range; `stax threads` lists them all";

@@ -281,7 +281,7 @@ static const char *hint_of(const struct work *work)
     if (work->result->wakers > 0) {
         return view_has_range(work->context->view) &&
                        work->attribution.from_ns < snapshot->folded_until_ns
-                   ? "part of this range was folded away to stay within --max-memory; whole-run "
+                   ? "part of this range was folded away (--max-memory, --ring); whole-run "
                      "answers are complete"
                    : NULL;
     }

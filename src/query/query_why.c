@@ -356,7 +356,7 @@ static int fill_sums(struct work *work)
 static const char *hint_of(const struct work *work)
 {
     if (work->attribution.from_ns < work->steps.from_ns) {
-        return "the earliest switches were folded away to stay within --max-memory: that part of "
+        return "the earliest switches were folded away (--max-memory, --ring): that part of "
                "the path is not known";
     }
     if (work->snapshot->n_wakeups == 0 && work->options->unrecorded) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "interchange/import.h"
 #include "rpc/message.h"
 #include "server/server.h"
 
@@ -36,6 +37,8 @@ struct call *call_free(struct call *call)
 {
     if (call) {
         run_unref(call->run);
+        run_unref(call->part);
+        import_free(call->import);
         for (size_t i = 0; i < call->n_runs; i++) {
             run_unref(call->runs[i]);
         }
@@ -146,7 +149,9 @@ static void run_in_pool(struct job *job)
     struct call *call = call_of(job);
     int r = call->work(call);
     if (r >= 0) {
-        write_result(call);
+        if (!call->then) {
+            write_result(call);
+        }
         return;
     }
     if (!error_is_set(&call->error)) {
@@ -166,12 +171,24 @@ static void after_pool(struct job *job, bool is_cancelled)
         error_set(&call->error, "timed_out", "nobody waits for the answer any more");
         write_error(call);
     }
+    void (*then)(struct call * call) = call->then;
+    call->then = NULL;
+    if (then && !call->has_failed) {
+        then(call);
+        return;
+    }
     settle(call);
 }
 
 void call_work(struct call *call, call_work_cb work)
 {
+    call_work_then(call, work, NULL);
+}
+
+void call_work_then(struct call *call, call_work_cb work, void (*then)(struct call *call))
+{
     call->work = work;
+    call->then = then;
     call->job.owner = call->connection;
     call->job.work = run_in_pool;
     call->job.done = after_pool;

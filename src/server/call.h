@@ -31,6 +31,7 @@
 #define CALL_ARENA_BYTES ((size_t)512 << 20)
 #define CALL_ANSWER_BYTES ((size_t)256 << 20)
 
+struct import;
 struct server;
 struct call;
 
@@ -41,11 +42,13 @@ struct call {
     struct server *server;
     const struct rpc_method *method;
     struct arena arena;
-    const void *params; /* decoded; NULL where the method takes none */
-    void *result;       /* of method->result, zeroed */
-    struct run *run;    /* NULL or a reference */
-    size_t n_runs;      /* run.list */
-    struct run **runs;  /* references, in the arena */
+    const void *params;    /* decoded; NULL where the method takes none */
+    void *result;          /* of method->result, zeroed */
+    struct run *run;       /* NULL or a reference */
+    struct import *import; /* run.open: what it is about, its own */
+    struct run *part;      /* run.freeze: what was frozen, a reference */
+    size_t n_runs;         /* run.list */
+    struct run **runs;     /* references, in the arena */
     struct error error;
 
     struct connection *connection; /* a reference; who asked */
@@ -61,6 +64,7 @@ struct call {
     bool has_failed;
 
     call_work_cb work;
+    void (*then)(struct call *call); /* instead of an answer; NULL: the result is one */
     struct job job;
     struct call *next; /* in the list of whoever keeps it */
 };
@@ -85,3 +89,5 @@ void call_fail_as_set(struct call *call);
 
 /* Runs `work` in the pool and then settles the call by what it returns. */
 void call_work(struct call *call, call_work_cb work);
+/* As above, but where it succeeds `then`, on the main loop, has the call again. */
+void call_work_then(struct call *call, call_work_cb work, void (*then)(struct call *call));

@@ -10,3 +10,8 @@ const struct capture_ops *capture_choice_host(void)
 {
     return &capture_linux_ops;
 }
+
+const struct capture_ops *capture_choice_import(void)
+{
+    return &capture_import_ops;
+}

@@ -13,5 +13,8 @@
 
 const struct capture_ops *capture_choice_for(const struct start_request *request);
 
+/* The one that plays what other tools have recorded. */
+const struct capture_ops *capture_choice_import(void);
+
 /* The one that records processes on this host, for its abilities. */
 const struct capture_ops *capture_choice_host(void);

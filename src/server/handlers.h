@@ -8,9 +8,14 @@
  * Threads: the main loop.
  */
 
+#include <stdbool.h>
+
 struct call;
+struct query_context;
+struct run;
 struct server;
 struct status_result;
+struct view;
 
 /* handlers_run.c */
 void handle_run_status(struct call *call);
@@ -25,6 +30,17 @@ void handlers_run_on_change(struct server *server);
 
 /* What the host lets a run record. 0 or -ENOMEM. */
 int handlers_describe_abilities(struct call *call, struct status_result *result);
+
+/* handlers_archive.c */
+void handle_run_save(struct call *call);
+void handle_run_open(struct call *call);
+void handle_run_export(struct call *call);
+/* The active run, an import, could not begin; or it is all read. False: it is none. */
+bool handlers_open_failed(struct server *server);
+bool handlers_open_done(struct server *server, struct run *run);
+
+/* handlers_freeze.c */
+void handle_run_freeze(struct call *call);
 
 /* handlers_doctor.c */
 void handle_server_doctor(struct call *call);
@@ -41,6 +57,16 @@ void handle_profile_why(struct call *call);
 void handle_profile_annotate(struct call *call);
 void handle_profile_off_cpu(struct call *call);
 void handle_profile_counters(struct call *call);
+
+/*
+ * What a query about the run needs, names as far as they are known; the
+ * snapshot is a reference. `view` is borrowed. In the pool. 0 or -ENOMEM.
+ */
+int handlers_take_snapshot(struct call *call, struct run *run, const struct view *view,
+                           struct query_context *ret_context);
+
+/* handlers_compare.c */
+void handle_run_compare(struct call *call);
 
 /* handlers_server.c */
 void handle_server_info(struct call *call);

@@ -11,10 +11,10 @@
 #include "query/object_text.h"
 #include "query/query.h"
 #include "query/query_names.h"
-#include "server/capture_choice.h"
 #include "server/handlers.h"
-#include "server/object_names.h"
 #include "server/run_choice.h"
+#include "server/run_object_namer.h"
+#include "server/run_unrecorded.h"
 
 /*
  * Of a live run the names come as they are read, and the next answer has more.
@@ -23,47 +23,30 @@
 #define NAMES_WAIT_MS 1000
 #define LINES_WAIT_MS 300 /* inlined functions: a large program has more than it can wait for */
 
-static const char *name_descriptor(void *userdata, struct arena *arena, int64_t pid, int fd)
-{
-    struct run *run = userdata;
-    bool is_alive = run_get_state(run) == RUN_STATE_RECORDING;
-    return object_names_find(run_get_object_names(run), arena, pid, fd, is_alive);
-}
-
-static const char *name_address(void *userdata, struct arena *arena, int64_t pid, uint64_t address)
-{
-    struct run *run = userdata;
-    bool is_alive = run_get_state(run) == RUN_STATE_RECORDING;
-    return object_names_find_address(run_get_object_names(run), arena, pid, address, is_alive);
-}
-
-static int take_snapshot(struct call *call, const struct view *view,
-                         struct query_context *ret_context)
+int handlers_take_snapshot(struct call *call, struct run *run, const struct view *view,
+                           struct query_context *ret_context)
 {
     /* The state first: a run that stops in between is then told as recording, not the reverse. */
-    enum run_state state = run_get_state(call->run);
-    struct snapshot *snapshot = run_take_snapshot(call->run);
+    enum run_state state = run_get_state(run);
+    struct snapshot *snapshot = run_take_snapshot(run);
     if (!snapshot) {
-        error_set(&call->error, "busy", "no memory for a snapshot of run %u",
-                  run_get_id(call->run));
+        error_set(&call->error, "busy", "no memory for a snapshot of run %u", run_get_id(run));
         return -ENOMEM;
     }
     if (state != RUN_STATE_RECORDING) {
-        query_names_settle(run_get_names(call->run), NAMES_WAIT_MS);
-        query_names_settle_chains(run_get_names(call->run), snapshot, LINES_WAIT_MS);
-        run_settle_jit(call->run, NAMES_WAIT_MS);
+        query_names_settle(run_get_names(run), NAMES_WAIT_MS);
+        query_names_settle_chains(run_get_names(run), snapshot, LINES_WAIT_MS);
+        run_settle_jit(run, NAMES_WAIT_MS);
     }
     struct object_namer *objects = arena_alloc(&call->arena, sizeof(*objects));
     if (objects) {
-        *objects = (struct object_namer){.userdata = call->run,
-                                         .name_descriptor = name_descriptor,
-                                         .name_address = name_address};
+        *objects = run_object_namer(run);
     }
     *ret_context = (struct query_context){
         .snapshot = snapshot,
-        .names = run_get_names(call->run),
+        .names = run_get_names(run),
         .view = view,
-        .run = run_get_id(call->run),
+        .run = run_get_id(run),
         .state = state,
         .arena = &call->arena,
         .objects = objects,
@@ -83,7 +66,7 @@ static const struct view *view_of(const struct call *call)
 static int answer_from_snapshot(struct call *call, answer_cb answer)
 {
     struct query_context context;
-    int r = take_snapshot(call, view_of(call), &context);
+    int r = handlers_take_snapshot(call, call->run, view_of(call), &context);
     if (r < 0) {
         return r;
     }
@@ -189,19 +172,12 @@ void handle_profile_off_cpu(struct call *call)
     ask(call, work_off_cpu);
 }
 
-/* Why this host does not let us record something; NULL where it does. */
-static const char *why_not(struct call *call, enum capability_kind kind)
-{
-    struct capability_set abilities = {.backend = ""};
-    capture_choice_host()->probe(&abilities);
-    const struct capability *wanted = &abilities.items[kind];
-    return wanted->is_available ? NULL : arena_strdup(&call->arena, wanted->reason);
-}
-
-/* Where a run knows of no wakeup: why this host tells of none; NULL where it does. */
+/* Where a run knows of no wakeup: why its host told of none; NULL where it did. */
 static const char *why_unrecorded(struct call *call, const struct query_context *context)
 {
-    return context->snapshot->n_wakeups > 0 ? NULL : why_not(call, CAPABILITY_WAKEUPS);
+    return context->snapshot->n_wakeups > 0
+               ? NULL
+               : run_unrecorded(call->run, CAPABILITY_WAKEUPS, &call->arena);
 }
 
 _Static_assert(offsetof(struct counters_request, view) == 0, "view_of()");
@@ -214,7 +190,8 @@ static int answer_counters(struct call *call, const struct query_context *contex
         .by = request->by,
         .limit = request->limit,
         .set = set,
-        .unrecorded = set->is_wanted ? NULL : why_not(call, CAPABILITY_COUNTERS),
+        .unrecorded =
+            set->is_wanted ? NULL : run_unrecorded(call->run, CAPABILITY_COUNTERS, &call->arena),
     };
     return query_counters(context, &options, call->result, &call->error);
 }

@@ -9,6 +9,8 @@
 #include "model/results/run.h"
 #include "server/capture_choice.h"
 #include "server/handlers.h"
+#include "server/ring_triggers.h"
+#include "server/ring_watch.h"
 #include "server/run_choice.h"
 #include "server/run_wait.h"
 #include "server/server.h"
@@ -103,6 +105,27 @@ void handle_run_status(struct call *call)
     call_work(call, work_status);
 }
 
+/* False, with the error set, where it makes no sense. */
+static bool check_ring(const struct start_request *request, struct error *reterr_error)
+{
+    if (request->ring_ns > 0 && request->ring_ns < RING_MIN_NS) {
+        error_set(reterr_error, "invalid_params", "ring_ns: at least %u ms",
+                  (unsigned)(RING_MIN_NS / NS_PER_MS));
+    } else if (request->n_triggers > 0 && request->ring_ns == 0) {
+        error_set(reterr_error, "invalid_params", "triggers: only with ring_ns");
+    } else if (request->n_triggers > 0 && request->no_off_cpu) {
+        error_set(reterr_error, "invalid_params", "triggers: with no_off_cpu no wait is recorded");
+    } else {
+        _cleanup_(ring_triggers_freep) struct ring_triggers *triggers = NULL;
+        int r = ring_triggers_new(request->triggers, request->n_triggers, &triggers, reterr_error);
+        if (r == -ENOMEM) {
+            error_set(reterr_error, "limit", "out of memory");
+        }
+        return r == 0;
+    }
+    return false;
+}
+
 static bool check_start(struct call *call, const struct start_request *request)
 {
     struct server *server = call->server;
@@ -128,17 +151,10 @@ static bool check_start(struct call *call, const struct start_request *request)
                 request->stack_bytes > LIMIT_STACK_COPY_WISH_MAX_BYTES)) {
         error_set(&call->error, "invalid_params", "stack_bytes: 0, or from %u to %u",
                   LIMIT_STACK_COPY_WISH_MIN_BYTES, LIMIT_STACK_COPY_WISH_MAX_BYTES);
-    } else if (!server_get_symbolizer(server)) {
+    } else if (check_ring(request, &call->error) && !server_get_symbolizer(server)) {
         error_set(&call->error, "limit", "out of memory");
     }
     return !error_is_set(&call->error);
-}
-
-/* Called by a thread of the run. */
-static void on_run_change(void *userdata)
-{
-    struct server *server = userdata;
-    uv_async_send(&server->run_changed);
 }
 
 void handle_run_start(struct call *call)
@@ -155,7 +171,7 @@ void handle_run_start(struct call *call)
         .request = request,
         .symbolizer = server->symbolizer,
         .cfi_store = server_get_cfi_store(server),
-        .on_change = on_run_change,
+        .on_change = server_on_run_change,
         .userdata = server,
     };
     struct run *run = NULL;
@@ -166,6 +182,9 @@ void handle_run_start(struct call *call)
         return;
     }
     run_registry_begin(&server->registry, run);
+    if (ring_watch_begin(server, run, &call->error) < 0) {
+        log_warn("run %u: its triggers are not watched", run_get_id(run)); /* no memory */
+    }
     server->start_call = call;
 }
 
@@ -227,12 +246,18 @@ static void settle_start(struct server *server)
     struct run *run = server->registry.active;
     if (run_get_phase(run) == RUN_PHASE_FAILED) {
         run_join(run);
+        if (handlers_open_failed(server)) {
+            return;
+        }
         call->error = *run_get_error(run);
         run_unref(run_registry_abandon(&server->registry));
         call_fail_as_set(call);
         return;
     }
     run_registry_commit(&server->registry);
+    if (!call) {
+        return; /* an import: answered when all of it is read */
+    }
     log_info("run %u: recording pid %lld, %s", run_get_id(run), (long long)run_get_pid(run),
              run_get_command(run));
     call_set_run(call, run);
@@ -247,6 +272,7 @@ static void settle_stop(struct server *server)
     log_info("run %u: stopped, %llu samples", run_get_id(run),
              (unsigned long long)run_get_samples(run));
     run_registry_retire(&server->registry);
+    (void)handlers_open_done(server, run);
     struct call *call = TAKE_PTR(server->stop_calls);
     while (call) {
         struct call *next = TAKE_PTR(call->next);
@@ -268,5 +294,6 @@ void handlers_run_on_change(struct server *server)
     if (phase == RUN_PHASE_STOPPED) {
         settle_stop(server);
     }
+    ring_watch_on_change(server);
     run_wait_check(server);
 }

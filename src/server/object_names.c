@@ -18,7 +18,10 @@
 #define TCP_LISTEN 0x0a
 
 struct object_name {
-    char *link; /* as /proc/PID/fd has it */
+    int64_t pid;
+    bool is_address;
+    uint64_t value; /* the address, or the descriptor */
+    char *link;     /* as /proc/PID/fd has it */
     char *text;
 };
 
@@ -192,9 +195,17 @@ static const char *find_kept(struct object_names *names, struct arena *arena, ui
     return text;
 }
 
-static void keep(struct object_names *names, uint64_t key, const char *link, const char *text)
+static uint64_t key_of(int64_t pid, bool is_address, uint64_t value)
 {
-    char *own_link = strdup(link), *own_text = strdup(text);
+    return is_address ? hash_u64(value ^ hash_u64((uint64_t)pid))
+                      : (uint64_t)pid << 32 | (uint32_t)value;
+}
+
+static void keep(struct object_names *names, const struct object_name_entry *entry,
+                 const char *link)
+{
+    char *own_link = strdup(link), *own_text = strdup(entry->text);
+    uint64_t key = key_of(entry->pid, entry->is_address, entry->value);
     pthread_mutex_lock(&names->lock);
     uint32_t at = hash_table_find(&names->known, key);
     if (own_link && own_text && at == HASH_TABLE_NONE && names->n_items < OBJECT_NAMES_MAX &&
@@ -204,7 +215,13 @@ static void keep(struct object_names *names, uint64_t key, const char *link, con
     if (own_link && own_text && at != HASH_TABLE_NONE) {
         struct object_name *item = &names->items[at];
         char *old_link = item->link, *old_text = item->text;
-        *item = (struct object_name){.link = own_link, .text = own_text};
+        *item = (struct object_name){
+            .pid = entry->pid,
+            .is_address = entry->is_address,
+            .value = entry->value,
+            .link = own_link,
+            .text = own_text,
+        };
         own_link = old_link;
         own_text = old_text;
     }
@@ -216,7 +233,7 @@ static void keep(struct object_names *names, uint64_t key, const char *link, con
 const char *object_names_find(struct object_names *names, struct arena *arena, int64_t pid, int fd,
                               bool is_alive)
 {
-    uint64_t key = (uint64_t)pid << 32 | (uint32_t)fd;
+    uint64_t key = key_of(pid, false, (uint32_t)fd);
     char path[64], link[PATH_MAX];
     snprintf(path, sizeof(path), "/proc/%" PRId64 "/fd/%d", pid, fd);
     ssize_t n_bytes = is_alive ? readlink(path, link, sizeof(link) - 1) : -1;
@@ -228,7 +245,9 @@ const char *object_names_find(struct object_names *names, struct arena *arena, i
     if (!text) {
         text = arena_strdup(arena, name_link(arena, pid, link));
         if (text) {
-            keep(names, key, link, text);
+            const struct object_name_entry entry = {
+                .pid = pid, .value = (uint32_t)fd, .text = text};
+            keep(names, &entry, link);
         }
     }
     return text;
@@ -238,11 +257,40 @@ const char *object_names_find(struct object_names *names, struct arena *arena, i
 const char *object_names_find_address(struct object_names *names, struct arena *arena, int64_t pid,
                                       uint64_t address, bool is_alive)
 {
-    uint64_t key = hash_u64(address ^ hash_u64((uint64_t)pid));
-    const char *text = find_kept(names, arena, key, NULL);
+    const char *text = find_kept(names, arena, key_of(pid, true, address), NULL);
     if (!text && is_alive) {
         text = data_place_name(arena, pid, address);
-        keep(names, key, "", text ? text : "");
+        const struct object_name_entry entry = {
+            .pid = pid, .is_address = true, .value = address, .text = text ? text : ""};
+        keep(names, &entry, "");
     }
     return text && text[0] ? text : NULL;
+}
+
+int object_names_list(struct object_names *names, struct arena *arena,
+                      struct object_name_entry **ret_entries, size_t *ret_n_entries)
+{
+    int r = 0;
+    pthread_mutex_lock(&names->lock);
+    struct object_name_entry *entries = arena_alloc_array(arena, names->n_items, sizeof(*entries));
+    size_t n_entries = entries ? names->n_items : 0;
+    for (size_t i = 0; i < n_entries && r == 0; i++) {
+        const struct object_name *item = &names->items[i];
+        entries[i] = (struct object_name_entry){
+            .pid = item->pid,
+            .is_address = item->is_address,
+            .value = item->value,
+            .text = arena_strdup(arena, item->text),
+        };
+        r = entries[i].text ? 0 : -ENOMEM;
+    }
+    pthread_mutex_unlock(&names->lock);
+    *ret_entries = entries;
+    *ret_n_entries = n_entries;
+    return entries ? r : -ENOMEM;
+}
+
+void object_names_add(struct object_names *names, const struct object_name_entry *entry)
+{
+    keep(names, entry, "");
 }

@@ -39,6 +39,20 @@ const char *object_names_find(struct object_names *names, struct arena *arena, i
 const char *object_names_find_address(struct object_names *names, struct arena *arena, int64_t pid,
                                       uint64_t address, bool is_alive);
 
+struct object_name_entry {
+    int64_t pid;
+    bool is_address; /* else a descriptor */
+    uint64_t value;
+    const char *text;
+};
+
+/* All that are known so far, in the arena. 0 or -ENOMEM. */
+int object_names_list(struct object_names *names, struct arena *arena,
+                      struct object_name_entry **ret_entries, size_t *ret_n_entries);
+
+/* One that an archive brings. What finds no room is not known. */
+void object_names_add(struct object_names *names, const struct object_name_entry *entry);
+
 /* The socket of this inode in the text of /proc/PID/net/tcp, tcp6, udp or udp6: "127.0.0.1:5432",
  * "[::1]:53", " (listening)" behind it where it has no peer; NULL: it is not there. */
 const char *object_names_find_inet(const char *table, uint64_t inode, struct arena *arena);

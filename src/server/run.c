@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "interchange/import.h"
 #include "server/run_drain.h"
 #include "server/run_internal.h"
 #include "server/run_unwind.h"
@@ -148,49 +149,64 @@ static int copy_request(struct run *run, const struct start_request *request)
                                : arena_strdup(&run->arena, request->command);
     run->request.replay = arena_strdup(&run->arena, request->replay);
     run->request.daemon_socket = arena_strdup(&run->arena, request->daemon_socket);
-    bool is_complete = (!request->command || run->request.command) &&
+    run->request.triggers =
+        arena_alloc_array(&run->arena, request->n_triggers + 1, sizeof(*request->triggers));
+    bool is_complete = run->request.triggers && (!request->command || run->request.command) &&
                        !request->replay == !run->request.replay &&
                        !request->daemon_socket == !run->request.daemon_socket;
+    for (size_t i = 0; is_complete && i < request->n_triggers; i++) {
+        run->request.triggers[i] = request->triggers[i];
+        run->request.triggers[i].on = arena_strdup(&run->arena, request->triggers[i].on);
+        is_complete = run->request.triggers[i].on != NULL;
+    }
     return is_complete ? 0 : -ENOMEM;
+}
+
+struct aggregate_config run_aggregate_config(struct run *run)
+{
+    return (struct aggregate_config){
+        .max_memory_bytes = run->request.max_memory_bytes,
+        .ring_ns = run->request.ring_ns ? run->request.ring_ns + RUN_RING_SLACK_NS : 0,
+        .has_no_switches = run->request.no_off_cpu,
+        .listener = {.userdata = run, .on_image = on_image, .on_image_seen = on_image_seen},
+        .code_reuse_count = jit_code_reuse_count(run->jit),
+    };
+}
+
+/* Who answers for names. */
+static int make_names(struct run *run, struct symbolizer *symbolizer)
+{
+    int r = query_names_new(symbolizer, &run->names);
+    r = r ? r : object_names_new(&run->object_names);
+    r = r ? r : jit_code_new(&run->jit);
+    if (r == 0) {
+        query_names_set_jit(run->names, run->jit);
+    }
+    return r;
 }
 
 static int make_parts(struct run *run, const struct run_config *config)
 {
     const struct run_ingest_config ingest = {
         /* A replay that says block=1 is complete whatever it costs; so the queue must know. */
-        .waits_for_room = config->request->replay && strstr(config->request->replay, "block=1"),
-    };
-    struct aggregate_config aggregate = {
-        .max_memory_bytes = config->request->max_memory_bytes,
-        .has_no_switches = config->request->no_off_cpu,
-        .listener = {.userdata = run, .on_image = on_image, .on_image_seen = on_image_seen},
+        .waits_for_room =
+            run->import || (config->request->replay && strstr(config->request->replay, "block=1")),
     };
     int r = copy_request(run, config->request);
-    if (r < 0) {
-        return r;
-    }
-    r = run_ingest_new(&ingest, &run->ingest);
-    if (r < 0) {
-        return r;
-    }
-    r = run_unwind_begin(run, config->cfi_store);
-    if (r < 0) {
-        return r;
-    }
-    r = query_names_new(config->symbolizer, &run->names);
-    r = r ? r : object_names_new(&run->object_names);
-    if (r < 0) {
-        return r;
-    }
-    r = jit_code_new(&run->jit);
+    r = r ? r : run_ingest_new(&ingest, &run->ingest);
+    r = r ? r : run_unwind_begin(run, config->cfi_store);
+    r = r ? r : make_names(run, config->symbolizer);
     if (r == 0 && !config->request->replay) {
         r = jit_tail_new(run->jit, &run->jit_tail);
     }
     if (r < 0) {
         return r;
     }
-    query_names_set_jit(run->names, run->jit);
-    aggregate.code_reuse_count = jit_code_reuse_count(run->jit);
+    if (run->import) {
+        const struct kept_run kept = import_kept_run(run->import);
+        query_names_set_kept(run->names, &kept);
+    }
+    const struct aggregate_config aggregate = run_aggregate_config(run);
     return aggregate_new(&aggregate, &run->aggregate);
 }
 
@@ -213,35 +229,81 @@ static int start_threads(struct run *run)
     return 0;
 }
 
+static struct run *allocate(void)
+{
+    struct run *run = calloc(1, sizeof(*run));
+    if (run) {
+        atomic_init(&run->n_refs, 1);
+        atomic_init(&run->phase, RUN_PHASE_STARTING);
+        atomic_init(&run->end, RUN_END_NONE);
+        atomic_init(&run->exit_status, RUN_NO_EXIT_STATUS);
+        run->target.pidfd = -1;
+        arena_init(&run->arena, 0);
+        snapshot_desk_init(&run->desk);
+        pthread_mutex_init(&run->lock, NULL);
+        pthread_mutex_init(&run->unwind_lock, NULL);
+    }
+    return run;
+}
+
 int run_new(const struct run_config *config, struct run **ret_run)
 {
-    _cleanup_(run_unrefp) struct run *run = calloc(1, sizeof(*run));
+    _cleanup_(run_unrefp) struct run *run = allocate();
     if (!run) {
         return -ENOMEM;
     }
-    atomic_init(&run->n_refs, 1);
-    atomic_init(&run->phase, RUN_PHASE_STARTING);
-    atomic_init(&run->end, RUN_END_NONE);
-    atomic_init(&run->exit_status, RUN_NO_EXIT_STATUS);
     run->id = config->id;
     run->ops = config->capture;
     run->on_change = config->on_change;
     run->userdata = config->userdata;
-    run->target.pidfd = -1;
-    arena_init(&run->arena, 0);
-    snapshot_desk_init(&run->desk);
-    pthread_mutex_init(&run->lock, NULL);
-    pthread_mutex_init(&run->unwind_lock, NULL);
+    run->import = config->take_import;
     int r = make_parts(run, config);
-    if (r < 0) {
-        return r;
-    }
-    r = start_threads(run);
+    r = r ? r : start_threads(run);
     if (r < 0) {
         return r;
     }
     *ret_run = TAKE_PTR(run);
     return 0;
+}
+
+int run_new_idle(struct symbolizer *symbolizer, struct run **ret_run)
+{
+    _cleanup_(run_unrefp) struct run *run = allocate();
+    if (!run) {
+        return -ENOMEM;
+    }
+    int r = make_names(run, symbolizer);
+    if (r < 0) {
+        return r;
+    }
+    *ret_run = TAKE_PTR(run);
+    return 0;
+}
+
+int run_new_part(struct run *parent, struct run **ret_run)
+{
+    struct run *run = allocate();
+    if (!run) {
+        return -ENOMEM;
+    }
+    run->parent = run_ref(parent);
+    run->names = parent->names;
+    run->object_names = parent->object_names;
+    run->jit = parent->jit;
+    *ret_run = run;
+    return 0;
+}
+
+void run_settle_idle(struct run *run, struct snapshot *take_final)
+{
+    uint64_t n_samples = 0;
+    for (size_t i = 0; i < take_final->n_threads; i++) {
+        n_samples += take_final->threads[i].n_samples;
+    }
+    atomic_store(&run->n_samples, n_samples);
+    atomic_store(&run->sequence, take_final->sequence);
+    snapshot_desk_close(&run->desk, take_final);
+    atomic_store_explicit(&run->phase, RUN_PHASE_STOPPED, memory_order_release);
 }
 
 struct run *run_ref(struct run *run)
@@ -259,16 +321,21 @@ struct run *run_unref(struct run *run)
     snapshot_desk_release(&run->desk);
     aggregate_free(run->aggregate);
     unwinder_free(run->unwinder);
-    query_names_free(run->names);
-    object_names_free(run->object_names);
     jit_tail_free(run->jit_tail);
-    jit_code_free(run->jit);
+    if (!run->parent) {
+        query_names_free(run->names);
+        object_names_free(run->object_names);
+        jit_code_free(run->jit);
+    }
+    run_symbols_free(run->symbols);
+    import_free(run->import);
     run_ingest_free(run->ingest);
     arena_release(&run->arena);
     pthread_mutex_destroy(&run->lock);
     pthread_mutex_destroy(&run->unwind_lock);
+    struct run *parent = run->parent;
     free(run);
-    return NULL;
+    return run_unref(parent);
 }
 
 void run_stop(struct run *run, enum run_end cause)
@@ -287,7 +354,14 @@ void run_join(struct run *run)
         pthread_join(run->aggregator_thread, NULL);
         run->has_aggregator_thread = false;
     }
-    run_ingest_retire(run->ingest);
+    if (run->ingest) {
+        run_ingest_retire(run->ingest);
+    }
+}
+
+void run_set_id(struct run *run, run_id id)
+{
+    run->id = id;
 }
 
 run_id run_get_id(const struct run *run)
@@ -302,7 +376,23 @@ enum run_phase run_get_phase(const struct run *run)
 
 enum run_state run_get_state(const struct run *run)
 {
-    return run_get_phase(run) == RUN_PHASE_STOPPED ? RUN_STATE_STOPPED : RUN_STATE_RECORDING;
+    if (run->archived) {
+        return RUN_STATE_OPENED;
+    }
+    if (run_get_phase(run) != RUN_PHASE_STOPPED) {
+        return RUN_STATE_RECORDING;
+    }
+    return run->import ? RUN_STATE_OPENED : RUN_STATE_STOPPED;
+}
+
+bool run_has_live_target(const struct run *run)
+{
+    return run_get_state(run->parent ? run->parent : run) == RUN_STATE_RECORDING;
+}
+
+const struct start_request *run_get_request(const struct run *run)
+{
+    return &run->request;
 }
 
 const struct error *run_get_error(const struct run *run)
@@ -367,7 +457,10 @@ void run_get_stats(struct run *run, struct capture_stats *ret_capture,
         *ret_capture = run->stats;
     }
     pthread_mutex_unlock(&run->lock);
-    run_ingest_stats(run->ingest, ret_ingest);
+    *ret_ingest = (struct run_ingest_stats){.n_slabs = 0};
+    if (run->ingest) {
+        run_ingest_stats(run->ingest, ret_ingest);
+    }
 }
 
 const struct counter_set *run_get_counters(const struct run *run)

@@ -31,6 +31,7 @@
 #include "symbols/symbolizer.h"
 #include "unwind/cfi_store.h"
 
+struct import;
 struct object_names;
 struct run;
 
@@ -57,6 +58,7 @@ struct run_config {
     const struct start_request *request; /* borrowed during run_new() */
     struct symbolizer *symbolizer;       /* outlives the run */
     struct cfi_store *cfi_store;         /* outlives the run; NULL: no unwinding */
+    struct import *take_import;          /* the file that capture plays; NULL: a recording */
     /* Called by a thread of the run at each change of phase after STARTING; must not block. */
     void (*on_change)(void *userdata);
     void *userdata;
@@ -79,9 +81,17 @@ void run_stop(struct run *run, enum run_end cause);
  * time. */
 void run_join(struct run *run);
 
+/* Of one that was opened, before anybody else knows it. */
+void run_set_id(struct run *run, run_id id);
 run_id run_get_id(const struct run *run);
 enum run_phase run_get_phase(const struct run *run);
 enum run_state run_get_state(const struct run *run); /* as results say it */
+
+/* What it waits for, and where its code lies, can still be asked. */
+bool run_has_live_target(const struct run *run);
+
+/* What was asked for. Borrowed. */
+const struct start_request *run_get_request(const struct run *run);
 
 /* Why it FAILED, or how the capture broke. */
 const struct error *run_get_error(const struct run *run);

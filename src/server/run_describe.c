@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
+#include "server/run_freeze.h"
 #include "server/run_internal.h"
 
 static const char *stop_reason(struct run *run, struct arena *arena)
 {
     switch ((enum run_end)atomic_load(&run->end)) {
     case RUN_END_TARGET_EXITED:
-        return "target exited";
+        return run->import ? "imported" : "target exited";
     case RUN_END_STOPPED:
         return "stopped";
     case RUN_END_TIME_LIMIT:
@@ -56,6 +57,7 @@ int run_describe(struct run *run, const struct snapshot *snapshot, struct arena 
         .exit_status = exit_status == RUN_NO_EXIT_STATUS ? 0 : (int32_t)exit_status,
         .is_launched = run->request.launched,
         .backend = run->backend,
+        .ring_ns = run->request.ring_ns,
     };
     if (snapshot) {
         count(snapshot, &info);
@@ -69,14 +71,22 @@ int run_describe(struct run *run, const struct snapshot *snapshot, struct arena 
         jit_tail_describe(run->jit_tail, jit_trouble, sizeof(jit_trouble));
     }
     pthread_mutex_lock(&run->lock);
-    info.stop_reason = info.state == RUN_STATE_STOPPED ? stop_reason(run, arena) : NULL;
-    info.notes = arena_alloc_array(arena, run->n_notes + 1, sizeof(*info.notes));
+    info.frozen_from = run->parent ? run->parent->id : 0;
+    info.stop_reason = run->parent                       ? run->frozen_reason
+                       : run->archived                   ? run->archived->run.stop_reason
+                       : info.state == RUN_STATE_STOPPED ? stop_reason(run, arena)
+                                                         : NULL;
+    info.notes = arena_alloc_array(arena, run->n_notes + 2, sizeof(*info.notes));
     for (size_t i = 0; info.notes && i < run->n_notes; i++) {
         info.notes[i] = arena_strdup(arena, run->notes[i]);
         info.n_notes = i + 1;
     }
     if (info.notes && jit_trouble[0] != '\0') {
         info.notes[info.n_notes++] = arena_strdup(arena, jit_trouble);
+    }
+    char *frozen = info.notes ? run_describe_frozen(run, arena) : NULL;
+    if (frozen) {
+        info.notes[info.n_notes++] = frozen;
     }
     pthread_mutex_unlock(&run->lock);
     if (!info.notes) {

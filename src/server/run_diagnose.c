@@ -10,6 +10,7 @@
 #include "query/image_quality.h"
 #include "query/query_names.h"
 #include "server/run_diagnose_unwind.h"
+#include "server/run_internal.h"
 
 #define MAX_COUNTERS 64
 #define MAX_HINTS 16
@@ -258,7 +259,7 @@ static void hint_at_stacks(struct findings *findings)
     }
     if (findings->snapshot->folded_until_ns > findings->snapshot->start_ns) {
         add_hint(findings,
-                 "the first %.1f s are kept as sums only, to stay within --max-memory: ranges "
+                 "the first %.1f s are kept as sums only (--max-memory, --ring): ranges "
                  "that reach into them are incomplete",
                  (double)(findings->snapshot->folded_until_ns - findings->snapshot->start_ns) /
                      1e9);
@@ -353,6 +354,15 @@ int run_diagnose(struct run *run, struct arena *arena, struct diagnose_result *r
     _cleanup_(snapshot_unrefp) struct snapshot *snapshot = run_take_snapshot(run);
     if (!snapshot) {
         return -ENOMEM;
+    }
+    if (run->diagnosis) {
+        /* As it was told where it was recorded; the state is another. */
+        *ret_result = *run->diagnosis;
+        ret_result->run = (struct run_stamp){.id = run_get_id(run),
+                                             .state = state,
+                                             .sequence = snapshot->sequence,
+                                             .duration_ns = snapshot->now_ns - snapshot->start_ns};
+        return 0;
     }
     struct findings findings = {
         .run = run,

@@ -70,6 +70,7 @@ static void describe_table(const struct unwinder_image_stats *image, struct aren
 
 int run_diagnose_unwind(struct run *run, struct arena *arena, struct diagnose_unwind *ret_unwind)
 {
+    run = run->parent ? run->parent : run; /* a frozen part was unwound with it */
     *ret_unwind = (struct diagnose_unwind){.enabled = run->unwinder != NULL};
     if (!run->unwinder) {
         return 0;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "interchange/import.h"
 #include "server/run_internal.h"
 #include "server/run_unwind.h"
 #include "symbols/kallsyms.h"
@@ -41,7 +42,7 @@ static void choose_frequency(struct run *run)
 {
     uint32_t most = max_frequency_hz();
     run->frequency_hz = run->request.frequency_hz;
-    if (run->frequency_hz > most) {
+    if (run->frequency_hz > most && !run->import) {
         char note[RUN_NOTE_BYTES];
         snprintf(note, sizeof(note),
                  "sampling at %u Hz instead of %u: kernel.perf_event_max_sample_rate is %u "
@@ -107,9 +108,13 @@ static int begin(struct run *run)
     if (r < 0) {
         return r;
     }
-    run->started_at_unix_ns = clock_now_unix_ns();
-    run->start_ns = clock_now_ns();
-    aggregate_begin(run->aggregate, run->start_ns);
+    if (run->import) {
+        run->started_at_unix_ns = import_get_facts(run->import)->started_at_unix_ns;
+    } else {
+        run->started_at_unix_ns = clock_now_unix_ns();
+        run->start_ns = clock_now_ns();
+        aggregate_begin(run->aggregate, run->start_ns);
+    }
     r = run->ops->start(capture);
     if (r < 0) {
         run->ops->free(capture);
@@ -174,7 +179,9 @@ static void drain_until_end(struct run *run)
             return;
         }
         /* Whatever had happened before this round began has been delivered by it. */
-        run_ingest_progress(run->ingest, now_ns);
+        if (!run->ops->is_recorded) {
+            run_ingest_progress(run->ingest, now_ns);
+        }
     }
 }
 

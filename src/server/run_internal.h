@@ -12,7 +12,10 @@
 #include <stdatomic.h>
 
 #include "aggregate/aggregate.h"
+#include "archive/run_symbols.h"
 #include "jit/jit_tail.h"
+#include "model/results/archived_run.h"
+#include "model/results/diagnose.h"
 #include "server/object_names.h"
 #include "server/run.h"
 #include "server/snapshot_desk.h"
@@ -21,10 +24,35 @@
 
 #define RUN_MAX_NOTES 12
 #define RUN_NOTE_BYTES 400
+#define RUN_FREEZES_TOLD 8 /* the newest ones, by their numbers */
+
+/* How much longer than --ring says history is kept: until a stall is noticed, has ended, and is
+ * frozen. */
+#define RUN_RING_SLACK_NS UINT64_C(2000000000)
 #define RUN_NO_EXIT_STATUS INT64_MIN
 
 /* Of the calling thread, where that is allowed: what falls behind here is lost. */
 void run_raise_priority(void);
+
+struct run;
+
+/* A run without threads, capture and aggregate, for what was recorded elsewhere. 0 or -ENOMEM. */
+int run_new_idle(struct symbolizer *symbolizer, struct run **ret_run);
+
+/* A run as above that is a part of `parent`, and has its names. 0 or -ENOMEM. */
+int run_new_part(struct run *parent, struct run **ret_run);
+
+/* What became of the stalls of a run (run_freeze.h). */
+struct run_freezes {
+    uint64_t n_frozen, n_skipped, n_refused;
+    run_id ids[RUN_FREEZES_TOLD]; /* a ring */
+};
+
+/* What an aggregate of the run is made with: it tells the run's names of images. */
+struct aggregate_config run_aggregate_config(struct run *run);
+
+/* It is over, and this is all of it. */
+void run_settle_idle(struct run *run, struct snapshot *take_final);
 
 struct run {
     atomic_uint n_refs;
@@ -44,6 +72,18 @@ struct run {
     struct jit_tail *jit_tail; /* NULL: the events are no process' of this host */
     struct run_ingest *ingest;
     struct snapshot_desk desk;
+
+    /* Of an opened run, constant: what the archive says. In the arena; NULL: it was recorded here.
+     */
+    const struct archived_run *archived;
+    const struct diagnose_result *diagnosis;
+    struct run_symbols *symbols;
+    struct import *import; /* whose events were recorded by another tool; NULL: none */
+
+    /* Of a part that was frozen, constant: a reference to the run that has the names, NULL: none.
+     */
+    struct run *parent;
+    char frozen_reason[RUN_NOTE_BYTES];
 
     /* Written by the drain thread while STARTING, constant afterwards. */
     struct target_process target;
@@ -66,6 +106,7 @@ struct run {
     size_t n_notes;
     char notes[RUN_MAX_NOTES][RUN_NOTE_BYTES];
     struct error end_error;
+    struct run_freezes freezes;
 
     /* What the unwinder tells and asks the capture can take long (a target's memory may be a file
      * on another machine): it holds a lock of its own meanwhile, for which only the run's end

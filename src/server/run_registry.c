@@ -22,7 +22,8 @@ void run_registry_release(struct run_registry *registry)
 
 run_id run_registry_next_id(const struct run_registry *registry)
 {
-    return registry->newest + 1;
+    /* The starting run has its number already, but is not listed. */
+    return registry->is_starting ? run_get_id(registry->active) + 1 : registry->newest + 1;
 }
 
 void run_registry_begin(struct run_registry *registry, struct run *take_run)
@@ -34,23 +35,47 @@ void run_registry_begin(struct run_registry *registry, struct run *take_run)
 
 static void forget_oldest(struct run_registry *registry)
 {
-    size_t oldest = run_get_id(registry->runs[0]) == registry->selected ? 1 : 0;
+    size_t oldest = 0;
+    while (run_get_id(registry->runs[oldest]) == registry->selected ||
+           registry->runs[oldest] == registry->active) {
+        oldest++; /* two at most */
+    }
     run_unref(registry->runs[oldest]);
     registry->n_runs--;
     memmove(&registry->runs[oldest], &registry->runs[oldest + 1],
             (registry->n_runs - oldest) * sizeof(registry->runs[0]));
 }
 
-void run_registry_commit(struct run_registry *registry)
+static void list(struct run_registry *registry, struct run *take_run)
 {
-    assert(registry->active && registry->is_starting);
     if (registry->n_runs == RUN_REGISTRY_MAX_RUNS) {
         forget_oldest(registry);
     }
-    registry->runs[registry->n_runs++] = registry->active;
+    registry->runs[registry->n_runs++] = take_run;
+    run_id id = run_get_id(take_run);
+    registry->newest = id > registry->newest ? id : registry->newest;
+}
+
+void run_registry_commit(struct run_registry *registry)
+{
+    assert(registry->active && registry->is_starting);
     registry->is_starting = false;
-    registry->newest = run_get_id(registry->active);
-    registry->selected = registry->newest;
+    list(registry, registry->active);
+    registry->selected = run_get_id(registry->active);
+}
+
+void run_registry_add(struct run_registry *registry, struct run *take_run)
+{
+    assert(!registry->active);
+    run_set_id(take_run, run_registry_next_id(registry));
+    list(registry, take_run);
+    registry->selected = run_get_id(take_run);
+}
+
+void run_registry_add_part(struct run_registry *registry, struct run *take_run)
+{
+    run_set_id(take_run, run_registry_next_id(registry));
+    list(registry, take_run);
 }
 
 struct run *run_registry_abandon(struct run_registry *registry)

@@ -52,6 +52,13 @@ struct run *run_registry_abandon(struct run_registry *registry);
 /* The active run is over; it stays listed. */
 void run_registry_retire(struct run_registry *registry);
 
+/* A run that was recorded elsewhere: it gets the next number, is listed, and selected. Nothing may
+ * be active. */
+void run_registry_add(struct run_registry *registry, struct run *take_run);
+
+/* A part of a run that may go on: it gets the next number and is listed, but not selected. */
+void run_registry_add_part(struct run_registry *registry, struct run *take_run);
+
 /* Borrowed. NULL where there is none; a run that is still starting is not found. */
 struct run *run_registry_find(const struct run_registry *registry, run_id id);
 struct run *run_registry_active(const struct run_registry *registry);

@@ -9,6 +9,7 @@
 #include "model/requests.h"
 #include "model/results/run.h"
 #include "query/query_names.h"
+#include "server/ring_watch.h"
 #include "server/server.h"
 
 #define SYMBOL_SEARCH_INTERVAL_NS (100 * NS_PER_MS)
@@ -104,7 +105,9 @@ static bool check(struct wait *wait, uint64_t now_ns)
         free(wait);
         return true;
     }
-    bool is_stopped = run_get_phase(wait->call->run) == RUN_PHASE_STOPPED;
+    /* A flight recorder is looked at once more, so that whoever waits meets all that is frozen. */
+    bool is_stopped = run_get_phase(wait->call->run) == RUN_PHASE_STOPPED &&
+                      !ring_watch_is_at(wait->server, wait->call->run);
     if (is_met(wait, now_ns)) {
         settle(wait, WAIT_OUTCOME_MET);
         return true;

@@ -18,6 +18,7 @@
 #include "server/call.h"
 #include "server/handlers.h"
 #include "server/method_table.h"
+#include "server/ring_watch.h"
 #include "server/subscription.h"
 
 #define HOUSEKEEPING_MS 1000
@@ -134,6 +135,7 @@ static void close_handles(struct server *server)
     close_handle(&server->run_changed);
     close_handle(&server->housekeeping);
     close_handle(&server->wait_timer);
+    close_handle(&server->ring_timer);
     close_handle(&server->end_timer);
     for (size_t i = 0; i < sizeof(server->signals) / sizeof(server->signals[0]); i++) {
         close_handle(&server->signals[i]);
@@ -231,6 +233,7 @@ static int watch_signals(struct server *server)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes fails a save, not the server */
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         server->signals[i].data = server;
         int r = uv_signal_init(&server->loop, &server->signals[i]);
@@ -271,6 +274,7 @@ static int make_handles(struct server *server)
     server->housekeeping.data = server;
     uv_timer_init(&server->loop, &server->housekeeping);
     uv_timer_init(&server->loop, &server->wait_timer);
+    uv_timer_init(&server->loop, &server->ring_timer);
     uv_timer_init(&server->loop, &server->end_timer);
     r = watch_signals(server);
     return r < 0 ? r : start_listening(server);
@@ -330,6 +334,7 @@ void server_run(struct server *server)
 struct server *server_free(struct server *server)
 {
     if (server) {
+        ring_watch_release(server);
         run_registry_release(&server->registry);
         symbolizer_free(server->symbolizer);
         cfi_store_free(server->cfi_store);
@@ -338,6 +343,12 @@ struct server *server_free(struct server *server)
         free(server);
     }
     return NULL;
+}
+
+void server_on_run_change(void *userdata)
+{
+    struct server *server = userdata;
+    uv_async_send(&server->run_changed);
 }
 
 struct symbolizer *server_get_symbolizer(struct server *server)

@@ -32,6 +32,7 @@
 #define SERVER_STALL_NS UINT64_C(30000000000)
 
 struct call;
+struct ring_watch;
 struct wait;
 
 struct server_config {
@@ -49,6 +50,7 @@ struct server {
     uv_async_t run_changed;
     uv_timer_t housekeeping; /* runs while there are connections */
     uv_timer_t wait_timer;   /* runs while somebody waits */
+    uv_timer_t ring_timer;   /* runs while a flight recorder has triggers */
     uv_timer_t end_timer;
     uv_signal_t signals[3];
     struct connection_limits limits;
@@ -62,8 +64,10 @@ struct server {
     struct symbolizer *symbolizer; /* made with the first run */
     struct cfi_store *cfi_store;   /* likewise */
     struct call *start_call;       /* waits for the starting run */
+    struct call *open_call;        /* waits until the active run, an import, is read */
     struct call *stop_calls;       /* wait for the active run's end */
     struct wait *waits;
+    struct ring_watch *ring_watch; /* of the active run; NULL: it has no triggers */
     bool is_ending;
     uint64_t ending_since_ms;
     struct call *end_calls; /* server.shutdown */
@@ -80,6 +84,9 @@ DEFINE_FREEP(server);
 
 /* Ends the active run, answers what is owed, lets everybody go. */
 void server_end(struct server *server);
+
+/* For run_config.on_change: called by threads of the run; userdata is the server. */
+void server_on_run_change(void *userdata);
 
 /* The symbolizer, made when it is first needed; NULL when memory ran out. */
 struct symbolizer *server_get_symbolizer(struct server *server);

@@ -10,7 +10,7 @@ import pytest
 
 USAGE, FAILED, OWN_FAILURE = 2, 1, 125
 NEEDS_SERVER = (["status"], ["list"], ["wait"], ["stop"], ["top"], ["flame"], ["threads"],
-                ["intervals"], ["wakers"], ["timeline"], ["why"],
+                ["intervals"], ["wakers"], ["timeline"], ["why"], ["compare", 1, 2],
                 ["diagnose"])
 
 

@@ -27,6 +27,8 @@ struct run_info {
     size_t n_notes;
     char **notes; /* what could not be captured and the exact fix, one line each */
     uint64_t memory_bytes;
+    uint64_t ring_ns;         /* a flight recorder keeps so much history; 0: all */
+    run_id frozen_from;       /* it is a part of that run; 0: of none */
     uint64_t folded_until_ns; /* raw events before this were folded away (--max-memory); 0: none */
 };
 

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "server/run_freeze.h"
+#include "server/run_registry.h"
+#include "server/run_test.h"
+
+static int set_up(void **state)
+{
+    (void)state;
+    return begin_surroundings();
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    end_surroundings();
+    return 0;
+}
+
+/* Ten seconds of a stream, played at once. */
+static struct run *played_run(void)
+{
+    const struct start_request request = {
+        .replay = "samples=20000,threads=5,switches=3000,duration_ns=10G,block=1",
+        .frequency_hz = 900,
+        .max_memory_bytes = LIMIT_MEMORY_DEFAULT_BYTES,
+    };
+    const struct run_config config = {
+        .id = 1,
+        .capture = &capture_fake_ops,
+        .request = &request,
+        .symbolizer = symbolizer,
+        .on_change = on_change,
+    };
+    struct run *run = NULL;
+    assert_int_equal(run_new(&config, &run), 0);
+    while (run_get_phase(run) != RUN_PHASE_STOPPED) {
+        uv_sem_wait(&changed);
+    }
+    run_join(run);
+    return run;
+}
+
+static struct run *freeze_last(struct run *run, uint64_t back_ns, const char *reason)
+{
+    struct error error = {0};
+    struct run *frozen = NULL;
+    _cleanup_(snapshot_unrefp) struct snapshot *snapshot = run_take_snapshot(run);
+    const struct run_part part = {
+        .from_ns = snapshot->now_ns - back_ns, .to_ns = snapshot->now_ns, .reason = reason};
+    assert_int_equal(run_freeze(run, snapshot, &part, &frozen, &error), 0);
+    return frozen;
+}
+
+static struct run_info describe(struct run *run, struct arena *arena)
+{
+    struct run_info info;
+    _cleanup_(snapshot_unrefp) struct snapshot *snapshot = run_take_snapshot(run);
+    assert_non_null(snapshot);
+    assert_int_equal(run_describe(run, snapshot, arena, &info), 0);
+    return info;
+}
+
+static void test_a_part_is_a_run(void **state)
+{
+    (void)state;
+    _cleanup_(arena_releasep) struct arena arena;
+    arena_init(&arena, 0);
+    struct run *run = played_run();
+    struct run *frozen = freeze_last(run, 3 * NS_PER_S, "somebody asked");
+    struct run_info whole = describe(run, &arena), part = describe(frozen, &arena);
+    assert_int_equal(part.state, RUN_STATE_STOPPED);
+    assert_string_equal(part.stop_reason, "frozen: somebody asked");
+    assert_int_equal(part.frozen_from, 1);
+    assert_int_equal(whole.frozen_from, 0);
+    assert_int_equal(part.duration_ns, 3 * NS_PER_S);
+    assert_int_equal(part.pid, whole.pid);
+    assert_string_equal(part.command, whole.command);
+    assert_int_equal(part.frequency_hz, whole.frequency_hz);
+    assert_true(part.samples > whole.samples / 4 && part.samples < whole.samples / 2);
+    assert_non_null(strstr(part.notes[0], "of run 1"));
+    assert_ptr_equal(run_get_names(frozen), run_get_names(run));
+
+    /* Whoever has the part keeps what it needs of the run. */
+    run_unref(run);
+    part = describe(frozen, &arena);
+    assert_int_equal(part.frozen_from, 1);
+    struct snapshot *snapshot = run_take_snapshot(frozen);
+    assert_non_null(query_names_find(run_get_names(frozen), snapshot, 0)->name);
+    snapshot_unref(snapshot);
+    run_unref(frozen);
+}
+
+static void test_nothing_of_no_time(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct run *run = played_run(), *frozen = NULL;
+    struct snapshot *snapshot = run_take_snapshot(run);
+    const struct run_part part = {.from_ns = snapshot->now_ns, .to_ns = snapshot->now_ns};
+    assert_int_equal(run_freeze(run, snapshot, &part, &frozen, &error), -EINVAL);
+    assert_null(frozen);
+    snapshot_unref(snapshot);
+    run_unref(run);
+}
+
+static void test_the_run_tells_of_its_parts(void **state)
+{
+    (void)state;
+    _cleanup_(arena_releasep) struct arena arena;
+    arena_init(&arena, 0);
+    struct run_registry registry;
+    run_registry_init(&registry);
+    struct run *run = played_run();
+    run_registry_begin(&registry, run);
+    run_registry_commit(&registry);
+    for (int i = 0; i < 10; i++) {
+        struct run *frozen = freeze_last(run, NS_PER_S, NULL);
+        run_registry_add_part(&registry, frozen);
+        run_note_frozen(run, frozen);
+        assert_int_equal(run_get_id(frozen), i + 2);
+    }
+    run_note_not_frozen(run, 3, 2);
+    /* The recording goes on and is what is meant. */
+    assert_int_equal(registry.selected, 1);
+    assert_ptr_equal(run_registry_meant(&registry, 0), run);
+    assert_int_equal(run_registry_next_id(&registry), 12);
+    struct run_info info = describe(run, &arena);
+    assert_string_equal(info.notes[info.n_notes - 1],
+                        "frozen 10 times, the last of them run 4, 5, 6, 7, 8, 9, 10, 11; 3 more "
+                        "stalls began before "
+                        "the last freeze ended; 2 stalls were not frozen: what is frozen takes "
+                        "all the room there is");
+    info = describe(registry.runs[1], &arena);
+    assert_string_equal(info.stop_reason, "frozen on request");
+    run_registry_retire(&registry);
+    run_registry_release(&registry);
+}
+
+/* However many parts there are, the run that is recorded stays listed. */
+static void test_the_active_run_is_not_forgotten(void **state)
+{
+    (void)state;
+    struct run_registry registry;
+    run_registry_init(&registry);
+    struct run *run = played_run();
+    run_registry_begin(&registry, run);
+    run_registry_commit(&registry);
+    run_registry_add_part(&registry, freeze_last(run, NS_PER_S, NULL));
+    assert_true(run_registry_select(&registry, 2));
+    for (unsigned int i = 0; i < RUN_REGISTRY_MAX_RUNS; i++) {
+        run_registry_add_part(&registry, freeze_last(run, NS_PER_S / 10, NULL));
+    }
+    assert_int_equal(registry.n_runs, RUN_REGISTRY_MAX_RUNS);
+    assert_ptr_equal(run_registry_find(&registry, 1), run);
+    assert_non_null(run_registry_find(&registry, 2));
+    assert_null(run_registry_find(&registry, 3));
+    run_registry_retire(&registry);
+    run_registry_release(&registry);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_part_is_a_run),
+        TEST(test_nothing_of_no_time),
+        TEST(test_the_run_tells_of_its_parts),
+        TEST(test_the_active_run_is_not_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

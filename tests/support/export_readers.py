@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: MIT
+"""What exported files say, read by the rules of their formats and by nothing of ours."""
+
+import collections
+import gzip
+import json
+import re
+import subprocess
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+
+class Profile:
+    """ns on CPUs and off them: in all, by function (self and total) and by thread."""
+
+    def __init__(self):
+        self.cpu = self.off_cpu = self.samples = 0
+        self.self_ns, self.total_ns = collections.Counter(), collections.Counter()
+        self.threads = collections.Counter()
+        self.reasons = collections.Counter()
+        self.lines = set()
+
+    def add_cpu(self, thread, functions, ns):
+        """`functions` from the outermost to the innermost."""
+        self.cpu += ns
+        self.threads[thread] += ns
+        self.self_ns[functions[-1]] += ns
+        for name in set(functions):
+            self.total_ns[name] += ns
+
+    def add_wait(self, reason, ns):
+        self.off_cpu += ns
+        self.reasons[reason] += ns
+
+
+REASON = re.compile(r"\[off-CPU: (\w+)\]")
+
+
+# ---- folded stacks ----
+
+def plain(name):
+    return re.sub(r"_\[[kij]\]$", "", name)
+
+
+def folded(path):
+    profile = Profile()
+    for line in Path(path).read_text().splitlines():
+        stack, _, number = line.rpartition(" ")
+        thread, *names = stack.split(";")
+        functions = [plain(name) for name in names]
+        reason = REASON.fullmatch(functions[-1])
+        if reason:
+            profile.add_wait(reason[1], int(number))
+        else:
+            profile.add_cpu(int(thread.rpartition("-")[2]), functions, int(number))
+    return profile
+
+
+# ---- protocol buffers ----
+
+def varint(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7f) << shift
+        at, shift = at + 1, shift + 7
+        assert shift <= 70
+        if byte < 0x80:
+            return value, at
+
+
+def fields(data):
+    """(number, value) for each: an int, or bytes."""
+    at = 0
+    while at < len(data):
+        tag, at = varint(data, at)
+        if tag & 7 == 0:
+            value, at = varint(data, at)
+        else:
+            assert tag & 7 == 2, f"wire type {tag & 7}"
+            size, at = varint(data, at)
+            value, at = data[at:at + size], at + size
+            assert len(value) == size
+        yield tag >> 3, value
+
+
+def message(data):
+    """By number the list of values."""
+    result = collections.defaultdict(list)
+    for number, value in fields(data):
+        result[number].append(value)
+    return result
+
+
+def packed(values):
+    """A repeated number, packed or not."""
+    result = []
+    for value in values:
+        at = 0
+        if isinstance(value, int):
+            result.append(value)
+            continue
+        while at < len(value):
+            number, at = varint(value, at)
+            result.append(number)
+    return result
+
+
+def one(parsed, number, default=0):
+    return parsed[number][-1] if parsed[number] else default
+
+
+# ---- pprof: profile.proto ----
+
+def pprof(path):
+    parsed = message(gzip.decompress(Path(path).read_bytes()))
+    strings = [text.decode() for text in parsed[6]]
+    assert strings[0] == ""
+    types = [message(value) for value in parsed[1]]
+    assert [(strings[one(t, 1)], strings[one(t, 2)]) for t in types] == [
+        ("samples", "count"), ("cpu", "nanoseconds"), ("waits", "count"), ("off-cpu", "nanoseconds")]
+    assert strings[one(parsed, 14)] == "cpu"
+    functions, mappings = {}, set()
+    for value in map(message, parsed[5]):
+        functions[one(value, 1)] = (strings[one(value, 2)], strings[one(value, 4)])
+    for value in map(message, parsed[3]):
+        mappings.add(one(value, 1))
+        assert strings[one(value, 5)]
+    assert 0 not in functions and 0 not in mappings
+    locations, profile = {}, Profile()
+    for value in map(message, parsed[4]):
+        assert one(value, 1) not in locations and one(value, 2) in mappings | {0}
+        lines = [message(line) for line in value[4]]
+        # Innermost first; here the other way round.
+        locations[one(value, 1)] = [functions[one(line, 1)][0] for line in reversed(lines)]
+        profile.lines |= {(*functions[one(line, 1)], one(line, 2)) for line in lines}
+    for value in map(message, parsed[2]):
+        stack = [name for at in reversed(packed(value[1])) for name in locations[at]]
+        n_samples, cpu_ns, n_waits, off_ns = packed(value[2])
+        labels = {strings[one(label, 1)]: strings[one(label, 2)] or one(label, 3)
+                  for label in map(message, value[3])}
+        assert (n_waits or off_ns) == 0 or (n_samples, cpu_ns) == (0, 0)
+        profile.samples += n_samples
+        if "reason" in labels:
+            assert REASON.fullmatch(stack.pop())[1] == labels["reason"]
+            profile.add_wait(labels["reason"], off_ns)
+        else:
+            profile.add_cpu(labels["tid"], stack, cpu_ns)
+    return profile
+
+
+# ---- speedscope ----
+
+def speedscope(path):
+    file, profile = json.loads(Path(path).read_text()), Profile()
+    names = [frame["name"] for frame in file["shared"]["frames"]]
+    for part in file["profiles"]:
+        assert part["type"] == "sampled" and part["unit"] == "nanoseconds"
+        assert len(part["samples"]) == len(part["weights"])
+        assert part["endValue"] == sum(part["weights"])
+        tid = int(re.search(r"\((\d+)\)( off-CPU)?$", part["name"])[1])
+        for stack, ns in zip(part["samples"], part["weights"]):
+            functions = [names[number] for number in stack]
+            reason = REASON.fullmatch(functions[-1])
+            if part["name"].endswith("off-CPU"):
+                profile.add_wait(reason[1], ns)
+            else:
+                profile.add_cpu(tid, functions, ns)
+    return profile
+
+
+# ---- Firefox Profiler: src/types/profile.ts, version 57 ----
+
+def column(table, name, top=None, may_be_null=False):
+    """A column of the table's length, whose cells are numbers below `top` where that is given."""
+    cells = table[name]
+    assert len(cells) == table["length"], name
+    for cell in cells:
+        assert may_be_null or cell is not None, name
+        assert top is None or cell is None or -1 <= cell < top, (name, cell, top)
+    return cells
+
+
+def check_firefox_tables(profile, thread):
+    n_strings = len(profile["shared"]["stringArray"])
+    stacks, frames, functions = thread["stackTable"], thread["frameTable"], thread["funcTable"]
+    resources, markers = thread["resourceTable"], thread["markers"]
+    for index, prefix in enumerate(column(stacks, "prefix", stacks["length"], True)):
+        assert prefix is None or prefix < index
+    column(stacks, "frame", frames["length"])
+    column(frames, "func", functions["length"])
+    categories = profile["meta"]["categories"]
+    for category, sub in zip(column(frames, "category", len(categories)), frames["subcategory"]):
+        assert 0 <= sub < len(categories[category]["subcategories"])
+    assert any(category["color"] == "grey" for category in categories)
+    assert all(category["subcategories"][0] == "Other" for category in categories)
+    for name in ("address", "inlineDepth"):
+        column(frames, name)
+    for name in ("line", "column", "nativeSymbol", "innerWindowID"):
+        column(frames, name, may_be_null=True)
+    column(functions, "name", n_strings)
+    column(functions, "fileName", n_strings, True)
+    column(functions, "resource", resources["length"])
+    for name in ("isJS", "relevantForJS"):
+        assert set(column(functions, name)) <= {True, False}
+    for name in ("lineNumber", "columnNumber"):
+        column(functions, name, may_be_null=True)
+    column(resources, "lib", len(profile["libs"]), True)
+    column(resources, "name", n_strings)
+    column(resources, "host", n_strings, True)
+    column(resources, "type")
+    column(markers, "name", n_strings)
+    column(markers, "category", len(categories))
+    for start, end, phase in zip(column(markers, "startTime"), column(markers, "endTime"),
+                                 column(markers, "phase")):
+        assert phase == 1 and start <= end
+    schemas = {schema["name"] for schema in profile["meta"]["markerSchema"]}
+    assert all(data["type"] in schemas for data in column(markers, "data"))
+    assert isinstance(thread["pid"], str) and isinstance(thread["isMainThread"], bool)
+
+
+def firefox(path):
+    file, profile = json.loads(Path(path).read_text()), Profile()
+    strings = file["shared"]["stringArray"]
+    categories = [category["name"] for category in file["meta"]["categories"]]
+    for thread in file["threads"]:
+        check_firefox_tables(file, thread)
+        stacks, frames, functions = thread["stackTable"], thread["frameTable"], thread["funcTable"]
+        samples = thread["samples"]
+        times = column(samples, "time")
+        assert times == sorted(times)
+        for stack, weight, delta in zip(column(samples, "stack"), column(samples, "weight"),
+                                        column(samples, "threadCPUDelta")):
+            ns, path_, at = round(weight * 1e6), [], stack
+            while at is not None:
+                path_.append(stacks["frame"][at])
+                at = stacks["prefix"][at]
+            names = [strings[functions["name"][frames["func"][frame]]] for frame in path_]
+            for frame, name in zip(path_, names):
+                file_name = functions["fileName"][frames["func"][frame]]
+                profile.lines.add((name, strings[file_name] if file_name is not None else "",
+                                   frames["line"][frame] or 0))
+            if categories[frames["category"][path_[0]]] == "Off-CPU":
+                assert delta == 0
+                profile.add_wait(REASON.fullmatch(names[0])[1], ns)
+            else:
+                assert delta == ns
+                profile.samples += 1
+                profile.add_cpu(thread["tid"], names[::-1], ns)
+    return profile
+
+
+# ---- callgrind: its own reader ----
+
+def callgrind_annotate(tool, path, inclusive=False):
+    """ns by function as callgrind_annotate tells them, and the program's totals."""
+    options = ["--threshold=100", "--auto=no", f"--inclusive={'yes' if inclusive else 'no'}"]
+    done = subprocess.run([tool, *options, str(path)], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr.strip(), done
+    totals, rows = None, collections.Counter()
+    cost = r"\s*([\d,]+|\.)(?: \(\s*[\d.]+%\))?"
+    for line in done.stdout.splitlines():
+        match = re.match(rf"{cost}{cost}{cost}{cost}\s+(\S.*)$", line)
+        if not match:
+            continue
+        numbers = [int(text.replace(",", "")) if text != "." else 0 for text in match.groups()[:4]]
+        what = match[5]
+        if what == "PROGRAM TOTALS":
+            totals = numbers
+        elif ":" in what:
+            name = re.sub(r" \[[^ ]*\]$", "", what.split(":", 1)[1] if not what.startswith("???:")
+                          else what[4:])
+            rows[name] += numbers[0]
+    return totals, rows
+
+
+# ---- Perfetto: protos/perfetto/trace ----
+
+class Trace:
+    def __init__(self):
+        self.ran_ns, self.waited_ns = collections.Counter(), collections.Counter()
+        self.names, self.samples = {}, collections.Counter()
+        self.sampled_ns = 0
+        self.innermost = collections.Counter()
+        self.reasons = collections.Counter()
+
+
+def perfetto(path):
+    trace, counts, threads = Trace(), collections.Counter(), {}
+    functions, frames, stacks, events, begun, running = {}, {}, {}, {}, {}, {}
+    for number, data in fields(Path(path).read_bytes()):
+        assert number == 1
+        packet = message(data)
+        time_ns = one(packet, 8)
+        for interned in map(message, packet[12]):
+            for value in map(message, interned[2]):
+                events[one(value, 1)] = one(value, 2).decode()
+            for value in map(message, interned[5]):
+                functions[one(value, 1)] = one(value, 2, b"").decode()
+            for value in map(message, interned[6]):
+                frames[one(value, 1)] = functions[one(value, 2)]
+            for value in map(message, interned[7]):
+                stacks[one(value, 1)] = [frames[frame] for frame in packed(value[2])]
+        for track in map(message, packet[60]):
+            for thread in map(message, track[4]):
+                trace.names[one(thread, 2)] = one(thread, 5).decode()
+                threads[one(track, 1)] = one(thread, 2)
+        for bundle in map(message, packet[1]):
+            cpu = one(bundle, 1)
+            for event in map(message, bundle[2]):
+                for switch in map(message, event[4]):
+                    if one(switch, 6):
+                        running[cpu] = (one(switch, 6), one(event, 1))
+                    else:
+                        tid, since_ns = running.pop(cpu)
+                        assert tid == one(switch, 2)
+                        trace.ran_ns[tid] += one(event, 1) - since_ns
+        for sample in map(message, packet[66]):
+            cpu, count = one(sample, 1), one(sample, 6)
+            trace.samples[one(sample, 3)] += 1
+            trace.innermost[stacks[one(sample, 4)][-1]] += count - counts[cpu]
+            trace.sampled_ns += count - counts[cpu]
+            counts[cpu] = count
+        for event in map(message, packet[11]):
+            tid = threads[one(event, 11)]
+            if one(event, 9) == 1:
+                begun[tid] = (time_ns, events[one(event, 10)])
+            else:
+                since_ns, reason = begun.pop(tid)
+                trace.waited_ns[tid] += time_ns - since_ns
+                trace.reasons[reason] += time_ns - since_ns
+    assert not begun and not running
+    return trace
+
+
+# ---- pictures and pages ----
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def svg(path):
+    """ms by title, of all boxes."""
+    root = xml.parse(path).getroot()
+    assert root.tag == SVG + "svg" and root.find(f".//{SVG}script") is None
+    boxes = []
+    for group in root.iter(SVG + "g"):
+        title, rect = group.find(SVG + "title").text, group.find(SVG + "rect")
+        match = re.fullmatch(r"(.*): ([\d.]+) ms, ([\d.]+) %(?:, (\d+) samples?)?", title, re.DOTALL)
+        boxes.append((match[1], float(match[2]), float(rect.get("x")), float(rect.get("y")),
+                      float(rect.get("width"))))
+    return boxes
+
+
+def html(path):
+    text = Path(path).read_text()
+    assert "default-src 'none'" in text and "://" not in text.replace("C++", "")
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    return json.loads(data[1])
