@@ -20,7 +20,7 @@
  * Limits:  those of the aggregate's tables; config.max_memory_bytes: past it
  *          the oldest records are dropped while they are read, as in a live run.
  * Source:  docs/design/0015-archive.md
- * Tests:   run_history_test.c, run_history_damage_test.c, run_history_range_test.c,
+ * Tests:   run_history_test.c, run_history_damage_test.c,
  *          tests/fuzz/fuzz_run_history.c
  */
 
@@ -37,16 +37,6 @@
 /* Errors are those of archive_writer_add(), or -ENOMEM. */
 int run_history_write(const struct snapshot *snapshot, struct archive_writer *writer,
                       struct error *reterr_error);
-
-/*
- * [from_ns, to_ns) of the run (clipped to it) as a run of its own, which begins
- * at from_ns: answers about all of it are those that a view of the range gives
- * of the whole. Any thread that holds the snapshot; its aggregate_snapshot() can
- * be written as any other. Wakeups of threads that were awake are in sums of the
- * whole run only, and so in none of a part. -EINVAL: nothing lies in it; -ENOMEM.
- */
-int run_history_freeze(const struct snapshot *snapshot, uint64_t from_ns, uint64_t to_ns,
-                       struct aggregate **ret_aggregate);
 
 /* One member of which something is lost. */
 struct run_history_loss {
