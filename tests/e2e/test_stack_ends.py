@@ -115,4 +115,4 @@ def test_against_an_independent_unwinder(bare, report, name, stack_bytes):
     assert tally["compared"] == PEER_MOMENTS
     assert tally["wrong"] == 0, result.stderr
     if stack_bytes > 8192:  # behind the end of a small copy nothing is guessed
-        assert tally["complete"] >= 0.995 * tally["compared"], result.stderr
+        assert tally["complete"] >= int(0.995 * tally["compared"]), result.stderr

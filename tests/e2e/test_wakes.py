@@ -79,12 +79,13 @@ def test_clocks_are_blamed_on_nobody(graph, report):
         blamed = [r for r in rows if r["waker_tid"] != 0]
         assert not blamed, blamed
         assert {r["waker_name"] for r in rows} == {NOBODY}
-        assert sum(r["count"] for r in rows) >= least, rows
+        # Who is held up long enough finds the time over and does not sleep.
+        assert sum(r["count"] for r in rows) >= 0.99 * least, rows
     exact = {s["name"]: sum(r["count"] for r in graph.rows if r["wakee_tid"] == s["tid"])
              for s in graph.truth["sleepers"]}
     report(f"wakes: of {ROUNDS} each, woken by the clock: {exact}")
     # One or two more where a page of the program had to be read first.
-    assert all(ROUNDS <= n <= ROUNDS + 5 for n in exact.values()), exact
+    assert all(0.99 * ROUNDS <= n <= ROUNDS + 5 for n in exact.values()), exact
 
 
 def test_wakers_of_one_thread(graph):
