@@ -215,11 +215,6 @@ static uint64_t register_of(const struct perf_layout *layout, const uint8_t *val
     return value;
 }
 
-static bool is_kernel_mode(const struct perf_record *record)
-{
-    return (record->misc & PERF_ABI_MISC_CPUMODE_MASK) == PERF_ABI_MISC_KERNEL;
-}
-
 static bool has_registers(const struct perf_layout *layout, uint64_t wanted)
 {
     return (layout->user_registers & wanted) == wanted;
@@ -243,7 +238,7 @@ static void take_registers(const struct perf_layout *layout, struct bytes *body,
         user->sp = register_of(layout, values, X86_SP);
         user->ip = register_of(layout, values, X86_IP);
         user->is_after_syscall =
-            is_kernel_mode(record) && register_of(layout, values, X86_CX) == user->ip;
+            perf_record_is_kernel_mode(record) && register_of(layout, values, X86_CX) == user->ip;
         user->is_known = true;
     } else if (layout->machine == PERF_MACHINE_AARCH64 &&
                has_registers(layout, PERF_ABI_REGS_AARCH64)) {
@@ -251,30 +246,9 @@ static void take_registers(const struct perf_layout *layout, struct bytes *body,
         user->lr = register_of(layout, values, ARM_LR);
         user->sp = register_of(layout, values, ARM_SP);
         user->ip = register_of(layout, values, ARM_PC);
-        user->is_after_syscall = is_kernel_mode(record);
+        user->is_after_syscall = perf_record_is_kernel_mode(record);
         user->is_known = true;
     }
-}
-
-/* The whole area that was asked for is there; how much of it was filled stands behind it. */
-static void take_stack(struct bytes *body, struct perf_user_state *user)
-{
-    uint64_t area_bytes = bytes_take_u64(body);
-    if (area_bytes == 0) {
-        return;
-    }
-    if (area_bytes > bytes_left(body)) {
-        body->failed = true;
-        return;
-    }
-    const uint8_t *stack = bytes_take(body, (size_t)area_bytes);
-    uint64_t filled_bytes = bytes_take_u64(body);
-    if (filled_bytes > area_bytes) {
-        body->failed = true;
-        return;
-    }
-    user->stack = filled_bytes > 0 ? stack : NULL;
-    user->stack_bytes = (size_t)filled_bytes;
 }
 
 static void take_user_state(const struct perf_layout *layout, struct bytes *body,
@@ -285,7 +259,7 @@ static void take_user_state(const struct perf_layout *layout, struct bytes *body
         take_registers(layout, body, record, &user);
     }
     if (has(layout, PERF_ABI_SAMPLE_STACK_USER)) {
-        take_stack(body, &user);
+        perf_record_take_stack(body, &user);
         if (user.is_known && !bytes_has_failed(body)) {
             record->sample.user = user;
         }
@@ -298,7 +272,8 @@ static void use_address(uint64_t ip, struct perf_record *record, struct perf_ext
     if (record->sample.n_ips > 0 || record->sample.user.is_known) {
         return;
     }
-    extras->chain[0] = is_kernel_mode(record) ? PERF_ABI_CONTEXT_KERNEL : PERF_ABI_CONTEXT_USER;
+    extras->chain[0] =
+        perf_record_is_kernel_mode(record) ? PERF_ABI_CONTEXT_KERNEL : PERF_ABI_CONTEXT_USER;
     extras->chain[1] = ip;
     record->sample.ips = (const uint8_t *)extras->chain;
     record->sample.n_ips = 2;

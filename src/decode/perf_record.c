@@ -54,7 +54,7 @@ static void take_counters(struct bytes *body, struct perf_record *record)
         bytes_take(body, record->sample.counters.n_values * sizeof(uint64_t));
 }
 
-static bool is_kernel_mode(const struct perf_record *record)
+bool perf_record_is_kernel_mode(const struct perf_record *record)
 {
     return (record->misc & PERF_ABI_MISC_CPUMODE_MASK) == PERF_ABI_MISC_KERNEL;
 }
@@ -67,7 +67,7 @@ static void take_registers_x86_64(struct bytes *body, const struct perf_record *
     user->fp = bytes_take_u64(body);
     user->sp = bytes_take_u64(body);
     user->ip = bytes_take_u64(body);
-    user->is_after_syscall = is_kernel_mode(record) && cx == user->ip;
+    user->is_after_syscall = perf_record_is_kernel_mode(record) && cx == user->ip;
 }
 
 static void take_registers_aarch64(struct bytes *body, const struct perf_record *record,
@@ -77,11 +77,10 @@ static void take_registers_aarch64(struct bytes *body, const struct perf_record 
     user->lr = bytes_take_u64(body);
     user->sp = bytes_take_u64(body);
     user->ip = bytes_take_u64(body);
-    user->is_after_syscall = is_kernel_mode(record);
+    user->is_after_syscall = perf_record_is_kernel_mode(record);
 }
 
-/* The whole area that was asked for is there; how much of it was filled stands behind it. */
-static void take_user_stack(struct bytes *body, struct perf_user_state *user)
+void perf_record_take_stack(struct bytes *body, struct perf_user_state *user)
 {
     uint64_t area_bytes = bytes_take_u64(body);
     if (area_bytes == 0) {
@@ -112,7 +111,7 @@ static void take_copy(struct bytes *body, struct perf_record *record)
             take_registers_x86_64(body, record, &user);
         }
     }
-    take_user_stack(body, &user);
+    perf_record_take_stack(body, &user);
     if (abi == PERF_ABI_REGS_64 && !bytes_has_failed(body)) {
         user.is_known = true;
         record->sample.user = user;

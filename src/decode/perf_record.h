@@ -114,10 +114,18 @@ struct perf_record {
 int perf_record_parse(const void *data, size_t n_bytes, const struct perf_formats *formats,
                       struct perf_record *ret_record);
 
+struct bytes;
+
+/* Was the thread in the kernel, as the record's misc says? */
+bool perf_record_is_kernel_mode(const struct perf_record *record);
+
+/* The copy of a user stack: the whole area that was asked for is there, and how much of it was
+ * filled stands behind it. */
+void perf_record_take_stack(struct bytes *body, struct perf_user_state *user);
+
 /* What stands between header and trailer of a record that is no sample, its type and misc in
  * *record; for layouts that others chose (perf_layout.h). 0, or 1 for a type that we do not read;
  * the bytes fail where they make no sense. */
-struct bytes;
 int perf_record_parse_body(struct bytes *body, struct perf_record *record);
 
 /* As perf_record_parse(), for what a program has written into a ring of its own on `cpu`: a struct

@@ -365,14 +365,8 @@ static void pprof_facts(const struct import_reader *reader, struct import_facts 
 
 static int pprof_next(struct import_reader *reader, struct event_batch *batch)
 {
-    while (reader->n_mapped < import_names_n_libraries(reader->names)) {
-        if (!event_batch_has_room(batch)) {
-            return 1;
-        }
-        if (reader->n_mapped == 0) {
-            import_tell_thread(batch, PID, PID, START_NS, "[pprof]");
-        }
-        (void)import_names_map(reader->names, reader->n_mapped++, PID, START_NS, batch);
+    if (!import_names_tell(reader->names, &reader->n_mapped, PID, START_NS, "[pprof]", batch)) {
+        return 1;
     }
     return import_weights_play(&reader->weights, batch);
 }

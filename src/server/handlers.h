@@ -28,6 +28,9 @@ void handle_run_report_exit(struct call *call);
 /* The active run has come to another phase: answers who waited for that. */
 void handlers_run_on_change(struct server *server);
 
+/* For call_work(): the run of the call is the answer. */
+int handlers_describe(struct call *call);
+
 /* What the host lets a run record. 0 or -ENOMEM. */
 int handlers_describe_abilities(struct call *call, struct status_result *result);
 
@@ -35,9 +38,10 @@ int handlers_describe_abilities(struct call *call, struct status_result *result)
 void handle_run_save(struct call *call);
 void handle_run_open(struct call *call);
 void handle_run_export(struct call *call);
-/* The active run, an import, could not begin; or it is all read. False: it is none. */
+/* The active run, an import, could not begin: false where it is none. */
 bool handlers_open_failed(struct server *server);
-bool handlers_open_done(struct server *server, struct run *run);
+/* The run is all read: whoever opened it is answered, if somebody did. */
+void handlers_open_done(struct server *server, struct run *run);
 
 /* handlers_freeze.c */
 void handle_run_freeze(struct call *call);

@@ -72,12 +72,6 @@ static int work_open(struct call *call)
     return r;
 }
 
-static int work_describe(struct call *call)
-{
-    _cleanup_(snapshot_unrefp) struct snapshot *snapshot = run_take_snapshot(call->run);
-    return run_describe(call->run, snapshot, &call->arena, call->result);
-}
-
 /* Its events go the way of those of a recording. */
 static void begin_import(struct call *call)
 {
@@ -125,15 +119,13 @@ bool handlers_open_failed(struct server *server)
     return true;
 }
 
-bool handlers_open_done(struct server *server, struct run *run)
+void handlers_open_done(struct server *server, struct run *run)
 {
     struct call *call = TAKE_PTR(server->open_call);
-    if (!call) {
-        return false;
+    if (call) {
+        call_set_run(call, run);
+        call_work(call, handlers_describe);
     }
-    call_set_run(call, run);
-    call_work(call, work_describe);
-    return true;
 }
 
 /* On the main loop: a recording may have begun meanwhile. */
@@ -147,7 +139,7 @@ static void enter_opened(struct call *call)
         run_registry_add(&call->server->registry, run_ref(call->run));
         log_info("run %u: opened, %llu samples", run_get_id(call->run),
                  (unsigned long long)run_get_samples(call->run));
-        call_work(call, work_describe);
+        call_work(call, handlers_describe);
     }
 }
 

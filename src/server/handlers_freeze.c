@@ -8,7 +8,7 @@
 #include "server/run_freeze.h"
 #include "server/server.h"
 
-/* In the pool. The call is about the frozen run from then on. */
+/* In the pool. */
 static int work_freeze(struct call *call)
 {
     const struct freeze_request *request = call->params;
@@ -25,19 +25,14 @@ static int work_freeze(struct call *call)
     return run_freeze(call->run, snapshot, &part, &call->part, &call->error);
 }
 
-static int work_describe(struct call *call)
-{
-    _cleanup_(snapshot_unrefp) struct snapshot *snapshot = run_take_snapshot(call->part);
-    return run_describe(call->part, snapshot, &call->arena, call->result);
-}
-
-/* On the main loop, which alone knows the runs. */
+/* On the main loop, which alone knows the runs. The call is about the frozen one from then on. */
 static void enter_frozen(struct call *call)
 {
     run_registry_add_part(&call->server->registry, run_ref(call->part));
     run_note_frozen(call->run, call->part);
     log_info("run %u: a part of it is run %u", run_get_id(call->run), run_get_id(call->part));
-    call_work(call, work_describe);
+    call_set_run(call, call->part);
+    call_work(call, handlers_describe);
 }
 
 void handle_run_freeze(struct call *call)

@@ -15,8 +15,7 @@
 #include "server/run_wait.h"
 #include "server/server.h"
 
-/* In the pool: the run of the call as its result. */
-static int work_describe(struct call *call)
+int handlers_describe(struct call *call)
 {
     _cleanup_(snapshot_unrefp) struct snapshot *snapshot = run_take_snapshot(call->run);
     return run_describe(call->run, snapshot, &call->arena, call->result);
@@ -213,7 +212,7 @@ void handle_run_stop(struct call *call)
         return;
     }
     if (run_get_phase(call->run) == RUN_PHASE_STOPPED) {
-        call_work(call, work_describe);
+        call_work(call, handlers_describe);
         return;
     }
     run_stop(call->run, RUN_END_STOPPED);
@@ -226,7 +225,7 @@ void handle_run_select(struct call *call)
     const struct run_request *request = call->params;
     if (run_choice_for_control(call, request->run)) {
         run_registry_select(&call->server->registry, run_get_id(call->run));
-        call_work(call, work_describe);
+        call_work(call, handlers_describe);
     }
 }
 
@@ -235,7 +234,7 @@ void handle_run_report_exit(struct call *call)
     const struct exit_request *request = call->params;
     if (run_choice_for_query(call, request->run)) {
         run_set_exit_status(call->run, request->exit_status);
-        call_work(call, work_describe);
+        call_work(call, handlers_describe);
     }
 }
 
@@ -261,7 +260,7 @@ static void settle_start(struct server *server)
     log_info("run %u: recording pid %lld, %s", run_get_id(run), (long long)run_get_pid(run),
              run_get_command(run));
     call_set_run(call, run);
-    call_work(call, work_describe);
+    call_work(call, handlers_describe);
 }
 
 /* The active run is over, and everything of it is folded. */
@@ -272,11 +271,11 @@ static void settle_stop(struct server *server)
     log_info("run %u: stopped, %llu samples", run_get_id(run),
              (unsigned long long)run_get_samples(run));
     run_registry_retire(&server->registry);
-    (void)handlers_open_done(server, run);
+    handlers_open_done(server, run);
     struct call *call = TAKE_PTR(server->stop_calls);
     while (call) {
         struct call *next = TAKE_PTR(call->next);
-        call_work(call, work_describe);
+        call_work(call, handlers_describe);
         call = next;
     }
 }

@@ -250,6 +250,7 @@ int run_new(const struct run_config *config, struct run **ret_run)
 {
     _cleanup_(run_unrefp) struct run *run = allocate();
     if (!run) {
+        import_free(config->take_import);
         return -ENOMEM;
     }
     run->id = config->id;

@@ -3,10 +3,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -38,7 +36,7 @@ struct saving {
     struct archive_writer *writer;
     struct arena *arena;
     struct archived_run archived;
-    uint64_t n_left_out; /* functions whose code would have been too much */
+    struct run_symbols_stats symbols;
     struct error *error;
 };
 
@@ -200,11 +198,8 @@ static int write_symbols(struct saving *saving)
         .is_target_alive = run_has_live_target(saving->run),
         .timeout_ms = LINES_WAIT_MS,
     };
-    struct run_symbols_stats stats = {.n_functions = 0};
-    int r = run_symbols_write(saving->snapshot, run_get_names(saving->run), &options,
-                              saving->writer, &stats, saving->error);
-    saving->n_left_out = r == 0 ? stats.n_left_out : 0;
-    return r;
+    return run_symbols_write(saving->snapshot, run_get_names(saving->run), &options, saving->writer,
+                             &saving->symbols, saving->error);
 }
 
 static int write_members(struct saving *saving)
@@ -230,6 +225,31 @@ static void wait_for_names(const struct saving *saving)
     if (run_get_state(saving->run) != RUN_STATE_RECORDING) {
         run_settle_jit(saving->run, NAMES_WAIT_MS);
     }
+}
+
+/* What could not be put in. */
+static int add_notes(const struct saving *saving, struct save_result *result)
+{
+    const struct run_symbols_stats *symbols = &saving->symbols;
+    result->notes = arena_alloc_array(saving->arena, 2, sizeof(*result->notes));
+    if (!result->notes) {
+        return -ENOMEM;
+    }
+    if (symbols->n_left_out > 0) {
+        result->notes[result->n_notes++] =
+            arena_printf(saving->arena,
+                         "the code of %" PRIu64 " functions is not in it: it would have been "
+                         "too much",
+                         symbols->n_left_out);
+    }
+    if (symbols->n_lines_late > 0) {
+        result->notes[result->n_notes++] =
+            arena_printf(saving->arena,
+                         "source lines of %" PRIu64 " functions are not in it: their debug "
+                         "information is still being read; save again",
+                         symbols->n_lines_late);
+    }
+    return 0;
 }
 
 int run_save(struct run *run, const char *path, struct arena *arena, struct save_result *ret_result,
@@ -271,16 +291,5 @@ int run_save(struct run *run, const char *path, struct arena *arena, struct save
         .samples = saving.archived.run.samples,
         .took_ns = clock_now_ns() - began_ns,
     };
-    if (saving.n_left_out > 0) {
-        ret_result->notes = arena_alloc_array(arena, 1, sizeof(*ret_result->notes));
-        if (!ret_result->notes) {
-            return -ENOMEM;
-        }
-        ret_result->notes[ret_result->n_notes++] =
-            arena_printf(arena,
-                         "the code of %" PRIu64 " functions is not in it: it would have been "
-                         "too much",
-                         saving.n_left_out);
-    }
-    return ret_result->path ? 0 : -ENOMEM;
+    return ret_result->path ? add_notes(&saving, ret_result) : -ENOMEM;
 }

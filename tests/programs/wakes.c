@@ -29,6 +29,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -43,7 +44,7 @@ struct chain {
     int kind;
     pthread_t waker, second, third;
     atomic_int waker_tid, second_tid, third_tid;
-    uint64_t n_rounds;
+    uint64_t n_rounds, n_slept;     /* n_slept: by the waker, by the clock */
     atomic_ulong n_second, n_third; /* rounds that they were woken in */
 
     struct wake_futex futex;   /* wakes the second */
@@ -58,7 +59,7 @@ struct sleeper {
     const char *name;
     pthread_t thread;
     atomic_int tid;
-    uint64_t n_sleeps;
+    uint64_t n_sleeps, n_slept;
 };
 
 /* The functions that stacks are asked for; not static, so that none gets another name. */
@@ -83,12 +84,24 @@ static void must(bool is_done, const char *what)
     }
 }
 
-static void sleep_ns(uint64_t duration_ns)
+/* How often the calling thread has left its CPU of its own accord. */
+static uint64_t count_leaves(void)
+{
+    struct rusage usage;
+
+    must(getrusage(RUSAGE_THREAD, &usage) == 0, "getrusage");
+    return (uint64_t)usage.ru_nvcsw;
+}
+
+/* 1; or 0 where the time was over before the thread, held up, came to sleep. */
+static uint64_t sleep_ns(uint64_t duration_ns)
 {
     struct timespec left = {.tv_nsec = (long)duration_ns};
+    const uint64_t n_leaves = count_leaves();
 
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {
     }
+    return count_leaves() > n_leaves;
 }
 
 /* One letter of /proc says that it is about to sleep; that it has left its CPU, only this does. */
@@ -189,7 +202,7 @@ static void await_sleepers(struct chain *chain, uint64_t n_rounds)
     while (chain->second_tid == 0 || chain->third_tid == 0 || chain->n_second < n_rounds ||
            chain->n_third < n_rounds || !is_asleep(chain->second_tid) ||
            !is_asleep(chain->third_tid)) {
-        sleep_ns(100 * NS_PER_US);
+        chain->n_slept += sleep_ns(100 * NS_PER_US);
     }
 }
 
@@ -200,7 +213,7 @@ KEPT void *thread_waker(void *argument)
     introduce(&chain->waker_tid, "w", kinds[chain->kind].name);
     for (uint64_t i = 0; i < chain->n_rounds; i++) {
         await_sleepers(chain, i);
-        sleep_ns(200 * NS_PER_US);
+        chain->n_slept += sleep_ns(200 * NS_PER_US);
         kinds[chain->kind].wake(chain);
     }
     return NULL;
@@ -237,7 +250,7 @@ KEPT void *thread_nanosleep(void *argument)
 
     introduce(&sleeper->tid, "t", sleeper->name);
     for (uint64_t i = 0; i < sleeper->n_sleeps; i++) {
-        sleep_ns(NS_PER_MS);
+        sleeper->n_slept += sleep_ns(NS_PER_MS);
     }
     return NULL;
 }
@@ -251,8 +264,10 @@ KEPT void *thread_timerfd(void *argument)
 
     introduce(&sleeper->tid, "t", sleeper->name);
     for (uint64_t i = 0; i < sleeper->n_sleeps; i++) {
+        const uint64_t n_leaves = count_leaves();
         must(timerfd_settime(fd, 0, &once, NULL) == 0, "timerfd_settime");
         must(read(fd, &n_expired, sizeof n_expired) == sizeof n_expired, "read");
+        sleeper->n_slept += count_leaves() > n_leaves;
     }
     close(fd);
     return NULL;
@@ -324,7 +339,11 @@ static void print_graph(FILE *truth, const struct chain *chains, const struct sl
     fprintf(truth, "], \"sleepers\": [");
     for (int i = 0; i < 2 && chains[0].n_rounds > 0; i++) {
         fprintf(truth, "%s{\"tid\": %d, \"name\": \"t-%s\", \"count\": %lu}", i > 0 ? ", " : "",
-                sleepers[i].tid, sleepers[i].name, sleepers[i].n_sleeps);
+                sleepers[i].tid, sleepers[i].name, sleepers[i].n_slept);
+    }
+    for (int kind = 0; kind < KIND_N && chains[0].n_rounds > 0; kind++) {
+        fprintf(truth, ", {\"tid\": %d, \"name\": \"w-%s\", \"count\": %lu}",
+                chains[kind].waker_tid, kinds[kind].name, chains[kind].n_slept);
     }
     fprintf(truth, "]");
 }

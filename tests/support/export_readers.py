@@ -270,8 +270,7 @@ def callgrind_annotate(tool, path, inclusive=False):
         elif ":" in what:
             name = re.sub(r" \[[^ ]*\]$", "", what.split(":", 1)[1] if not what.startswith("???:")
                           else what[4:])
-            # One function in two files of source calls itself, as far as the format goes.
-            rows[name] = max(rows[name], numbers[0]) if inclusive else rows[name] + numbers[0]
+            rows[name] += numbers[0]
     return totals, rows
 
 
