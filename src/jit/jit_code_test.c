@@ -284,13 +284,15 @@ static void *ask(void *userdata)
 {
     struct jit_code *code = userdata;
     uint64_t n_found = 0;
-    while (!atomic_load(&is_done)) {
+    bool is_last;
+    do { /* once at least, for who gets no CPU before it is done */
         struct jit_place place;
+        is_last = atomic_load(&is_done);
         for (uint64_t i = 0; i < 100; i++) {
             n_found +=
                 jit_code_find(code, 1, i * 0x100, 10, 10, &place) && place.symbol->name[0] == 'f';
         }
-    }
+    } while (!is_last);
     return (void *)(uintptr_t)n_found;
 }
 

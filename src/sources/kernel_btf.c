@@ -105,6 +105,7 @@ static int index_types(struct btf_view *view)
 enum wanted {
     WANTED_TASK,
     WANTED_ENTITY,
+    WANTED_THREAD,
     WANTED_MM,
     WANTED_CFS_RQ,
     WANTED_CREDENTIALS,
@@ -126,6 +127,7 @@ static const struct {
 } wanted_types[WANTED_N] = {
     [WANTED_TASK] = {BTF_KIND_STRUCT, "task_struct"},
     [WANTED_ENTITY] = {BTF_KIND_STRUCT, "sched_entity"},
+    [WANTED_THREAD] = {BTF_KIND_STRUCT, "thread_struct"},
     [WANTED_MM] = {BTF_KIND_STRUCT, "mm_struct"},
     [WANTED_CFS_RQ] = {BTF_KIND_STRUCT, "cfs_rq"},
     [WANTED_CREDENTIALS] = {BTF_KIND_STRUCT, "cred"},
@@ -250,9 +252,11 @@ static int look_up(const struct btf_view *view, struct kernel_btf *btf)
         {KERNEL_CREDENTIALS_SUID, WANTED_CREDENTIALS, "suid"},
         {KERNEL_TASK_CFS_RQ, WANTED_ENTITY, "cfs_rq"},
         {KERNEL_CFS_RQ_RQ, WANTED_CFS_RQ, "rq"},
+        {KERNEL_TASK_TLS, WANTED_TASK, "thread"},
+        {KERNEL_MM_STACK, WANTED_MM, "start_stack"},
     };
     struct type_head heads[WANTED_N];
-    uint32_t runtime_offset;
+    uint32_t runtime_offset, tls_offset;
     find_types(view, heads);
     for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
         if (!find_member(view, &heads[wanted[i].type], wanted[i].name,
@@ -261,6 +265,7 @@ static int look_up(const struct btf_view *view, struct kernel_btf *btf)
         }
     }
     if (!find_member(view, &heads[WANTED_ENTITY], "sum_exec_runtime", &runtime_offset) ||
+        !find_member(view, &heads[WANTED_THREAD], "fsbase", &tls_offset) ||
         heads[WANTED_SWITCH].id == 0 || heads[WANTED_WAKING].id == 0 ||
         heads[WANTED_FORK].id == 0 || heads[WANTED_FREE].id == 0 ||
         !find_preempt_count(view, heads, btf)) {
@@ -268,6 +273,7 @@ static int look_up(const struct btf_view *view, struct kernel_btf *btf)
     }
     btf->members[KERNEL_TASK_CFS_RQ] += btf->members[KERNEL_TASK_CPU_TIME];
     btf->members[KERNEL_TASK_CPU_TIME] += runtime_offset;
+    btf->members[KERNEL_TASK_TLS] += tls_offset;
     btf->sched_switch_type = heads[WANTED_SWITCH].id;
     btf->sched_waking_type = heads[WANTED_WAKING].id;
     btf->sched_fork_type = heads[WANTED_FORK].id;

@@ -140,7 +140,7 @@ static void make(struct blob *blob, unsigned int without, struct ids *ret_ids)
         member(blob, "cfs_rq", 0u << 24 | 128 * 8);
     }
     if (!(without & WITHOUT_TASK)) {
-        type(blob, "task_struct", BTF_KIND_STRUCT, 8, false);
+        type(blob, "task_struct", BTF_KIND_STRUCT, 9, false);
         member(blob, "pid_x", 1);
         member(blob, "pid", 1256 * 8);
         member(blob, without & WITHOUT_TGID ? "tgid_x" : "tgid", 1260 * 8);
@@ -149,12 +149,17 @@ static void make(struct blob *blob, unsigned int without, struct ids *ret_ids)
         member(blob, "group_leader", 1300 * 8);
         member(blob, "mm", 1200 * 8);
         member(blob, "real_cred", 1500 * 8);
+        member(blob, "thread", 3000 * 8);
         type(blob, "task_struct", BTF_KIND_STRUCT, 1, false); /* a second one does not count */
         member(blob, "pid", 8);
     }
+    type(blob, "thread_struct", BTF_KIND_STRUCT, 2, false);
+    member(blob, "sp", 24 * 8);
+    member(blob, "fsbase", 56 * 8);
     /* The members of mm_struct are those of a struct without a name inside it. */
-    uint32_t inner = type(blob, NULL, BTF_KIND_STRUCT, 2, false);
+    uint32_t inner = type(blob, NULL, BTF_KIND_STRUCT, 3, false);
     member(blob, "pgd", 0);
+    member(blob, "start_stack", 72 * 8);
     member(blob, "flags", 88 * 8);
     type(blob, "mm_struct", BTF_KIND_STRUCT, 1, false);
     nameless(blob, inner, 8 * 8);
@@ -210,6 +215,8 @@ static void members_are_found(void **state)
     assert_int_equal(btf.members[KERNEL_CFS_RQ_RQ], 320);
     assert_int_equal(btf.members[KERNEL_TASK_CREDENTIALS], 1500);
     assert_int_equal(btf.members[KERNEL_CREDENTIALS_EUID], 24);
+    assert_int_equal(btf.members[KERNEL_TASK_TLS], 3000 + 56);
+    assert_int_equal(btf.members[KERNEL_MM_STACK], 8 + 72);
     assert_int_equal(btf.sched_switch_type, ids.switched);
     assert_int_equal(btf.sched_waking_type, ids.waking);
     assert_int_equal(btf.sched_fork_type, ids.fork);

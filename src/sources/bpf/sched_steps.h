@@ -40,6 +40,8 @@ extern struct map_name states, memos, rings, lost, counts;
  * half a per cent of a CPU's time. */
 #define SPARE_MAX_BYTES (4u << 20)
 #define SPARE_NS_PER_BYTE 64
+/* Of what stands before the arguments, a walk from _start may read so much. */
+#define ARGUMENTS_BYTES 64
 /* A record of this length brings a whole stack, and the reader comes sooner where there are such.
  */
 #define WHOLE_FROM_BYTES 16384
@@ -238,6 +240,20 @@ INLINE void take_spare(struct sched_counts *n, u64 n_stack_bytes)
     n->spare_bytes = spare_bytes > n_stack_bytes ? spare_bytes - n_stack_bytes : 0;
 }
 
+/*
+ * Where the stack that sp lies in ends at the latest; 0: who knows. Of a stack
+ * that glibc made, its thread's own data stand at its end, where the register of
+ * thread-local storage points; of the first thread's, the program's arguments.
+ * Neither lies inside any stack.
+ */
+INLINE u64 stack_end(void *task, u64 sp)
+{
+    u64 tls = READ_U64(task, KERNEL_TASK_TLS);
+    u64 arguments = READ_U64(READ_POINTER(task, KERNEL_TASK_MM), KERNEL_MM_STACK);
+    u64 end = arguments > sp ? arguments + ARGUMENTS_BYTES : 0;
+    return tls > sp && (end == 0 || tls < end) ? tls : end;
+}
+
 /* What the registers do not tell. */
 INLINE u32 find_by_frames(struct finding *f)
 {
@@ -282,7 +298,8 @@ INLINE u32 find_by_frames(struct finding *f)
     walk_now(f->ctx, walk, s, user_cs, READ_U32(f->task, KERNEL_TASK_TGID) == f->control->pid);
     keep(s, memo, f->state);
     n->n_walked++;
-    s->n_walk_bytes = close_walk(s, &s->machine, s->end, stack_bytes(f->control, n));
+    s->n_walk_bytes = close_walk(s, &s->machine, s->end, stack_bytes(f->control, n),
+                                 stack_end(f->task, s->machine.sp));
     take_spare(n, s->header.n_stack_bytes);
     return STACK_NEW;
 }

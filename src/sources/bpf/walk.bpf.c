@@ -19,7 +19,7 @@ extern struct map_name outputs;
 
 INLINE int finish(void *ctx, struct walk_control *c, struct scratch *s, u32 end)
 {
-    u64 n_bytes = close_walk(s, &s->machine, end, c->max_stack_bytes);
+    u64 n_bytes = close_walk(s, &s->machine, end, c->max_stack_bytes, 0);
     output(ctx, &outputs, BPF_F_CURRENT_CPU, &s->header, n_bytes);
     return 0;
 }

@@ -41,6 +41,8 @@ enum kernel_member {
     KERNEL_CREDENTIALS_SUID,
     KERNEL_TASK_CFS_RQ, /* se.cfs_rq */
     KERNEL_CFS_RQ_RQ,
+    KERNEL_TASK_TLS, /* thread.fsbase */
+    KERNEL_MM_STACK, /* start_stack */
     KERNEL_MEMBER_N
 };
 

@@ -401,8 +401,12 @@ INLINE u64 copy_stack(struct scratch *s, u64 max_bytes, u64 sp, u64 first_ip)
     return s->copy.n_read;
 }
 
-/* The payload behind s->header; how long both are together. */
-INLINE u64 close_walk(struct scratch *s, struct machine *m, u32 end, u64 max_stack_bytes)
+/*
+ * The payload behind s->header; how long both are together. Bytes at
+ * max_stack_end and behind are not the thread's stack.
+ */
+INLINE u64 close_walk(struct scratch *s, struct machine *m, u32 end, u64 max_stack_bytes,
+                      u64 max_stack_end)
 {
     u64 n_ips = s->n_ips & (MAX_IPS - 1), n_stack_bytes = 0;
     struct walk_payload *h = &s->header;
@@ -413,6 +417,9 @@ INLINE u64 close_walk(struct scratch *s, struct machine *m, u32 end, u64 max_sta
     if (end != WALK_END_COMPLETE) {
         /* Behind so many frames the rest is known from earlier, or can be read at leisure. */
         u64 max_bytes = end == WALK_END_LIMIT ? PAGE_BYTES : max_stack_bytes;
+        if (m->sp < max_stack_end && max_bytes > max_stack_end - m->sp) {
+            max_bytes = max_stack_end - m->sp;
+        }
         s->ips[n_ips] = m->ip;
         s->ips[n_ips + 1] = m->sp;
         s->ips[n_ips + 2] = m->fp;
