@@ -40,8 +40,16 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.write_line(line)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Where cases run side by side, each worker has figures of its own."""
+    _reports.extend(getattr(node, "workeroutput", {}).get("figures", []))
+
+
 def pytest_sessionfinish(session, exitstatus):
     """All skipped is a skip for the build system: 77."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = list(_reports)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     stats = reporter.stats if reporter else {}
     if exitstatus == 0 and stats.get("skipped") and not stats.get("passed"):
