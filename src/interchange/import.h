@@ -54,6 +54,8 @@ struct import_facts {
     int64_t pid;                 /* of the process that it is about; 0: of many, or not told */
     uint32_t frequency_hz;       /* of samples; 0: not told */
     uint64_t started_at_unix_ns; /* 0: not told */
+    /* What its processes have left on this host stood there then; 0: it is of another host. */
+    uint64_t here_until_unix_ns;
     uint64_t n_samples;
     char command[400]; /* "": not told */
     char host[100];    /* where it was recorded; "": not told */

@@ -218,6 +218,10 @@ static void perf_data_facts(const struct import_reader *reader, struct import_fa
         /* perf writes its file at the end of the recording. */
         ret_facts->started_at_unix_ns = reader->written_at_unix_ns - lasted_ns;
     }
+    bool is_of_here = !reader->no_names; /* compare_kernel() */
+    ret_facts->here_until_unix_ns = is_of_here && ret_facts->started_at_unix_ns > 0
+                                        ? ret_facts->started_at_unix_ns + lasted_ns
+                                        : 0;
     if (survey->sample_event == UINT32_MAX) {
         return;
     }

@@ -329,7 +329,7 @@ bool jit_tail_is_dump(const char *path)
 }
 
 /* As images/image_table.c tells memory without a file. */
-static bool is_without_file(const char *path)
+bool jit_tail_is_made(const char *path)
 {
     return path[0] != '/' ? strncmp(path, "[vdso]", 6) != 0 && strncmp(path, "[vsys", 5) != 0 &&
                                 strncmp(path, "[kernel", 7) != 0
@@ -345,7 +345,7 @@ void jit_tail_on_image(struct jit_tail *tail, const struct event *event)
         const char *path = event->image->path ? event->image->path : "";
         if (path[0] == '/' && jit_tail_is_dump(path)) {
             (void)notify(tail, NOTICE_DUMP, event);
-        } else if (event->pid != tail->last_pid && is_without_file(path)) {
+        } else if (event->pid != tail->last_pid && jit_tail_is_made(path)) {
             /* Made code is mapped piece by piece, mostly by the process of the last time. */
             tail->last_pid = notify(tail, NOTICE_PROCESS, event) ? event->pid : -1;
         }

@@ -43,6 +43,8 @@ bool jit_tail_wait(struct jit_tail *tail, int timeout_ms);
 
 /* Is `path`, as it was mapped, that of a jitdump? */
 bool jit_tail_is_dump(const char *path);
+/* Is it memory without a file, as code is made in? */
+bool jit_tail_is_made(const char *path);
 
 /* One line for people on what could not be used, "" where all is well. */
 void jit_tail_describe(struct jit_tail *tail, char *ret_text, size_t n_bytes);

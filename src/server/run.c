@@ -79,6 +79,8 @@ static void apply(struct run *run, const struct run_slab *slab, struct answers *
         n_samples += event->kind == EVENT_SAMPLE;
         if (event->kind == EVENT_IMAGE && run->jit_tail) {
             jit_tail_on_image(run->jit_tail, event);
+        } else if (event->kind == EVENT_IMAGE && run->jit_left) {
+            jit_left_on_image(run->jit_left, event);
         }
     }
     atomic_fetch_add_explicit(&run->n_samples, n_samples, memory_order_relaxed);
@@ -96,6 +98,8 @@ static void aggregate_finish(struct run *run, uint64_t end_ns)
     }
     if (run->jit_tail) {
         jit_tail_end(run->jit_tail);
+    } else {
+        jit_code_settle(run->jit);
     }
     snapshot_desk_close(&run->desk, final);
     atomic_fetch_add_explicit(&run->sequence, 1, memory_order_release);
@@ -185,6 +189,15 @@ static int make_names(struct run *run, struct symbolizer *symbolizer)
     return r;
 }
 
+/* Names that it brings, and those that its processes have left behind. */
+static int use_import(struct run *run)
+{
+    const struct kept_run kept = import_kept_run(run->import);
+    uint64_t until_ns = import_get_facts(run->import)->here_until_unix_ns;
+    query_names_set_kept(run->names, &kept);
+    return until_ns > 0 ? jit_left_new(run->jit, until_ns, &run->jit_left) : 0;
+}
+
 static int make_parts(struct run *run, const struct run_config *config)
 {
     const struct run_ingest_config ingest = {
@@ -202,9 +215,9 @@ static int make_parts(struct run *run, const struct run_config *config)
     if (r < 0) {
         return r;
     }
-    if (run->import) {
-        const struct kept_run kept = import_kept_run(run->import);
-        query_names_set_kept(run->names, &kept);
+    r = run->import ? use_import(run) : 0;
+    if (r < 0) {
+        return r;
     }
     const struct aggregate_config aggregate = run_aggregate_config(run);
     return aggregate_new(&aggregate, &run->aggregate);
@@ -323,6 +336,7 @@ struct run *run_unref(struct run *run)
     aggregate_free(run->aggregate);
     unwinder_free(run->unwinder);
     jit_tail_free(run->jit_tail);
+    jit_left_free(run->jit_left);
     if (!run->parent) {
         query_names_free(run->names);
         object_names_free(run->object_names);

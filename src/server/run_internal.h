@@ -13,6 +13,7 @@
 
 #include "aggregate/aggregate.h"
 #include "archive/run_symbols.h"
+#include "jit/jit_left.h"
 #include "jit/jit_tail.h"
 #include "model/results/archived_run.h"
 #include "model/results/diagnose.h"
@@ -69,7 +70,8 @@ struct run {
     struct query_names *names;
     struct object_names *object_names;
     struct jit_code *jit;
-    struct jit_tail *jit_tail; /* NULL: the events are no process' of this host */
+    struct jit_tail *jit_tail; /* NULL: the events are no process' of this host, */
+    struct jit_left *jit_left; /* or were: NULL as well */
     struct run_ingest *ingest;
     struct snapshot_desk desk;
 

@@ -162,6 +162,22 @@ def test_copied_stacks_reach_as_far_as_perf_does(stax, perf, commands, program):
     assert stacks["complete"] >= 0.95 * n_stacks
 
 
+@pytest.mark.skipif(place.find("node") is None, reason="node is not installed")
+def test_made_code_has_the_names_of_its_map(stax, perf):
+    script = ("const fib = n => n < 2 ? n : fib(n - 1) + fib(n - 2);"
+              "const end = Date.now() + 1000; while (Date.now() < end) fib(20);")
+    data = record(stax, perf, "frame_pointers",
+                  (place.find("node"), "--perf-basic-prof", "--no-turbo-inlining", "-e", script))
+    theirs = collections.Counter()
+    for (name,), (n, _) in report(stax, perf, data, "sym").items():
+        theirs["fib [eval]" in name] += n
+    stax.ok("open", data)
+    made = [row for row in stax.json("top", "-n", 0)["rows"] if "fib [eval]" in row["name"]]
+    assert theirs[True] > 500
+    assert sum(row["self_samples"] for row in made) == theirs[True]
+    assert all(row["kind"] == "jit" for row in made)
+
+
 def test_cut_off_files_say_so(stax, perf, commands):
     data = record(stax, perf, "frame_pointers", commands["python3"])
     whole = data.read_bytes()
