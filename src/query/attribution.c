@@ -491,8 +491,7 @@ const char *attribution_wait_hint(const struct query_context *context,
                                   const struct attribution *attribution)
 {
     if (context->snapshot->has_no_switches) {
-        return "recorded with --no-off-cpu: this run has no scheduler events, so nobody knows its "
-               "waits";
+        return ATTRIBUTION_NO_SWITCHES;
     }
     if (attribution->totals.off_cpu_ns > 0) {
         return hint_of_folded(context, attribution);

@@ -23,6 +23,13 @@
 #include "query/query.h"
 #include "query/wait_shares.h"
 
+/* Of a run without scheduler events. */
+#define ATTRIBUTION_NO_SWITCHES                                                                    \
+    "this run has no scheduler events (recorded with --no-off-cpu, or opened from a file without " \
+    "them): nobody told when threads ran and waited"
+#define ATTRIBUTION_NO_SWITCHES_HINT                                                               \
+    "record without --no-off-cpu; what `stax open` shall read, by perf record --switch-events"
+
 #define ATTRIBUTION_OWN_SAMPLES 64u
 
 struct thread_share {

@@ -279,7 +279,7 @@ static const char *hint_of(const struct work *work)
 {
     const struct attribution *attribution = &work->attribution;
     if (work->snapshot->has_no_switches) {
-        return "this run was recorded with --no-off-cpu: nobody told when threads waited";
+        return ATTRIBUTION_NO_SWITCHES;
     }
     if (work->result->intervals > 0) {
         return attribution->from_ns < work->snapshot->folded_until_ns

@@ -286,7 +286,7 @@ static const char *hint_of(const struct work *work)
                    : NULL;
     }
     if (snapshot->has_no_switches) {
-        return "this run was recorded with --no-off-cpu: nobody told when threads waited";
+        return ATTRIBUTION_NO_SWITCHES;
     }
     if (snapshot->n_wakeups == 0 && work->options->unrecorded) {
         return arena_printf(work->context->arena,

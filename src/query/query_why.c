@@ -408,9 +408,8 @@ static int refuse(const struct query_context *context, struct error *reterr_erro
         return -EINVAL;
     }
     if (context->snapshot->has_no_switches) {
-        error_set(reterr_error, "not_supported",
-                  "this run was recorded with --no-off-cpu: nobody told when threads waited");
-        error_hint(reterr_error, "record without --no-off-cpu");
+        error_set(reterr_error, "not_supported", "%s", ATTRIBUTION_NO_SWITCHES);
+        error_hint(reterr_error, ATTRIBUTION_NO_SWITCHES_HINT);
         return -EINVAL;
     }
     return 0;
