@@ -14,7 +14,7 @@ from fixtures import (pytest_sessionfinish, pytest_terminal_summary,  # noqa: E4
 # target's own, no rate and no loss, and change no setting of the host. All others run alone.
 SIDE_BY_SIDE = """
     annotate archive attach doctor exec_fork export flame_invert group import inlines jit kept_code
-    launch names neighbors plt programs real_programs rpc schema server setup stack_ends staxd
+    launch names neighbors plt programs rpc schema server setup stack_ends staxd
     staxd_messages subscribe symbol_files unwinding unwinding_traps views
 """.split()
 

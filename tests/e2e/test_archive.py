@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import place
 import subjects
 from private_server import Account, PrivateServer
 
@@ -59,6 +60,19 @@ def another():
     with tempfile.TemporaryDirectory(prefix="stax-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)
         server = PrivateServer(folder, Account())
+        yield server
+        server.end_all()
+
+
+@pytest.fixture
+def elsewhere(stax):
+    """The same on a machine that has no program, no library, no debug file and no source."""
+    with tempfile.TemporaryDirectory(prefix="stax-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)
+        server = PrivateServer(folder, Account(), has_mounts=os.geteuid() == 0)
+        if os.geteuid() == 0:
+            # Last what mount is in; the server has all of its own in memory.
+            server.mount_empty(stax.folder, place.SOURCE / "tests", place.PROGRAMS, "/usr")
         yield server
         server.end_all()
 
@@ -144,7 +158,7 @@ RECORDINGS = {
 
 
 @pytest.mark.parametrize("name", list(RECORDINGS))
-def test_saved_and_opened(stax, another, name):
+def test_saved_and_opened(stax, elsewhere, name):
     try:
         RECORDINGS[name](stax)
     except subjects.Missing as missing:
@@ -159,14 +173,15 @@ def test_saved_and_opened(stax, another, name):
     queries.append(("diagnose",))
     stax.ok("save", path)
     run = stax.last_run()
-    another.ok("open", path)
-    assert_same(expected, all_answers(another, functions, queries), "opened")
-    assert without_run({"run": another.last_run()}) == without_run({"run": run})
+    path = shutil.copy(path, elsewhere.folder)
+    elsewhere.ok("open", path)
+    assert_same(expected, all_answers(elsewhere, functions, queries), "opened")
+    assert without_run({"run": elsewhere.last_run()}) == without_run({"run": run})
     # What was opened can be saved, and is the same again.
-    again = stax.folder / "again"
-    another.ok("save", again)
-    another.ok("open", again)
-    assert_same(expected, all_answers(another, functions, queries), "opened twice")
+    again = elsewhere.folder / "again"
+    elsewhere.ok("save", again)
+    elsewhere.ok("open", again)
+    assert_same(expected, all_answers(elsewhere, functions, queries), "opened twice")
 
 
 def test_saved_while_recording(stax, another):
@@ -210,6 +225,25 @@ def test_refusals(stax, another):
     result = another("save", stax.folder / "x.stax")
     assert result.returncode == 1 and "stax record" in result.stderr
     assert another.json("list")["runs"] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: cannot mount")
+def test_read_only_file_system():
+    with tempfile.TemporaryDirectory(prefix="stax-") as folder:
+        os.chmod(folder, 0o755)
+        server = PrivateServer(folder, Account(), has_mounts=True)
+        try:
+            record(server, ["sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"])
+            place_of_it = server.folder / "read-only"
+            place_of_it.mkdir()
+            server.mount_empty(place_of_it, options="ro")
+            for path in (place_of_it / "x.stax", place_of_it / "x"):
+                refused = server("save", path)
+                assert refused.returncode == 1, refused
+                assert "read-only" in refused.stderr and "save elsewhere" in refused.stderr
+            assert server.is_healthy()
+        finally:
+            server.end_all()
 
 
 def test_damaged(stax, another):

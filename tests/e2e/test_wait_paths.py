@@ -13,7 +13,7 @@ from waiting import US, names
 LEVELS = (("first_one", "first_two"), ("second_one", "second_two"), ("third_one", "third_two"))
 LONG_NS = 50 * US
 # While unwind tables are made, walks end early, and what they have read is all that can be compared.
-N_FIRST = 500
+N_FIRST = 1000
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def path_of(row):
     return sum(level[1] << bit for bit, level in enumerate(called)), of_user.count("go_down") - 1
 
 
-def pairs_of(stax, mode, n_waits=6000):
+def pairs_of(stax, mode, n_waits=10000):
     """Each wait that made the target sleep, and what was recorded of it, in their order.
 
     Where the kernel has told one switch less, which happens, nobody knows which: the next recording

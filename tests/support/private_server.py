@@ -227,17 +227,27 @@ class Stax:
 class PrivateServer(Stax):
     """A Stax whose server runs."""
 
-    def __init__(self, folder, account=None, options=(), env=(), denied=""):
-        """`denied`: system calls that are refused to the server, as tests/programs/deny says."""
+    def __init__(self, folder, account=None, options=(), env=(), denied="", has_mounts=False):
+        """`denied`: system calls that are refused to the server, as tests/programs/deny says.
+
+        `has_mounts`: it sees a tree of files of its own, for mount(). Root only.
+        """
         super().__init__(folder, account)
         self.env.update(env)
         under = [self.program("deny"), denied, "--"] if denied else []
+        under += ["unshare", "--mount", "--propagation", "private"] if has_mounts else []
         self.log = open(self.folder / "server.log", "ab")
         self.process = subprocess.Popen(
             [*under, str(self.bin / "stax-server"), *options], env=self.env, cwd=self.folder,
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             **self.account.popen_options())
         wait_until(self._listens, what="a listening server")
+
+    def mount_empty(self, *folders, options="mode=755"):
+        """Nothing is in these any more, for the server; all others see what was there."""
+        script = " && ".join(f"mount -t tmpfs -o {options} none '{folder}'" for folder in folders)
+        subprocess.run(["nsenter", "-t", str(self.process.pid), "--mount", "sh", "-c", script],
+                       check=True)
 
     def _listens(self):
         if self.process.poll() is not None:

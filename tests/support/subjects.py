@@ -276,20 +276,23 @@ def postgres(stax, seconds):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def descendant(pid, mark):
-    """The pid of a process below this one whose command line has the mark; None: not yet."""
-    parents = {}
+def busy_descendant(pid, mark, least_ticks=20):
+    """The pid of a process below this one whose command line has the mark and that has run for a
+    while; None: not yet. A browser keeps another one at hand, which does nothing."""
+    parents, ticks = {}, {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError, IndexError):
-                parents[int(entry)] = int(Path(f"/proc/{entry}/stat").read_text()
-                                          .rsplit(")", 1)[1].split()[1])
+                fields = Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()
+                parents[int(entry)] = int(fields[1])
+                ticks[int(entry)] = int(fields[11]) + int(fields[12])
     for child in parents:
         above = child
         while above and above != pid:
             above = parents.get(above, 0)
         with contextlib.suppress(OSError):
-            if above == pid and mark in Path(f"/proc/{child}/cmdline").read_bytes():
+            if (above == pid and ticks[child] >= least_ticks
+                    and mark in Path(f"/proc/{child}/cmdline").read_bytes()):
                 return child
     return None
 
@@ -299,7 +302,8 @@ def chromium_renderer(stax, seconds):
     browser = stax.popen(*chromium_command(stax, seconds + 30), stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        yield wait_until(lambda: descendant(browser.pid, b"--type=renderer"), 20, "a renderer")
+        yield wait_until(lambda: busy_descendant(browser.pid, b"--type=renderer"), 30,
+                         "a busy renderer")
     finally:
         os.killpg(browser.pid, signal.SIGKILL)
         browser.wait()

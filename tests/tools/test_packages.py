@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Where the table's word is not the package's name without its ending.
 WORDS = {"libc6-dev": "gcc", "ninja-build": "ninja", "zlib1g-dev": "zlib", "libzydis-dev": "Zydis",
          "libuv1-dev": "libuv", "libjansson-dev": "jansson", "libcmocka-dev": "cmocka",
-         "python3-pytest": "pytest", "xz-utils": "xz"}
+         "python3-pytest": "pytest", "python3-pytest-xdist": "pytest-xdist",
+         "xz-utils": "xz"}
 
 
 def packages():
