@@ -12,6 +12,9 @@
  * along deeper ones, which no run makes, would take long. */
 #define DEPTH_MAX (2 * LIMIT_STACK_IPS + 2)
 
+/* A century of the clock since 1970. Queries add lengths to times, which must not wrap. */
+#define NOW_MAX_NS ((uint64_t)INT64_MAX / 2)
+
 void *restore_grow(void *items, size_t n_items, size_t *capacity, size_t item_bytes)
 {
     if (n_items < *capacity) {
@@ -56,7 +59,8 @@ static void set_run(struct aggregate *aggregate, const struct restore_run *run)
 int restore_begin(const struct aggregate_config *config, const struct restore_run *run,
                   struct restore **ret_restore)
 {
-    if (run->now_ns < run->start_ns || run->folded_until_ns > run->now_ns) {
+    if (run->now_ns < run->start_ns || run->folded_until_ns > run->now_ns ||
+        run->now_ns > NOW_MAX_NS) {
         return -EBADMSG;
     }
     _cleanup_(restore_freep) struct restore *restore = calloc(1, sizeof(*restore));

@@ -39,7 +39,8 @@ struct restore_class {
     uint64_t ns, n_slices, n_samples, met_ns;
 };
 
-/* 0, -ENOMEM, or -EBADMSG where the times of the run make no sense. */
+/* 0, -ENOMEM, or -EBADMSG where the times of the run make no sense: out of their order, or a
+ * century and more behind 1970. */
 int restore_begin(const struct aggregate_config *config, const struct restore_run *run,
                   struct restore **ret_restore);
 struct restore *restore_free(struct restore *restore);

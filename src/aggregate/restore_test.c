@@ -93,6 +93,11 @@ static void a_run_that_ends_before_it_begins_is_none(void **state)
     assert_int_equal(restore_begin(&config, &run, &restore), -EBADMSG);
     run = (struct restore_run){.start_ns = 5, .now_ns = 6, .folded_until_ns = 7};
     assert_int_equal(restore_begin(&config, &run, &restore), -EBADMSG);
+    /* What is added to such times would wrap. */
+    run = (struct restore_run){.start_ns = 0, .now_ns = UINT64_MAX};
+    assert_int_equal(restore_begin(&config, &run, &restore), -EBADMSG);
+    run.now_ns = UINT64_MAX - 3 * S;
+    assert_int_equal(restore_begin(&config, &run, &restore), -EBADMSG);
     assert_null(restore);
 }
 

@@ -123,8 +123,10 @@ struct archive_bytes {
     void *bytes; /* free(); NULL: none */
     size_t n_bytes;
     enum archive_state state;
+    bool is_listed; /* it was there once: where it is missing now, it is lost */
 };
 
-/* 0 (whatever the state), or -ENOMEM, or -EIO and the like. `ret_bytes` is set in any case. */
+/* 0 (whatever the state: what the system refuses to read of one member is damage), or -ENOMEM.
+ * `ret_bytes` is set in any case. */
 int archive_reader_read(struct archive_reader *reader, const char *name,
                         struct archive_bytes *ret_bytes);

@@ -13,15 +13,22 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "archive/archive_directory.h"
+#include "base/clock.h"
 #include "base/fd.h"
 
 #define CODE "archive_write"
 #define SUFFIX ".stax-part"
+#define OLD_SUFFIX ".stax-old" /* as long or shorter */
 #define DIGITS 16u
 #define TRIES 10u
+
+/* For another writer to the same name to remove what it has replaced. */
+#define LOCK_TRIES 200u
+#define LOCK_STEP_NS (50 * NS_PER_MS)
 
 struct archive_place {
     char *path; /* without slashes at its end */
@@ -57,14 +64,14 @@ static int split(struct archive_place *place, const char *path, char **ret_paren
     return *ret_parent ? 0 : -ENOMEM;
 }
 
-static bool is_part_of(const char *entry, const char *name)
+static bool is_part_of(const char *entry, const char *name, const char *suffix)
 {
     size_t n_name = strlen(name);
     if (entry[0] != '.' || strncmp(entry + 1, name, n_name) != 0 || entry[1 + n_name] != '.') {
         return false;
     }
     const char *digits = entry + n_name + 2;
-    return strspn(digits, "0123456789abcdef") == DIGITS && strcmp(digits + DIGITS, SUFFIX) == 0;
+    return strspn(digits, "0123456789abcdef") == DIGITS && strcmp(digits + DIGITS, suffix) == 0;
 }
 
 static int name_part(struct archive_place *place, const char *parent)
@@ -84,8 +91,22 @@ static int name_part(struct archive_place *place, const char *parent)
 
 /* Neighbours -------------------------------------------------------------------- */
 
+/* Of a writer that died between two renames: what stood under the name goes back there, unless
+ * something stands there now. */
+static void put_back_or_remove(const struct archive_place *place, const char *entry)
+{
+    struct stat status;
+    bool is_absent =
+        fstatat(place->parent_fd, place->name, &status, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+    if (is_absent) {
+        (void)renameat(place->parent_fd, entry, place->parent_fd, place->name);
+    } else {
+        (void)archive_directory_remove(place->parent_fd, entry);
+    }
+}
+
 /* One of a writer that lives is locked. */
-static void remove_if_abandoned(const struct archive_place *place, const char *entry)
+static void end_if_abandoned(const struct archive_place *place, const char *entry, bool is_old)
 {
     struct stat status;
     if (fstatat(place->parent_fd, entry, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
@@ -94,12 +115,17 @@ static void remove_if_abandoned(const struct archive_place *place, const char *e
     }
     _cleanup_(fd_closep) int fd =
         openat(place->parent_fd, entry, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        return;
+    }
+    if (is_old) {
+        put_back_or_remove(place, entry);
+    } else {
         (void)archive_directory_remove(place->parent_fd, entry);
     }
 }
 
-static void remove_abandoned(const struct archive_place *place)
+static void end_abandoned(const struct archive_place *place, const char *suffix)
 {
     int fd = openat(place->parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = fd < 0 ? NULL : fdopendir(fd);
@@ -109,8 +135,8 @@ static void remove_abandoned(const struct archive_place *place)
     }
     const struct dirent *entry;
     while ((entry = readdir(listing))) {
-        if (is_part_of(entry->d_name, place->name)) {
-            remove_if_abandoned(place, entry->d_name);
+        if (is_part_of(entry->d_name, place->name, suffix)) {
+            end_if_abandoned(place, entry->d_name, strcmp(suffix, OLD_SUFFIX) == 0);
         }
     }
     (void)closedir(listing);
@@ -227,13 +253,46 @@ static int check_directory(const struct archive_place *place, const char *name,
                   "choose another name; one that ends in .stax makes a single file");
 }
 
+/*
+ * What is going to be replaced, locked: nobody takes it for abandoned when it
+ * has the neighbour's name, and two writers replace it one after the other. The
+ * descriptor, or a negative errno. Where a file system knows no locks, nobody
+ * removes what is another's.
+ */
+static int lock_target(const struct archive_place *place)
+{
+    const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
+    for (unsigned int i = 0; i < LOCK_TRIES; i++) {
+        struct stat locked, there;
+        _cleanup_(fd_closep) int fd =
+            openat(place->parent_fd, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0) {
+            return -errno;
+        }
+        bool is_busy = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+        bool is_there = fstat(fd, &locked) == 0 &&
+                        fstatat(place->parent_fd, place->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+                        locked.st_ino == there.st_ino && locked.st_dev == there.st_dev;
+        if (!is_busy && is_there) {
+            return TAKE_FD(fd);
+        }
+        (void)nanosleep(&step, NULL);
+    }
+    return -EBUSY;
+}
+
 static int check_target(const struct archive_place *place, bool *ret_exists,
                         struct error *reterr_error)
 {
     struct stat status;
     int r = check_kind(place, &status, reterr_error);
     if (r == 0 && S_ISDIR(status.st_mode)) {
-        r = check_directory(place, place->name, reterr_error);
+        _cleanup_(fd_closep) int locked_fd = lock_target(place);
+        if (locked_fd == -ENOENT) {
+            status.st_mode = 0;
+        } else {
+            r = check_directory(place, place->name, reterr_error);
+        }
     }
     *ret_exists = status.st_mode != 0;
     return r;
@@ -249,15 +308,20 @@ static int rename_here(const struct archive_place *place, const char *from, cons
     return r < 0 ? -errno : 0;
 }
 
-/* For file systems that cannot exchange. `aside` is recognised like what is abandoned. */
+static int sync_parent(const struct archive_place *place)
+{
+    /* EINVAL: directories cannot be synced there, and need not be. */
+    return fsync(place->parent_fd) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+/* For file systems that cannot exchange. What is aside goes back when the name has nothing. */
 static int replace_by_two_renames(struct archive_place *place)
 {
     _cleanup_(freep) char *aside = strdup(place->part_name);
     if (!aside) {
         return -ENOMEM;
     }
-    char *digit = aside + strlen(place->name) + 2;
-    *digit = *digit == '0' ? '1' : '0';
+    memcpy(aside + strlen(aside) - strlen(SUFFIX), OLD_SUFFIX, sizeof(OLD_SUFFIX));
     int r = rename_here(place, place->name, aside, 0);
     if (r < 0) {
         return r;
@@ -268,14 +332,17 @@ static int replace_by_two_renames(struct archive_place *place)
         return r;
     }
     place->part_name = "";
+    r = sync_parent(place);
     (void)archive_directory_remove(place->parent_fd, aside);
-    return 0;
+    return r;
 }
 
 /* What stood there is looked at again when nobody can put anything into it by its name. */
 static int replace_directory(struct archive_place *place, struct error *reterr_error)
 {
-    int r = rename_here(place, place->part_name, place->name, RENAME_EXCHANGE);
+    _cleanup_(fd_closep) int target_fd = lock_target(place);
+    int r = target_fd < 0 ? target_fd
+                          : rename_here(place, place->part_name, place->name, RENAME_EXCHANGE);
     if (r == -EINVAL || r == -ENOSYS || r == -EOPNOTSUPP) {
         r = replace_by_two_renames(place);
         return r < 0 ? archive_place_explain(place, r, reterr_error) : 0;
@@ -287,6 +354,10 @@ static int replace_directory(struct archive_place *place, struct error *reterr_e
     if (r < 0) {
         (void)rename_here(place, place->part_name, place->name, RENAME_EXCHANGE);
         return r;
+    }
+    r = sync_parent(place);
+    if (r < 0) {
+        return archive_place_explain(place, r, reterr_error);
     }
     (void)archive_directory_remove(place->parent_fd, place->part_name);
     place->part_name = "";
@@ -320,11 +391,8 @@ int archive_place_publish(struct archive_place *place, struct error *reterr_erro
     if (r < 0) {
         return r;
     }
-    /* EINVAL: directories cannot be synced there, and need not be. */
-    if (fsync(place->parent_fd) < 0 && errno != EINVAL) {
-        return archive_place_explain(place, -errno, reterr_error);
-    }
-    return 0;
+    r = sync_parent(place);
+    return r < 0 ? archive_place_explain(place, r, reterr_error) : 0;
 }
 
 /* Making and freeing ------------------------------------------------------------ */
@@ -358,11 +426,12 @@ static int begin(struct archive_place *place, const char *path, struct error *re
     if (place->parent_fd < 0) {
         return explain_parent(parent, -errno, reterr_error);
     }
+    end_abandoned(place, OLD_SUFFIX);
     r = check_target(place, &exists, reterr_error);
     if (r < 0) {
         return r;
     }
-    remove_abandoned(place);
+    end_abandoned(place, SUFFIX);
     r = make_neighbour(place, parent);
     return r < 0 ? archive_place_explain(place, r, reterr_error) : 0;
 }
@@ -435,8 +504,14 @@ int archive_place_explain(const struct archive_place *place, int r, struct error
         error_hint(error, "look at `ulimit -f`, or save to a directory: a name without .stax; %s",
                    unchanged);
         break;
+    case EBUSY:
+        error_set(error, CODE, "%s is in use: somebody else holds a lock on it", place->path);
+        error_hint(error, "save again later, or to another name; %s", unchanged);
+        break;
     case ENAMETOOLONG:
-        error_set(error, CODE, "the name of %s is too long", place->path);
+        error_set(error, CODE, "the path is too long: %s", place->path);
+        error_hint(error, "save to a shorter path; a directory (a name without .stax) may lie "
+                          "deeper than a file");
         break;
     case ENOMEM:
         error_set(error, CODE, "no memory to write %s", place->path);

@@ -204,6 +204,11 @@ static bool die_at(const char *name, unsigned int call, int renameat2_errno)
     int generation = generation_of(path.text);
     assert_true(generation == 1 || generation == 2 || (generation == -1 && renameat2_errno != 0));
     assert_true(was_killed || generation == 2);
+    if (generation == -1) { /* what stood there is aside, and goes back */
+        _cleanup_(archive_writer_freep) struct archive_writer *writer = NULL;
+        assert_int_equal(archive_writer_new(path.text, &writer, &error), 0);
+        assert_int_equal(generation_of(path.text), 1);
+    }
 
     assert_int_equal(write_generation(path.text, 3, &error), 0);
     assert_int_equal(generation_of(path.text), 3);
@@ -278,6 +283,40 @@ static void writers_at_work_are_left_alone(void **state)
         assert_int_equal(count_others(targets[i]), 1);
         assert_int_equal(archive_writer_add(slow, "a", "x", 1, &error), 0);
         assert_int_equal(archive_writer_finish(slow, "{}", &error), 0);
+        assert_int_equal(count_others(targets[i]), 0);
+        clear(targets[i]);
+    }
+}
+
+#define N_ROUNDS 60
+
+/* Each replaces what the other has just put there. */
+static void two_writers_to_one_name_do_each_other_no_harm(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct path path = path_of(targets[i]);
+        struct error error = {.code = ""};
+        pid_t pids[2];
+        assert_int_equal(write_generation(path.text, 1, &error), 0);
+        for (uint8_t k = 0; k < 2; k++) {
+            pids[k] = fork();
+            assert_true(pids[k] >= 0);
+            if (pids[k] == 0) {
+                int r = 0;
+                for (unsigned int round = 0; r == 0 && round < N_ROUNDS; round++) {
+                    r = write_generation(path.text, (uint8_t)(10 * k + round % 10 + 1), &error);
+                }
+                (void)fprintf(stderr, "%s", error.message);
+                _exit(r == 0 ? 0 : 1);
+            }
+        }
+        for (size_t k = 0; k < 2; k++) {
+            int status;
+            assert_int_equal(waitpid(pids[k], &status, 0), pids[k]);
+            assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        }
+        assert_true(generation_of(path.text) > 0);
         assert_int_equal(count_others(targets[i]), 0);
         clear(targets[i]);
     }
@@ -405,6 +444,40 @@ static void long_names_are_refused(void **state)
     check_refused(name, "too long");
 }
 
+/* A single file may not lie as deep as a directory, and it is told so. */
+static void deep_files_are_refused(void **state)
+{
+    (void)state;
+    struct path path = path_of("deep");
+    struct error error = {.code = ""};
+    struct archive_reader *reader = NULL;
+    char deep[1000], shallow[1000];
+    (void)snprintf(deep, sizeof(deep), "%s", path.text);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(mkdir(deep, 0700), 0);
+        size_t length = strlen(deep);
+        deep[length] = '/';
+        memset(deep + length + 1, 'd', 200);
+        deep[length + 201] = '\0';
+    }
+    assert_int_equal(write_generation(deep, 1, &error), 0);
+    assert_int_equal(generation_of(deep), 1);
+    size_t length = strlen(deep);
+    (void)snprintf(deep + length, sizeof(deep) - length, ".stax");
+    assert_true(write_generation(deep, 1, &error) < 0);
+    assert_string_equal(error.code, "archive_write");
+    assert_non_null(strstr(error.message, "too long"));
+    assert_non_null(strstr(error.hint, "directory"));
+    (void)snprintf(shallow, sizeof(shallow), "%s/shallow.stax", path.text);
+    error = (struct error){.code = ""};
+    assert_int_equal(write_generation(shallow, 1, &error), 0);
+    assert_int_equal(rename(shallow, deep), 0);
+    assert_true(archive_reader_open(deep, &reader, &error) < 0);
+    assert_string_equal(error.code, "archive_read");
+    assert_non_null(strstr(error.message, "too long"));
+    clear("deep");
+}
+
 /* Nobody but root may write where permissions forbid it. */
 static void no_permission_is_told(void **state)
 {
@@ -504,10 +577,12 @@ int main(void)
         cmocka_unit_test(a_death_at_any_call_leaves_one_archive_or_none),
         cmocka_unit_test(a_death_at_any_time_leaves_one_archive_or_none),
         cmocka_unit_test(writers_at_work_are_left_alone),
+        cmocka_unit_test(two_writers_to_one_name_do_each_other_no_harm),
         cmocka_unit_test(only_own_leftovers_are_removed),
         cmocka_unit_test(what_is_not_an_archive_is_not_replaced),
         cmocka_unit_test(an_archive_with_something_else_in_it_is_not_replaced),
         cmocka_unit_test(long_names_are_refused),
+        cmocka_unit_test(deep_files_are_refused),
         cmocka_unit_test(no_permission_is_told),
         cmocka_unit_test(files_that_must_stay_small_are_told),
         cmocka_unit_test(a_full_disk_leaves_what_was_there),

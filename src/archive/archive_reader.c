@@ -35,6 +35,10 @@ static int explain_system(const char *path, int r, struct error *error)
         error_set(error, "archive_read", "there is no file or directory %s", path);
     } else if (r == -EACCES || r == -EPERM) {
         error_set(error, "archive_read", "no permission to read %s", path);
+    } else if (r == -ENAMETOOLONG) {
+        error_set(error, "archive_read", "the path is too long for an archive in one file: %s",
+                  path);
+        error_hint(error, "copy it to a path of less than %u characters", SQLAR_PATH_MAX_BYTES);
     } else {
         error_set(error, "archive_read", "%s cannot be read: %s", path, strerror(-r));
     }
@@ -173,6 +177,10 @@ static int open_file(struct archive_reader *reader, const char *path, struct err
     if (r == -ENOMEM) {
         return explain_system(path, r, reterr_error);
     }
+    if (n_bytes > ARCHIVE_MAX_MANIFEST_BYTES) { /* nobody wrote such a list */
+        free(text);
+        text = NULL;
+    }
     r = take_manifest(reader, path, text, n_bytes, &is_ours, reterr_error);
     if (r < 0) {
         return r;
@@ -272,16 +280,17 @@ int archive_reader_read(struct archive_reader *reader, const char *name,
     if (!listed) {
         return 0;
     }
+    ret_bytes->is_listed = true;
     int r = read_bytes(reader, listed, ret_bytes);
     if (r == -ENOENT) {
         return 0;
     }
-    if (r == -EINVAL || (r == -EIO && reader->sqlar)) { /* no file; no byte of it */
+    if (r == -ENOMEM || r == -EMFILE || r == -ENFILE) { /* is not the archive's fault */
+        return r;
+    }
+    if (r < 0) { /* no file; no byte of it; not for us */
         ret_bytes->state = ARCHIVE_DAMAGED;
         return 0;
-    }
-    if (r < 0) {
-        return r;
     }
     bool is_right =
         !listed->has_crc32 || (ret_bytes->n_bytes == listed->n_bytes &&

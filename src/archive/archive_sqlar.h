@@ -32,9 +32,13 @@
 /* application_id of files that we made: "STAX" */
 #define SQLAR_APPLICATION_ID 0x53544158u
 
+/* SQLite takes no longer paths of files, that of a journal beside it included. */
+#define SQLAR_PATH_MAX_BYTES 500u
+
 struct sqlar_writer;
 
-/* `path`: an empty file that nobody else knows. 0, or a negative errno. */
+/* `path`: an empty file that nobody else knows. 0, or a negative errno; -ENAMETOOLONG past
+ * SQLAR_PATH_MAX_BYTES. */
 int sqlar_writer_new(const char *path, struct sqlar_writer **ret_writer);
 struct sqlar_writer *sqlar_writer_free(struct sqlar_writer *writer);
 DEFINE_FREEP(sqlar_writer);
@@ -60,7 +64,8 @@ struct sqlar_condition {
 
 /*
  * 0; -EBADMSG (no SQLite file, or damaged where every look at it begins);
- * -ENODATA (an SQLite database without the table); -EMFILE and the like where the
+ * -ENODATA (an SQLite database without the table); -ENAMETOOLONG past SQLAR_PATH_MAX_BYTES
+ * from the root on; -EMFILE and the like where the
  * system refused.
  */
 int sqlar_reader_open(const char *path, struct sqlar_reader **ret_reader,

@@ -203,6 +203,9 @@ static int write_uri(const char *path, struct text *ret_uri)
     if (!absolute) {
         return -errno;
     }
+    if (strlen(absolute) > SQLAR_PATH_MAX_BYTES) {
+        return -ENAMETOOLONG;
+    }
     text_append(ret_uri, "file://");
     for (const char *at = absolute; *at != '\0'; at++) {
         unsigned char byte = (unsigned char)*at;

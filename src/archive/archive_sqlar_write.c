@@ -144,7 +144,7 @@ int sqlar_writer_new(const char *path, struct sqlar_writer **ret_writer)
         return -ENOMEM;
     }
     writer->saved_at_s = (uint64_t)time(NULL);
-    int r = set_up(writer, path);
+    int r = strlen(path) > SQLAR_PATH_MAX_BYTES ? -ENAMETOOLONG : set_up(writer, path);
     r = r ? r : insert(writer, ARCHIVE_MANIFEST_NAME, NULL, MANIFEST_ROOM_BYTES);
     if (r < 0) {
         return r;

@@ -74,6 +74,7 @@ int history_names_put(struct history_names *names, const char *name, uint32_t *r
     }
     *ret_number = 0;
     if (n_bytes > HISTORY_NAMES_MAX_BYTES - names->n_bytes) {
+        names->n_left_out++;
         return 0;
     }
     uint32_t number = (uint32_t)names->n_names;
@@ -105,9 +106,22 @@ int history_names_append(struct history_names *names, const char *bytes, size_t 
     return r;
 }
 
-const char *history_names_get(const struct history_names *names, uint32_t number)
+const char *history_names_find(const struct history_names *names, uint32_t number,
+                               size_t *ret_n_bytes)
 {
     bool is_whole = number < names->n_names &&
                     (number + 1 < names->n_names || names->bytes[names->n_bytes - 1] == '\0');
-    return is_whole ? names->bytes + names->starts[number] : "";
+    if (!is_whole) {
+        return NULL;
+    }
+    size_t end = number + 1 < names->n_names ? names->starts[number + 1] : names->n_bytes;
+    *ret_n_bytes = end - names->starts[number] - 1;
+    return names->bytes + names->starts[number];
+}
+
+const char *history_names_get(const struct history_names *names, uint32_t number)
+{
+    size_t n_bytes;
+    const char *name = history_names_find(names, number, &n_bytes);
+    return name ? name : "";
 }

@@ -25,6 +25,7 @@ struct history_names {
     size_t n_bytes, bytes_capacity;
     uint32_t *starts; /* in bytes, by number */
     size_t n_names, names_capacity;
+    uint64_t n_left_out; /* found no room */
     struct hash_table numbers;
 };
 
@@ -40,5 +41,8 @@ int history_names_put(struct history_names *names, const char *name, uint32_t *r
  * or -ENOSPC. For names that nothing is put into. */
 int history_names_append(struct history_names *names, const char *bytes, size_t n_bytes);
 
-/* "" where there is none of that number, or its end was lost. */
+/* NULL where there is none of that number, or its end was lost; without its NUL it has n_bytes. */
+const char *history_names_find(const struct history_names *names, uint32_t number,
+                               size_t *ret_n_bytes);
+/* The same, but "" where there is none of that number, or its end was lost. */
 const char *history_names_get(const struct history_names *names, uint32_t number);

@@ -30,11 +30,27 @@
 
 #include "aggregate/aggregate.h"
 #include "archive/archive_file.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 
 #define RUN_HISTORY_MEMBERS_MAX 24
 
-/* Errors are those of archive_writer_add(), or -ENOMEM. */
+/*
+ * The tables and sums, without which nothing can be shown; then the records,
+ * which are most of it. What stands behind others is what a cut costs, so other
+ * small members go in between.
+ *
+ * Errors are those of archive_writer_add(), or -ENOMEM.
+ */
+struct run_history_writing;
+int run_history_write_tables(const struct snapshot *snapshot, struct archive_writer *writer,
+                             struct run_history_writing **ret_writing, struct error *reterr_error);
+int run_history_write_records(struct run_history_writing *writing, struct archive_writer *writer,
+                              struct error *reterr_error);
+struct run_history_writing *run_history_writing_free(struct run_history_writing *writing);
+DEFINE_FREEP(run_history_writing);
+
+/* Both. */
 int run_history_write(const struct snapshot *snapshot, struct archive_writer *writer,
                       struct error *reterr_error);
 

@@ -8,8 +8,17 @@
 #include "archive/history_gaps.h"
 #include "archive/history_members.h"
 #include "archive/history_names.h"
+#include "archive/history_run.h"
 #include "archive/history_tables.h"
 #include "archive/run_history.h"
+
+/* What rows may take in memory: rows that are alike take next to nothing in a file. The former, or
+ * so many times the members' bytes where that is more. */
+#define MADE_MAX_BYTES (UINT64_C(256) << 20)
+#define MAX_INFLATION 64u
+
+/* No archive has as many rows of a kind. */
+#define ROWS_MAX (UINT64_C(1) << 34)
 
 struct sink {
     const struct history_members *members;
@@ -17,6 +26,7 @@ struct sink {
     struct restore *restore;
     struct restore_run run;
     uint64_t n_told[HISTORY_KIND_N]; /* rows that were written */
+    uint64_t n_member_bytes, n_made_bytes;
     struct history_names names;
     struct history_callees callees;
     struct history_gaps gaps;
@@ -33,67 +43,23 @@ struct sink {
 /* 0, -EBADMSG, -ENOSPC or -ENOMEM, as of restore.h. */
 typedef int (*take_row_cb)(struct sink *sink, const void *row);
 
-/* ---- the run as a whole ---- */
-
-static uint64_t *scalar_of(struct restore_run *run, uint16_t key)
+/* Memory is going to be taken. 0, or -ENOSPC where that would be too much for such an archive. */
+static int spend(struct sink *sink, uint64_t n_bytes)
 {
-    switch (key) {
-    case HISTORY_KEY_SEQUENCE:
-        return &run->sequence;
-    case HISTORY_KEY_START_NS:
-        return &run->start_ns;
-    case HISTORY_KEY_NOW_NS:
-        return &run->now_ns;
-    case HISTORY_KEY_FOLDED_UNTIL_NS:
-        return &run->folded_until_ns;
-    case HISTORY_KEY_FIRST_SAMPLE:
-        return &run->first_sample;
-    case HISTORY_KEY_FIRST_SLICE:
-        return &run->first_slice;
-    case HISTORY_KEY_FIRST_WAIT:
-        return &run->first_wait;
-    case HISTORY_KEY_FIRST_READING:
-        return &run->first_reading;
-    case HISTORY_KEY_N_KERNEL_SAMPLES:
-        return &run->n_kernel_samples;
-    case HISTORY_KEY_N_WAIT_STACKS_UNKNOWN:
-        return &run->n_wait_stacks_unknown;
-    case HISTORY_KEY_N_WAIT_DETAILS_FULL:
-        return &run->n_wait_details_full;
-    case HISTORY_KEY_N_READINGS_DROPPED:
-        return &run->n_readings_dropped;
-    case HISTORY_KEY_N_WAKEUPS:
-        return &run->n_wakeups;
-    case HISTORY_KEY_N_STACKS_TRUNCATED:
-        return &run->n_stacks_truncated;
-    case HISTORY_KEY_N_STACKS_EMPTY:
-        return &run->n_stacks_empty;
-    case HISTORY_KEY_N_MISSED_SWITCHES:
-        return &run->n_missed_switches;
-    case HISTORY_KEY_SWITCH_LAG_NS:
-        return &run->switch_lag_ns;
-    default:
-        return NULL;
+    uint64_t max_bytes = MAX_INFLATION * sink->n_member_bytes;
+    max_bytes = max_bytes > MADE_MAX_BYTES ? max_bytes : MADE_MAX_BYTES;
+    if (n_bytes > max_bytes - sink->n_made_bytes) {
+        return -ENOSPC;
     }
+    sink->n_made_bytes += n_bytes;
+    return 0;
 }
+
+/* ---- the run as a whole, and the names ---- */
 
 static int take_run(struct sink *sink, const void *row)
 {
-    const struct history_value *value = row;
-    uint64_t *scalar = scalar_of(&sink->run, value->key);
-    if (scalar) {
-        *scalar = value->value;
-    } else if (value->key == HISTORY_KEY_HAS_NO_SWITCHES) {
-        sink->run.has_no_switches = value->value != 0;
-    } else if (value->key >= HISTORY_KEY_LOST &&
-               value->key < HISTORY_KEY_LOST + EVENT_LOST_CAUSE_N) {
-        sink->run.lost[value->key - HISTORY_KEY_LOST] = value->value;
-    }
-    for (int kind = 0; kind < HISTORY_KIND_N; kind++) {
-        if (value->key == HISTORY_KEY_ROWS + history_table((enum history_kind)kind)->columns.kind) {
-            sink->n_told[kind] = value->value;
-        }
-    }
+    history_run_take(row, &sink->run, sink->n_told);
     return 0;
 }
 
@@ -101,7 +67,9 @@ static int take_run(struct sink *sink, const void *row)
 static int take_names(struct sink *sink, size_t n_bytes, uint64_t *ret_n_taken)
 {
     _Static_assert(sizeof(struct history_name_byte) == 1, "rows that are text as they lie");
+    size_t n_names = sink->names.n_names;
     int r = history_names_append(&sink->names, sink->rows, n_bytes);
+    r = r ? r : spend(sink, n_bytes + 2 * sizeof(uint32_t) * (sink->names.n_names - n_names));
     *ret_n_taken += r == 0 ? n_bytes : 0;
     return r == -ENOSPC ? -EBADMSG : r;
 }
@@ -141,7 +109,8 @@ static int take_image(struct sink *sink, const void *row)
     put_part(&image, 0, 8, told->build_id_0);
     put_part(&image, 8, 8, told->build_id_8);
     put_part(&image, 16, 4, told->build_id_16);
-    return restore_add_image(sink->restore, &image);
+    int r = spend(sink, strlen(image.path));
+    return r ? r : restore_add_image(sink->restore, &image);
 }
 
 static int take_code_epoch(struct sink *sink, const void *row)
@@ -444,7 +413,8 @@ static int take_rows(struct sink *sink, size_t n_rows, uint64_t *ret_n_taken)
         return take_names(sink, n_rows, ret_n_taken);
     }
     for (size_t i = 0; i < n_rows; i++) {
-        int r = kind->take(sink, (const uint8_t *)sink->rows + i * row_bytes);
+        int r = spend(sink, 2 * row_bytes); /* of what they become */
+        r = r ? r : kind->take(sink, (const uint8_t *)sink->rows + i * row_bytes);
         if (r == -ENOMEM) {
             return r;
         }
@@ -478,7 +448,7 @@ static int take_frames(struct sink *sink, const struct archive_bytes *bytes,
             break;
         }
         r = take_rows(sink, n_rows, ret_n_taken);
-        if (r != 0) {
+        if (r != 0 || (sink->kind != HISTORY_RUN && *ret_n_taken >= sink->n_told[sink->kind])) {
             break;
         }
     }
@@ -505,9 +475,10 @@ static int read_kind(struct sink *sink, struct error *reterr_error)
         error_set_errno(reterr_error, r, "reading the archive's records");
         return r;
     }
+    sink->n_member_bytes += bytes.n_bytes;
     bool has_any = sink->kind == HISTORY_RUN || sink->n_told[sink->kind] > 0;
-    loss.is_missing = bytes.state == ARCHIVE_MISSING && has_any;
-    r = bytes.state == ARCHIVE_MISSING ? 0 : take_frames(sink, &bytes, &loss, &n_taken);
+    loss.is_missing = !bytes.bytes && has_any;
+    r = !bytes.bytes ? 0 : take_frames(sink, &bytes, &loss, &n_taken);
     free(bytes.bytes);
     if (r != 0) {
         error_set_errno(reterr_error, r, "reading the archive's records");
@@ -517,7 +488,11 @@ static int read_kind(struct sink *sink, struct error *reterr_error)
         return refuse(sink, reterr_error, loss.is_missing ? "is missing" : "is damaged");
     }
     uint64_t n_told = sink->n_told[sink->kind];
-    loss.n_rows = n_told > n_taken ? n_told - n_taken : 0;
+    if (n_told > ROWS_MAX) {
+        sink->damage->n_rows_refused++; /* nobody knows how many there were */
+    } else {
+        loss.n_rows = n_told > n_taken ? n_told - n_taken : 0;
+    }
     note_loss(sink, &loss);
     return 0;
 }

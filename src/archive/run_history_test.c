@@ -9,7 +9,9 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <unistd.h>
 
+#include "archive/history_tables.h"
 #include "archive/run_history_test.h"
 
 struct listened {
@@ -203,6 +205,116 @@ static void saved_before_anything_happened(void **state)
     history_folder_remove(&folder);
 }
 
+/* What stands behind the tables costs itself when it is cut off, and it is told. */
+static void a_cut_behind_the_tables_leaves_them(void **state)
+{
+    (void)state;
+    struct history_folder folder;
+    history_folder_make(&folder);
+    struct history_world world = {
+        .life = {.state = 29,
+                 .n_threads = 7,
+                 .sample_pct = 40,
+                 .has_switches = true,
+                 .has_wakers = true},
+    };
+    enum { FILLER_BYTES = 300000 };
+    static uint8_t filler[FILLER_BYTES];
+    const struct aggregate_config config = {0};
+    _cleanup_(run_history_writing_freep) struct run_history_writing *writing = NULL;
+    struct archive_writer *writer = NULL;
+    struct error error = {0};
+    char path[128];
+    uint64_t random = 1;
+    assert_int_equal(aggregate_new(&config, &world.aggregate), 0);
+    world_play(&world, 1500);
+    struct snapshot *whole = aggregate_snapshot(world.aggregate, world.life.now_ns);
+    for (size_t i = 0; i < FILLER_BYTES; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        filler[i] = (uint8_t)(random >> 33);
+    }
+    snprintf(path, sizeof(path), "%s/behind.stax", folder.path);
+    assert_int_equal(archive_writer_new(path, &writer, &error), 0);
+    assert_int_equal(run_history_write_tables(whole, writer, &writing, &error), 0);
+    assert_int_equal(archive_writer_add(writer, "symbols/filler", filler, FILLER_BYTES, &error), 0);
+    assert_int_equal(run_history_write_records(writing, writer, &error), 0);
+    assert_int_equal(archive_writer_finish(writer, "{}", &error), 0);
+    uint64_t n_bytes = archive_writer_bytes(writer);
+    archive_writer_free(writer);
+    for (uint64_t n_cut = n_bytes - 4096; n_cut > n_bytes - FILLER_BYTES; n_cut -= 10007) {
+        struct aggregate *aggregate = NULL;
+        struct run_history_damage damage;
+        assert_int_equal(truncate(path, (off_t)n_cut), 0);
+        struct archive_reader *reader = history_open(&folder, "behind.stax");
+        assert_non_null(archive_reader_damage(reader));
+        assert_int_equal(run_history_read(reader, &config, &aggregate, &damage, &error), 0);
+        assert_true(damage.n_losses > 0);
+        struct snapshot *snapshot = aggregate_snapshot(aggregate, 0);
+        assert_same_tables(whole, snapshot);
+        assert_same_threads(whole, snapshot);
+        assert_same_sums(whole, snapshot);
+        snapshot_unref(snapshot);
+        aggregate_free(aggregate);
+        archive_reader_free(reader);
+    }
+    snapshot_unref(whole);
+    aggregate_free(world.aggregate);
+    history_folder_remove(&folder);
+}
+
+/* Rows that are alike take next to nothing in a file: few bytes do not become gigabytes. */
+static void rows_that_are_alike_take_bounded_memory(void **state)
+{
+    (void)state;
+    enum { N_FRAMES = 2000 };
+    static struct history_thread threads[COLUMN_FRAME_ROWS];
+    const struct history_table *table = history_table(HISTORY_THREADS);
+    const struct history_value values[] = {
+        {HISTORY_KEY_NOW_NS, 1000},
+        {(uint16_t)(HISTORY_KEY_ROWS + table->columns.kind), UINT64_MAX},
+    };
+    const struct aggregate_config config = {0};
+    struct history_folder folder;
+    struct column_buffer run = {0}, rows = {0};
+    struct archive_writer *writer = NULL;
+    struct aggregate *aggregate = NULL;
+    struct run_history_damage damage;
+    struct error error = {0};
+    char path[128];
+    history_folder_make(&folder);
+    snprintf(path, sizeof(path), "%s/alike", folder.path);
+    const struct column_table *columns = &history_table(HISTORY_RUN)->columns;
+    assert_int_equal(column_append(&run, columns, values, 2), 0);
+    assert_int_equal(column_append(&rows, &table->columns, threads, COLUMN_FRAME_ROWS), 0);
+    uint8_t *bytes = malloc(N_FRAMES * rows.n_bytes);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < N_FRAMES; i++) {
+        memcpy(bytes + i * rows.n_bytes, rows.bytes, rows.n_bytes);
+    }
+    assert_int_equal(archive_writer_new(path, &writer, &error), 0);
+    assert_int_equal(archive_writer_add(writer, "records/run", run.bytes, run.n_bytes, &error), 0);
+    assert_int_equal(
+        archive_writer_add(writer, table->member, bytes, N_FRAMES * rows.n_bytes, &error), 0);
+    assert_int_equal(archive_writer_finish(writer, "{}", &error), 0);
+    archive_writer_free(writer);
+    struct archive_reader *reader = history_open(&folder, "alike");
+    assert_int_equal(run_history_read(reader, &config, &aggregate, &damage, &error), 0);
+    struct snapshot *snapshot = aggregate_snapshot(aggregate, 0);
+    assert_true(snapshot->n_threads > COLUMN_FRAME_ROWS);
+    assert_true(snapshot->n_threads * sizeof(struct thread_totals) < (size_t)512 << 20);
+    assert_true(damage.n_rows_refused > 0);
+    for (size_t i = 0; i < damage.n_losses; i++) { /* what nobody can know is not told */
+        assert_true(damage.losses[i].n_rows < UINT32_MAX);
+    }
+    snapshot_unref(snapshot);
+    aggregate_free(aggregate);
+    archive_reader_free(reader);
+    column_buffer_release(&run);
+    column_buffer_release(&rows);
+    free(bytes);
+    history_folder_remove(&folder);
+}
+
 struct saving {
     const struct snapshot *snapshot;
     struct archive_writer *writer;
@@ -311,6 +423,8 @@ int main(void)
         cmocka_unit_test(saved_while_recording_and_after),
         cmocka_unit_test(saved_after_folding),
         cmocka_unit_test(saved_without_switches),
+        cmocka_unit_test(a_cut_behind_the_tables_leaves_them),
+        cmocka_unit_test(rows_that_are_alike_take_bounded_memory),
         cmocka_unit_test(saved_while_events_come_in),
         cmocka_unit_test(saved_before_anything_happened),
         cmocka_unit_test(read_with_little_memory),

@@ -2,6 +2,9 @@
 /*
  * Only what the snapshot publishes is read, so that the run may go on
  * meanwhile. The same snapshot always gives the same bytes.
+ *
+ * Tables say what samples have met, so that these are put together first; they
+ * are held back until the tables are written.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,13 +17,13 @@
 #include "archive/history_tables.h"
 #include "archive/run_history.h"
 
-struct source {
+struct run_history_writing {
     const struct snapshot *snapshot;
     struct history_names names;
     uint32_t n_places; /* named places that frames are in */
     uint64_t first[HISTORY_KIND_N], n_rows[HISTORY_KIND_N];
-    void *rows; /* of one frame */
-    struct column_buffer member;
+    void *rows;                                   /* of one frame */
+    struct column_buffer members[HISTORY_KIND_N]; /* up to HISTORY_SAMPLES, then one at a time */
     struct history_callees callees;
     struct history_pairs pairs;
     struct history_gaps gaps;
@@ -30,14 +33,14 @@ struct source {
     int error;                      /* of a row */
 };
 
-typedef void (*fill_row_cb)(struct source *source, uint64_t index, void *row);
+typedef void (*fill_row_cb)(struct run_history_writing *source, uint64_t index, void *row);
 
-static void note_error(struct source *source, int r)
+static void note_error(struct run_history_writing *source, int r)
 {
     source->error = source->error ? source->error : r;
 }
 
-static uint32_t name_number(struct source *source, const char *name)
+static uint32_t name_number(struct run_history_writing *source, const char *name)
 {
     uint32_t number = 0;
     note_error(source, history_names_put(&source->names, name, &number));
@@ -55,7 +58,7 @@ static uint64_t part_of_build_id(const struct image *image, size_t from, size_t 
     return part;
 }
 
-static void fill_image(struct source *source, uint64_t index, void *row)
+static void fill_image(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct image *image = snapshot_image(source->snapshot, (image_id)index);
     *(struct history_image *)row = (struct history_image){
@@ -75,27 +78,27 @@ static void fill_image(struct source *source, uint64_t index, void *row)
     };
 }
 
-static void fill_code_epoch(struct source *source, uint64_t index, void *row)
+static void fill_code_epoch(struct run_history_writing *source, uint64_t index, void *row)
 {
     struct epoch_span span = snapshot_code_epoch(source->snapshot, (uint32_t)index);
     *(struct history_code_epoch *)row = (struct history_code_epoch){
         .pid = (uint64_t)span.pid, .from_ns = span.from_ns, .to_ns = span.to_ns};
 }
 
-static void fill_place(struct source *source, uint64_t index, void *row)
+static void fill_place(struct run_history_writing *source, uint64_t index, void *row)
 {
     const char *name = snapshot_named_place(source->snapshot, index);
     *(struct history_place *)row = (struct history_place){.name = name_number(source, name)};
 }
 
-static void fill_frame(struct source *source, uint64_t index, void *row)
+static void fill_frame(struct run_history_writing *source, uint64_t index, void *row)
 {
     struct frame frame = snapshot_frame(source->snapshot, (frame_id)index);
     *(struct history_frame *)row = (struct history_frame){
         .image = frame.image, .code_epoch = frame.code_epoch, .offset = frame.offset};
 }
 
-static void fill_stack(struct source *source, uint64_t index, void *row)
+static void fill_stack(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct snapshot *snapshot = source->snapshot;
     struct stack_node node = snapshot_stack(snapshot, (stack_id)index);
@@ -107,7 +110,7 @@ static void fill_stack(struct source *source, uint64_t index, void *row)
         .back = (uint32_t)index - node.parent, .rank = callee.rank, .away = callee.away};
 }
 
-static void fill_outsider(struct source *source, uint64_t index, void *row)
+static void fill_outsider(struct run_history_writing *source, uint64_t index, void *row)
 {
     struct outsider outsider =
         snapshot_outsider(source->snapshot, WAKER_ID_OUTSIDER | (waker_id)index);
@@ -115,14 +118,14 @@ static void fill_outsider(struct source *source, uint64_t index, void *row)
         .tid = (uint64_t)outsider.tid, .name = name_number(source, outsider.name)};
 }
 
-static void fill_wait_object(struct source *source, uint64_t index, void *row)
+static void fill_wait_object(struct run_history_writing *source, uint64_t index, void *row)
 {
     struct wait_object object = snapshot_wait_object(source->snapshot, (wait_object_id)index);
     *(struct history_wait_object *)row = (struct history_wait_object){
         .pid = (uint64_t)object.pid, .argument = object.argument, .syscall = object.syscall};
 }
 
-static void fill_thread(struct source *source, uint64_t index, void *row)
+static void fill_thread(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct thread_totals *totals = &source->snapshot->threads[index];
     note_error(source, history_gaps_add_thread(&source->gaps, totals->start_ns));
@@ -151,7 +154,7 @@ static void fill_thread(struct source *source, uint64_t index, void *row)
 
 /* ---- sums ---- */
 
-static void fill_pair(struct source *source, uint64_t index, void *row)
+static void fill_pair(struct run_history_writing *source, uint64_t index, void *row)
 {
     uint32_t count;
     struct sample_pair pair = history_pairs_get(&source->pairs, (size_t)index, &count);
@@ -165,7 +168,7 @@ static void fill_pair(struct source *source, uint64_t index, void *row)
     };
 }
 
-static void fill_class(struct source *source, uint64_t index, void *row)
+static void fill_class(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct snapshot *snapshot = source->snapshot;
     *(struct history_class *)row = (struct history_class){
@@ -177,7 +180,7 @@ static void fill_class(struct source *source, uint64_t index, void *row)
     };
 }
 
-static void fill_wait_sums(struct source *source, uint64_t index, void *row)
+static void fill_wait_sums(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct wait_sums *sums = &source->snapshot->wait_sums[index];
     *(struct history_wait_sums *)row = (struct history_wait_sums){
@@ -191,7 +194,7 @@ static void fill_wait_sums(struct source *source, uint64_t index, void *row)
     };
 }
 
-static void fill_wake_sums(struct source *source, uint64_t index, void *row)
+static void fill_wake_sums(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct wake_sums *sums = &source->snapshot->wake_sums[index];
     *(struct history_wake_sums *)row = (struct history_wake_sums){
@@ -204,7 +207,7 @@ static void fill_wake_sums(struct source *source, uint64_t index, void *row)
     };
 }
 
-static void fill_counter_sums(struct source *source, uint64_t index, void *row)
+static void fill_counter_sums(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct counter_sums *sums = &source->snapshot->counter_sums[index];
     *(struct history_counter_sums *)row = (struct history_counter_sums){
@@ -218,7 +221,7 @@ static void fill_counter_sums(struct source *source, uint64_t index, void *row)
     };
 }
 
-static void fill_counter_time(struct source *source, uint64_t index, void *row)
+static void fill_counter_time(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct counter_time *time = &source->snapshot->counter_times[index];
     *(struct history_counter_time *)row = (struct history_counter_time){
@@ -231,7 +234,7 @@ static void fill_counter_time(struct source *source, uint64_t index, void *row)
 
 /* ---- records ---- */
 
-static void fill_sample(struct source *source, uint64_t index, void *row)
+static void fill_sample(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct stored_sample *sample = snapshot_sample(source->snapshot, index);
     const struct sample_pair pair = {
@@ -251,7 +254,7 @@ static void fill_sample(struct source *source, uint64_t index, void *row)
     source->next_pair = number >= source->next_pair ? number + 1 : source->next_pair;
 }
 
-static void fill_slice(struct source *source, uint64_t index, void *row)
+static void fill_slice(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct stored_slice *slice = snapshot_slice(source->snapshot, index);
     note_error(source, history_gaps_add_slice(&source->gaps, slice));
@@ -264,7 +267,7 @@ static void fill_slice(struct source *source, uint64_t index, void *row)
     };
 }
 
-static void fill_wait(struct source *source, uint64_t index, void *row)
+static void fill_wait(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct stored_wait *wait = snapshot_wait(source->snapshot, index);
     uint8_t gap = history_gaps_tell(&source->gaps, wait);
@@ -283,7 +286,7 @@ static void fill_wait(struct source *source, uint64_t index, void *row)
     };
 }
 
-static void fill_reading(struct source *source, uint64_t index, void *row)
+static void fill_reading(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct stored_reading *reading = snapshot_reading(source->snapshot, index);
     *(struct history_reading *)row = (struct history_reading){
@@ -301,7 +304,7 @@ static void fill_reading(struct source *source, uint64_t index, void *row)
 
 /* ---- the run as a whole, and the names ---- */
 
-static void fill_name_byte(struct source *source, uint64_t index, void *row)
+static void fill_name_byte(struct run_history_writing *source, uint64_t index, void *row)
 {
     *(struct history_name_byte *)row =
         (struct history_name_byte){.byte = (uint8_t)source->names.bytes[index]};
@@ -309,7 +312,7 @@ static void fill_name_byte(struct source *source, uint64_t index, void *row)
 
 #define N_SCALARS 18u
 
-static void fill_run(struct source *source, uint64_t index, void *row)
+static void fill_run(struct run_history_writing *source, uint64_t index, void *row)
 {
     const struct snapshot *snapshot = source->snapshot;
     const struct history_value scalars[N_SCALARS] = {
@@ -369,14 +372,15 @@ static const fill_row_cb fillers[HISTORY_KIND_N] = {
     [HISTORY_READINGS] = fill_reading,
 };
 
-static void set_rows(struct source *source, enum history_kind kind, uint64_t first, uint64_t end)
+static void set_rows(struct run_history_writing *source, enum history_kind kind, uint64_t first,
+                     uint64_t end)
 {
     source->first[kind] = first;
     source->n_rows[kind] = end > first ? end - first : 0;
 }
 
 /* How many rows there are of each kind, but for the names: those are known at the end. */
-static void count_rows(struct source *source)
+static void count_rows(struct run_history_writing *source)
 {
     const struct snapshot *snapshot = source->snapshot;
     for (frame_id id = 0; id < snapshot->n_frames; id++) {
@@ -405,64 +409,116 @@ static void count_rows(struct source *source)
     set_rows(source, HISTORY_READINGS, snapshot->first_reading, snapshot->n_readings);
 }
 
-static int write_kind(struct source *source, enum history_kind kind, struct archive_writer *writer,
-                      struct error *reterr_error)
+static int explain(int r, struct error *error)
+{
+    error_set_errno(error, r, "putting records together");
+    return r;
+}
+
+static int put_together(struct run_history_writing *source, enum history_kind kind,
+                        struct error *reterr_error)
 {
     const struct history_table *table = history_table(kind);
     uint64_t at = source->first[kind], end = at + source->n_rows[kind];
-    source->member.n_bytes = 0;
     while (at < end) {
         size_t n_rows = end - at < COLUMN_FRAME_ROWS ? (size_t)(end - at) : COLUMN_FRAME_ROWS;
         for (size_t i = 0; i < n_rows; i++) {
             fillers[kind](source, at + i, (uint8_t *)source->rows + i * table->columns.row_bytes);
         }
-        int r = column_append(&source->member, &table->columns, source->rows, n_rows);
+        int r = column_append(&source->members[kind], &table->columns, source->rows, n_rows);
         r = r ? r : source->error;
         if (r != 0) {
-            error_set_errno(reterr_error, r, "putting records together");
-            return r;
+            return explain(r, reterr_error);
         }
         at += n_rows;
     }
-    if (source->n_rows[kind] == 0) {
-        return 0; /* the run says that there are none */
-    }
-    return archive_writer_add(writer, table->member, source->member.bytes, source->member.n_bytes,
-                              reterr_error);
+    return 0;
 }
 
-static void source_release(struct source *source)
+/* Of a kind without rows the run says that there are none. */
+static int add_member(struct run_history_writing *source, enum history_kind kind,
+                      struct archive_writer *writer, struct error *reterr_error)
 {
-    history_names_release(&source->names);
-    history_callees_release(&source->callees);
-    history_pairs_release(&source->pairs);
-    history_gaps_release(&source->gaps);
-    column_buffer_release(&source->member);
-    free(source->rows);
+    struct column_buffer *member = &source->members[kind];
+    int r = source->n_rows[kind] == 0
+                ? 0
+                : archive_writer_add(writer, history_table(kind)->member, member->bytes,
+                                     member->n_bytes, reterr_error);
+    column_buffer_release(member);
+    *member = (struct column_buffer){0};
+    return r;
 }
-DEFINE_RELEASEP(source);
+
+static int put_tables_together(struct run_history_writing *source, struct error *reterr_error)
+{
+    int r = source->rows ? history_names_init(&source->names) : -ENOMEM;
+    r = r ? r : history_pairs_init(&source->pairs, source->snapshot);
+    if (r != 0) {
+        return explain(r, reterr_error);
+    }
+    count_rows(source);
+    for (int kind = HISTORY_NAMES + 1; kind <= HISTORY_SAMPLES && r == 0; kind++) {
+        r = put_together(source, (enum history_kind)kind, reterr_error);
+    }
+    /* What the others have met. */
+    set_rows(source, HISTORY_PAIRS, 0, history_pairs_count(&source->pairs));
+    r = r ? r : put_together(source, HISTORY_PAIRS, reterr_error);
+    set_rows(source, HISTORY_NAMES, 0, source->names.n_bytes);
+    r = r ? r : put_together(source, HISTORY_NAMES, reterr_error);
+    return r ? r : put_together(source, HISTORY_RUN, reterr_error);
+}
+
+struct run_history_writing *run_history_writing_free(struct run_history_writing *writing)
+{
+    if (writing) {
+        history_names_release(&writing->names);
+        history_callees_release(&writing->callees);
+        history_pairs_release(&writing->pairs);
+        history_gaps_release(&writing->gaps);
+        for (int kind = 0; kind < HISTORY_KIND_N; kind++) {
+            column_buffer_release(&writing->members[kind]);
+        }
+        free(writing->rows);
+        free(writing);
+    }
+    return NULL;
+}
+
+int run_history_write_tables(const struct snapshot *snapshot, struct archive_writer *writer,
+                             struct run_history_writing **ret_writing, struct error *reterr_error)
+{
+    _cleanup_(run_history_writing_freep) struct run_history_writing *source =
+        calloc(1, sizeof(*source));
+    if (!source) {
+        return explain(-ENOMEM, reterr_error);
+    }
+    source->snapshot = snapshot;
+    source->rows = calloc(COLUMN_FRAME_ROWS, HISTORY_ROW_BYTES);
+    int r = put_tables_together(source, reterr_error);
+    for (int kind = HISTORY_RUN; kind < HISTORY_SAMPLES && r == 0; kind++) {
+        r = add_member(source, (enum history_kind)kind, writer, reterr_error);
+    }
+    if (r == 0) {
+        *ret_writing = TAKE_PTR(source);
+    }
+    return r;
+}
+
+int run_history_write_records(struct run_history_writing *writing, struct archive_writer *writer,
+                              struct error *reterr_error)
+{
+    int r = add_member(writing, HISTORY_SAMPLES, writer, reterr_error);
+    for (int kind = HISTORY_SAMPLES + 1; kind < HISTORY_KIND_N && r == 0; kind++) {
+        r = put_together(writing, (enum history_kind)kind, reterr_error);
+        r = r ? r : add_member(writing, (enum history_kind)kind, writer, reterr_error);
+    }
+    return r;
+}
 
 int run_history_write(const struct snapshot *snapshot, struct archive_writer *writer,
                       struct error *reterr_error)
 {
-    _cleanup_(source_releasep) struct source source = {
-        .snapshot = snapshot,
-        .rows = calloc(COLUMN_FRAME_ROWS, HISTORY_ROW_BYTES),
-    };
-    int r = source.rows ? history_names_init(&source.names) : -ENOMEM;
-    r = r ? r : history_pairs_init(&source.pairs, snapshot);
-    if (r != 0) {
-        error_set_errno(reterr_error, r, "putting records together");
-        return r;
-    }
-    count_rows(&source);
-    for (int kind = HISTORY_NAMES + 1; kind < HISTORY_KIND_N && r == 0; kind++) {
-        r = write_kind(&source, (enum history_kind)kind, writer, reterr_error);
-    }
-    /* What the others have met. */
-    set_rows(&source, HISTORY_PAIRS, 0, history_pairs_count(&source.pairs));
-    r = r ? r : write_kind(&source, HISTORY_PAIRS, writer, reterr_error);
-    set_rows(&source, HISTORY_NAMES, 0, source.names.n_bytes);
-    r = r ? r : write_kind(&source, HISTORY_NAMES, writer, reterr_error);
-    return r ? r : write_kind(&source, HISTORY_RUN, writer, reterr_error);
+    _cleanup_(run_history_writing_freep) struct run_history_writing *writing = NULL;
+    int r = run_history_write_tables(snapshot, writer, &writing, reterr_error);
+    return r ? r : run_history_write_records(writing, writer, reterr_error);
 }

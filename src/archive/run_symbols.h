@@ -19,9 +19,10 @@
  *          Reading: one; then any.
  * Limits:  those of kept_symbols, kept_code, kept_sources and jit_kept;
  *          RUN_SYMBOLS_MAX_CODE_BYTES are written; of a function larger than
- *          RUN_SYMBOLS_WHOLE_BYTES what surrounds its frames.
+ *          RUN_SYMBOLS_WHOLE_BYTES what surrounds its frames. What is read takes no
+ *          more memory than symbol_reading.h says.
  * Source:  docs/design/0015-archive.md
- * Tests:   run_symbols_test.c, tests/fuzz/fuzz_run_symbols.c
+ * Tests:   run_symbols_test.c, run_symbols_bounds_test.c, tests/fuzz/fuzz_run_symbols.c
  */
 
 #include <stdbool.h>
@@ -51,6 +52,7 @@ struct run_symbols_stats {
     uint64_t n_places;     /* told one by one, since ranges would answer differently */
     uint64_t n_lines_late; /* ranges of code whose lines were still being read */
     uint64_t n_left_out;   /* functions whose code would have been too much */
+    uint64_t n_no_room;    /* names, and tables of names and lines, that found no room */
     uint64_t n_bytes;      /* of the members */
     uint64_t took_ns;
 };

@@ -283,6 +283,7 @@ int run_symbols_write(const struct snapshot *snapshot, struct query_names *names
         } else {
             r = write_members(&writing, writer, reterr_error);
         }
+        ret_stats->n_no_room += writing.texts.n_left_out;
         history_names_release(&writing.texts);
     } else {
         error_set_errno(reterr_error, r, "gathering symbols");

@@ -224,6 +224,10 @@ static int gather_names(struct gathered_group *group)
     sort_places(group);
     r = r ? r : keep_functions(group);
     r = r ? r : keep_lines(group);
+    if (r == -ENOSPC) { /* what is in it is kept */
+        group->writing->stats->n_no_room++;
+        r = 0;
+    }
     r = r ? r : kept_symbols_finish(group->kept);
     group->writing->stats->n_lines += kept_symbols_contents(group->kept).n_lines;
     return r;

@@ -77,7 +77,8 @@ int kept_sources_add_file(struct kept_sources *kept, const struct kept_source_fi
         return -ENOSPC;
     }
     uint64_t key = hash_bytes(file->path, strlen(file->path));
-    int r = hash_table_add(&kept->numbers, key, (uint32_t)kept->n_files);
+    bool is_known = number_of(kept, file->path) != HASH_TABLE_NONE;
+    int r = is_known ? 0 : hash_table_add(&kept->numbers, key, (uint32_t)kept->n_files);
     if (r == 0) {
         *ret_file = (uint32_t)kept->n_files;
         kept->files[kept->n_files++] = copy;

@@ -38,7 +38,8 @@ int kept_sources_new(struct kept_sources **ret_kept);
 struct kept_sources *kept_sources_free(struct kept_sources *kept);
 DEFINE_FREEP(kept_sources);
 
-/* Each path once. 0, -ENOMEM, -ENOSPC past a limit, or -EINVAL for a file that was not added. */
+/* Each path once: of several the first is found. 0, -ENOMEM, -ENOSPC past a limit, or -EINVAL for a
+ * file that was not added. */
 int kept_sources_add_file(struct kept_sources *kept, const struct kept_source_file *file,
                           uint32_t *ret_file);
 int kept_sources_add_line(struct kept_sources *kept, const struct kept_source_line *line);

@@ -88,7 +88,7 @@ int jit_kept_add_symbol(struct jit_kept *kept, const struct symbol *symbol, uint
     const char *image = strcmp(symbol->image, JIT_CODE_IMAGE) == 0
                             ? JIT_CODE_IMAGE
                             : arena_strdup(&kept->arena, symbol->image);
-    if (!copy || !name || !image) {
+    if (!copy || (symbol->name && !name) || !image) {
         return -ENOSPC;
     }
     *copy = *symbol;
@@ -197,7 +197,8 @@ int jit_kept_add_line(struct jit_kept *kept, uint32_t code_offset, const char *f
 int jit_kept_add_function(struct jit_kept *kept, const struct jit_kept_function *function,
                           uint32_t *ret_function)
 {
-    if (function->symbol >= kept->n_symbols || function->start_ip > function->end_ip ||
+    bool has_symbol = function->symbol == JIT_KEPT_NONE || function->symbol < kept->n_symbols;
+    if (!has_symbol || function->start_ip > function->end_ip ||
         (function->body != JIT_KEPT_NONE && function->body >= kept->n_bodies)) {
         return -EINVAL;
     }
@@ -296,9 +297,14 @@ bool jit_kept_find(const struct jit_kept *kept, int64_t pid, uint64_t ip, uint64
         return false;
     }
     const struct jit_kept_function *function = &kept->functions[best->function];
+    const struct symbol *symbol =
+        function->symbol == JIT_KEPT_NONE ? NULL : kept->symbols[function->symbol];
+    if (!symbol || !symbol->name) {
+        return false;
+    }
     *ret_place = (struct jit_place){
         .pid = pid,
-        .symbol = kept->symbols[function->symbol],
+        .symbol = symbol,
         .start_ip = function->start_ip,
         .end_ip = function->end_ip,
         .from_ns = function->from_ns,

@@ -36,7 +36,7 @@ DEFINE_FREEP(jit_kept);
 
 /* All: 0, -ENOMEM, -ENOSPC past a limit, or -EINVAL for what cannot be. */
 
-/* A copy of the symbol with its texts. */
+/* A copy of the symbol with its texts. Its name NULL: it is lost, and nothing is found there. */
 int jit_kept_add_symbol(struct jit_kept *kept, const struct symbol *symbol, uint32_t *ret_symbol);
 
 /* One piece of code, which may have stood at several places. Its bytes are copied; 0: there are
@@ -48,8 +48,8 @@ int jit_kept_add_body(struct jit_kept *kept, const void *code, size_t n_bytes, u
 int jit_kept_add_line(struct jit_kept *kept, uint32_t code_offset, const char *file, uint32_t line);
 
 struct jit_kept_function {
-    uint32_t symbol;
-    uint32_t body; /* JIT_KEPT_NONE: a name only */
+    uint32_t symbol; /* JIT_KEPT_NONE: it is lost */
+    uint32_t body;   /* JIT_KEPT_NONE: a name only */
     uint64_t start_ip, end_ip, from_ns, to_ns;
 };
 int jit_kept_add_function(struct jit_kept *kept, const struct jit_kept_function *function,

@@ -96,6 +96,35 @@ static void answers_are_as_they_were(void **state)
     jit_code_free(code);
 }
 
+/* Others keep their numbers. */
+static void what_is_lost_is_not_found(void **state)
+{
+    (void)state;
+    struct jit_kept *kept;
+    uint32_t symbol, number;
+    const struct symbol lost = {.image = JIT_CODE_IMAGE, .kind = FRAME_KIND_JIT};
+    const struct jit_kept_function functions[] = {
+        {0, JIT_KEPT_NONE, 0x1000, 0x1010, 0, 9},
+        {JIT_KEPT_NONE, JIT_KEPT_NONE, 0x2000, 0x2010, 0, 9},
+        {1, JIT_KEPT_NONE, 0x3000, 0x3010, 0, 9},
+    };
+    assert_int_equal(jit_kept_new(&kept), 0);
+    assert_int_equal(jit_kept_add_symbol(kept, &lost, &symbol), 0);
+    assert_int_equal(jit_kept_add_symbol(kept, &hot, &symbol), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct jit_kept_answer answer = {7, functions[i].start_ip, 0, 9, i};
+        assert_int_equal(jit_kept_add_function(kept, &functions[i], &number), 0);
+        assert_int_equal(jit_kept_add_answer(kept, &answer), 0);
+    }
+    assert_int_equal(jit_kept_finish(kept), 0);
+    struct jit_place place;
+    assert_false(jit_kept_find(kept, 7, 0x1000, 0, 9, &place));
+    assert_false(jit_kept_find(kept, 7, 0x2000, 0, 9, &place));
+    assert_true(jit_kept_find(kept, 7, 0x3000, 0, 9, &place));
+    assert_string_equal(place.symbol->name, hot.name);
+    jit_kept_free(kept);
+}
+
 static void bodies_have_code_and_lines(void **state)
 {
     (void)state;
@@ -128,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_as_they_were),
+        cmocka_unit_test(what_is_lost_is_not_found),
         cmocka_unit_test(bodies_have_code_and_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

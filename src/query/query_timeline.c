@@ -74,7 +74,8 @@ static uint64_t add_step(const struct work *work, const struct thread_step *step
     uint64_t start_ns = step->start_ns - work->attribution.from_ns;
     uint64_t end_ns = step->end_ns - work->attribution.from_ns;
     for (uint64_t i = start_ns / work->bucket_ns; start_ns < end_ns; i++) {
-        uint64_t bucket_end_ns = (i + 1) * work->bucket_ns;
+        bool is_last = i + 1 == work->n_buckets;
+        uint64_t bucket_end_ns = is_last ? end_ns : (i + 1) * work->bucket_ns;
         uint64_t until_ns = end_ns < bucket_end_ns ? end_ns : bucket_end_ns;
         buckets[i] += until_ns - start_ns;
         start_ns = until_ns;

@@ -26,7 +26,7 @@ static int examine_run(struct call *call, struct doctor_list *list)
     if (run_get_state(call->run) != RUN_STATE_RECORDING) {
         query_names_settle(run_get_names(call->run), NAMES_WAIT_MS);
     }
-    int r = run_diagnose(call->run, &call->arena, &diagnose);
+    int r = run_diagnose(call->run, NULL, &call->arena, &diagnose);
     if (r == 0) {
         doctor_examine_run(list, &diagnose);
     }

@@ -32,7 +32,7 @@ void handle_server_info(struct call *call)
 
 static int work_diagnostics(struct call *call)
 {
-    return run_diagnose(call->run, &call->arena, call->result);
+    return run_diagnose(call->run, NULL, &call->arena, call->result);
 }
 
 void handle_server_diagnostics(struct call *call)

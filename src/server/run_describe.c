@@ -71,7 +71,7 @@ int run_describe(struct run *run, const struct snapshot *snapshot, struct arena 
         jit_tail_describe(run->jit_tail, jit_trouble, sizeof(jit_trouble));
     }
     pthread_mutex_lock(&run->lock);
-    info.frozen_from = run->parent ? run->parent->id : 0;
+    info.frozen_from = run->parent ? run->parent->id : 0; /* of an opened one it is none of ours */
     info.stop_reason = run->parent                       ? run->frozen_reason
                        : run->archived                   ? run->archived->run.stop_reason
                        : info.state == RUN_STATE_STOPPED ? stop_reason(run, arena)

@@ -348,10 +348,12 @@ static int find_out(struct findings *findings)
     return hint_at_notes(findings);
 }
 
-int run_diagnose(struct run *run, struct arena *arena, struct diagnose_result *ret_result)
+int run_diagnose(struct run *run, struct snapshot *snapshot, struct arena *arena,
+                 struct diagnose_result *ret_result)
 {
     enum run_state state = run_get_state(run);
-    _cleanup_(snapshot_unrefp) struct snapshot *snapshot = run_take_snapshot(run);
+    _cleanup_(snapshot_unrefp) struct snapshot *taken = snapshot ? NULL : run_take_snapshot(run);
+    snapshot = snapshot ? snapshot : taken;
     if (!snapshot) {
         return -ENOMEM;
     }

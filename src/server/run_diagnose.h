@@ -13,5 +13,6 @@
 #include "model/results/diagnose.h"
 #include "server/run.h"
 
-/* 0 or -ENOMEM. */
-int run_diagnose(struct run *run, struct arena *arena, struct diagnose_result *ret_result);
+/* As of a snapshot of the run (NULL: of now). 0 or -ENOMEM. */
+int run_diagnose(struct run *run, struct snapshot *snapshot, struct arena *arena,
+                 struct diagnose_result *ret_result);

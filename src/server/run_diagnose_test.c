@@ -73,7 +73,7 @@ static void test_the_rooms_agree(void **state)
     struct diagnose_result result;
     arena_init(&arena, 0);
     struct run *run = play("samples=20000,threads=6,images=4,switches=1000,block=1");
-    assert_int_equal(run_diagnose(run, &arena, &result), 0);
+    assert_int_equal(run_diagnose(run, NULL, &arena, &result), 0);
     assert_int_equal(result.run.id, 1);
     assert_int_equal(result.run.state, RUN_STATE_STOPPED);
     assert_int_equal(result.stacks.total, 20000);
@@ -106,7 +106,7 @@ static void test_a_run_without_samples_says_so(void **state)
     struct diagnose_result result;
     arena_init(&arena, 0);
     struct run *run = play("samples=0");
-    assert_int_equal(run_diagnose(run, &arena, &result), 0);
+    assert_int_equal(run_diagnose(run, NULL, &arena, &result), 0);
     assert_int_equal(result.stacks.total, 0);
     assert_true(has_hint(&result, "no samples"));
     run_unref(run);

@@ -15,10 +15,16 @@
 #include "rpc/tables.h"
 #include "server/run_internal.h"
 
+/* What is wrong with an archive is told in so many notes, before those that it brings. */
+#define DAMAGE_NOTES 2u
+#define DAMAGE_TITLE "the archive is damaged: "
+
 struct opening {
     struct archive_reader *reader;
     struct run *run;
     struct error *error;
+    char damage[DAMAGE_NOTES][RUN_NOTE_BYTES];
+    size_t n_untold; /* for which there was no room */
 };
 
 static void add_note(struct run *run, const char *text)
@@ -29,8 +35,45 @@ static void add_note(struct run *run, const char *text)
     }
 }
 
-/* A member of JSON into the run's arena; false where it is not there or makes no sense. */
-static bool read_json(const struct opening *opening, const char *name, const struct rpc_type *type,
+/* Joined with what was found before, as long as there is room. */
+static void add_damage(struct opening *opening, const char *text)
+{
+    const size_t n_reserved = 40; /* for how many more there are */
+    for (size_t i = 0; i < DAMAGE_NOTES; i++) {
+        char *note = opening->damage[i];
+        size_t length = strlen(note);
+        const char *before = length > 0 ? "; " : DAMAGE_TITLE;
+        if (length + strlen(before) + strlen(text) + n_reserved < RUN_NOTE_BYTES) {
+            (void)snprintf(note + length, RUN_NOTE_BYTES - length, "%s%s", before, text);
+            return;
+        }
+    }
+    opening->n_untold++;
+}
+
+static void add_notes(struct opening *opening)
+{
+    struct run *run = opening->run;
+    char *last = opening->damage[DAMAGE_NOTES - 1];
+    if (opening->n_untold > 0) {
+        size_t length = strlen(last);
+        (void)snprintf(last + length, RUN_NOTE_BYTES - length, "; and %zu more", opening->n_untold);
+    }
+    for (size_t i = 0; i < DAMAGE_NOTES; i++) {
+        if (opening->damage[i][0] != '\0') {
+            add_note(run, opening->damage[i]);
+        }
+    }
+    for (size_t i = 0; i < run->archived->run.n_notes; i++) {
+        add_note(run, run->archived->run.notes[i]);
+    }
+}
+
+/*
+ * A member of JSON into the run's arena; false where it is not there or makes
+ * no sense, which is damage unless nobody ever wrote it.
+ */
+static bool read_json(struct opening *opening, const char *name, const struct rpc_type *type,
                       void *object)
 {
     struct archive_bytes member = {.bytes = NULL};
@@ -41,6 +84,11 @@ static bool read_json(const struct opening *opening, const char *name, const str
         is_read = rpc_decode_text(type, &scan, &opening->run->arena, object, NULL) == 0;
     }
     free(member.bytes);
+    if (!is_read && member.is_listed) {
+        char text[RUN_NOTE_BYTES];
+        (void)snprintf(text, sizeof(text), "what %s told of the run is lost", name);
+        add_damage(opening, text);
+    }
     return is_read;
 }
 
@@ -90,8 +138,6 @@ static int take_facts(struct opening *opening)
         return -ENOMEM;
     }
     if (!read_json(opening, "run.json", &rpc_type_archived_run, archived)) {
-        add_note(run, "the archive is damaged: what is known of the run as a whole (run.json) "
-                      "is lost");
         *archived = (struct archived_run){.run = {.command = "(unknown)"}};
     }
     if (read_json(opening, "diagnostics.json", &rpc_type_diagnose_result, diagnosis)) {
@@ -102,6 +148,8 @@ static int take_facts(struct opening *opening)
     run->request.command = archived->run.command ? archived->run.command : "(unknown)";
     run->request.launched = archived->run.is_launched;
     run->request.no_kernel = !archived->has_kernel;
+    run->request.ring_ns =
+        archived->run.ring_ns; /* of an aggregate that is restored nothing goes */
     run->frequency_hz = archived->run.frequency_hz;
     run->started_at_unix_ns = archived->run.started_at_unix_ns;
     (void)snprintf(run->backend, sizeof(run->backend), "%s",
@@ -109,16 +157,13 @@ static int take_facts(struct opening *opening)
     if (archived->run.has_exit_status) {
         run_set_exit_status(run, archived->run.exit_status);
     }
-    for (size_t i = 0; i < archived->run.n_notes; i++) {
-        add_note(run, archived->run.notes[i]);
-    }
     take_counters(run, archived);
     take_objects(run, archived);
     return 0;
 }
 
 /* Before any image is told of: none of this machine's files is looked at. */
-static int take_symbols(const struct opening *opening)
+static int take_symbols(struct opening *opening)
 {
     struct run *run = opening->run;
     struct run_symbols_damage damage = {.n_members = 0};
@@ -132,35 +177,33 @@ static int take_symbols(const struct opening *opening)
     if (damage.n_members + damage.n_rows > 0) {
         char note[RUN_NOTE_BYTES];
         (void)snprintf(note, sizeof(note),
-                       "the archive is damaged: names and code of some functions are lost (%" PRIu64
-                       " members, %" PRIu64 " records)",
+                       "names and code of some functions are lost (%" PRIu64 " members, %" PRIu64
+                       " records)",
                        damage.n_members, damage.n_rows);
-        add_note(run, note);
+        add_damage(opening, note);
     }
     return 0;
 }
 
-static void note_damage(struct run *run, const struct run_history_damage *damage)
+static void note_damage(struct opening *opening, const struct run_history_damage *damage)
 {
     char note[RUN_NOTE_BYTES];
     for (size_t i = 0; i < damage->n_losses; i++) {
         const struct run_history_loss *loss = &damage->losses[i];
         if (loss->is_missing) {
-            (void)snprintf(note, sizeof(note), "the archive is damaged: %s is lost", loss->member);
+            (void)snprintf(note, sizeof(note), "%s is lost", loss->member);
         } else {
             (void)snprintf(note, sizeof(note),
-                           "the archive is damaged: of %s %" PRIu64 " records and %" PRIu64
-                           " bytes are lost",
-                           loss->member, loss->n_rows, loss->n_bytes);
+                           "of %s %" PRIu64 " records and %" PRIu64 " bytes are lost", loss->member,
+                           loss->n_rows, loss->n_bytes);
         }
-        add_note(run, note);
+        add_damage(opening, note);
     }
     if (damage->n_rows_refused + damage->n_rows_mended > 0) {
         (void)snprintf(note, sizeof(note),
-                       "the archive is damaged: %" PRIu64 " records make no sense, %" PRIu64
-                       " pointed to what is lost",
+                       "%" PRIu64 " records make no sense, %" PRIu64 " pointed to what is lost",
                        damage->n_rows_refused, damage->n_rows_mended);
-        add_note(run, note);
+        add_damage(opening, note);
     }
 }
 
@@ -173,7 +216,7 @@ static int take_history(struct opening *opening)
     if (r < 0) {
         return r;
     }
-    note_damage(run, &damage);
+    note_damage(opening, &damage);
     struct snapshot *final = aggregate_snapshot(run->aggregate, 0);
     if (!final) {
         return -ENOMEM;
@@ -195,7 +238,7 @@ int run_open(const char *path, struct symbolizer *symbolizer, struct run **ret_r
     r = run_new_idle(symbolizer, &run);
     struct opening opening = {.reader = reader, .run = run, .error = reterr_error};
     if (r == 0 && archive_reader_damage(reader)) {
-        add_note(run, archive_reader_damage(reader));
+        add_damage(&opening, archive_reader_damage(reader));
     }
     r = r ? r : take_facts(&opening);
     r = r ? r : take_symbols(&opening);
@@ -206,6 +249,7 @@ int run_open(const char *path, struct symbolizer *symbolizer, struct run **ret_r
         }
         return r;
     }
+    add_notes(&opening);
     jit_code_settle(run->jit);
     *ret_run = TAKE_PTR(run);
     return 0;

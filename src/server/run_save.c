@@ -24,10 +24,9 @@
 #include "server/run_object_namer.h"
 #include "server/run_unrecorded.h"
 
-/* Names that are not there by then are missing from the archive for good; a finished run has most
- * of them. */
-#define NAMES_WAIT_MS 20000
-#define LINES_WAIT_MS 20000
+/* Names and lines that are not there by then, all in all, are missing from the archive for good; a
+ * finished run has most of them. */
+#define WAIT_MS 40000
 #define JSON_MAX_BYTES ((size_t)64 << 20)
 
 struct saving {
@@ -35,10 +34,18 @@ struct saving {
     struct snapshot *snapshot;
     struct archive_writer *writer;
     struct arena *arena;
+    uint64_t wait_until_ns; /* for names and lines */
+    bool was_recording;     /* before the snapshot was taken: what it has may go on */
     struct archived_run archived;
     struct run_symbols_stats symbols;
     struct error *error;
 };
+
+static int left_ms(const struct saving *saving)
+{
+    uint64_t now_ns = clock_now_ns();
+    return now_ns < saving->wait_until_ns ? (int)((saving->wait_until_ns - now_ns) / NS_PER_MS) : 0;
+}
 
 /* Descriptors mean something only while the target lives: who waited for what is asked now. */
 static void name_objects(const struct saving *saving)
@@ -102,19 +109,55 @@ static int take_counters(struct saving *saving)
     return 0;
 }
 
+/* As far as it is known; NULL: it is not. */
+static const char *cpu_model(struct arena *arena)
+{
+    _cleanup_(freep) char *text = NULL;
+    const char *line = NULL;
+    if (fd_read_file("/proc/cpuinfo", 1u << 20, &text, NULL) == 0) {
+        line = strstr(text, "model name");
+        line = line ? strchr(line, ':') : NULL;
+    }
+    return line && line[1] == ' ' ? arena_strndup(arena, line + 2, strcspn(line + 2, "\n")) : NULL;
+}
+
+/* This machine, unless the run came from another one. */
+static struct archived_host host_of(const struct saving *saving)
+{
+    struct utsname names;
+    long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    if (saving->run->archived) {
+        return saving->run->archived->host;
+    }
+    if (uname(&names) < 0) {
+        return (struct archived_host){0};
+    }
+    return (struct archived_host){
+        .os = arena_strdup(saving->arena, names.sysname),
+        .kernel = arena_strdup(saving->arena, names.release),
+        .architecture = arena_strdup(saving->arena, names.machine),
+        .cpus = n_cpus > 0 ? (uint32_t)n_cpus : 0,
+        .cpu_model = cpu_model(saving->arena),
+    };
+}
+
 static int take_facts(struct saving *saving)
 {
     struct run *run = saving->run;
     struct archived_run *archived = &saving->archived;
     *archived = (struct archived_run){
+        .host = host_of(saving),
         .saved_at_unix_ns = clock_now_unix_ns(),
-        .was_recording = run_get_state(run) == RUN_STATE_RECORDING,
+        .was_recording = saving->was_recording,
         .has_kernel = run_has_kernel(run),
         .wakeups_unrecorded = run_unrecorded(run, CAPABILITY_WAKEUPS, saving->arena),
         .counters_unrecorded = run_unrecorded(run, CAPABILITY_COUNTERS, saving->arena),
     };
     int r = run_describe(run, saving->snapshot, saving->arena, &archived->run);
-    if (r == 0 && archived->was_recording) {
+    if (r == 0 && saving->was_recording) { /* whatever has happened since */
+        archived->run.state = RUN_STATE_RECORDING;
+        archived->run.has_exit_status = false;
+        archived->run.exit_status = 0;
         archived->run.stop_reason = "saved while it was being recorded";
     }
     r = r ? r : take_counters(saving);
@@ -133,40 +176,6 @@ static int add_json(const struct saving *saving, const char *name, const struct 
     return archive_writer_add(saving->writer, name, text.data, text.length_bytes, saving->error);
 }
 
-static void write_cpu_model(struct json_writer *json)
-{
-    _cleanup_(freep) char *text = NULL;
-    const char *line = NULL;
-    if (fd_read_file("/proc/cpuinfo", 1u << 20, &text, NULL) == 0) {
-        line = strstr(text, "model name");
-        line = line ? strchr(line, ':') : NULL;
-    }
-    json_write_key(json, "cpu_model");
-    if (line && line[1] == ' ') {
-        json_write_string_bytes(json, line + 2, strcspn(line + 2, "\n"));
-    } else {
-        json_write_null(json);
-    }
-}
-
-static void write_host(struct json_writer *json)
-{
-    struct utsname names;
-    bool has_names = uname(&names) == 0;
-    json_write_key(json, "host");
-    json_write_object_begin(json);
-    json_write_key(json, "os");
-    json_write_string(json, has_names ? names.sysname : NULL);
-    json_write_key(json, "kernel");
-    json_write_string(json, has_names ? names.release : NULL);
-    json_write_key(json, "architecture");
-    json_write_string(json, has_names ? names.machine : NULL);
-    json_write_key(json, "cpus");
-    json_write_i64(json, sysconf(_SC_NPROCESSORS_ONLN));
-    write_cpu_model(json);
-    json_write_object_end(json);
-}
-
 static int finish(const struct saving *saving)
 {
     _cleanup_(text_releasep) struct text text;
@@ -177,7 +186,9 @@ static int finish(const struct saving *saving)
     json_write_string(&json, STAX_VERSION);
     json_write_key(&json, "saved_at_unix_ns");
     json_write_u64(&json, saving->archived.saved_at_unix_ns);
-    write_host(&json);
+    json_write_key(&json, "host");
+    rpc_encode(&rpc_type_archived_host, &saving->archived.host, &text);
+    json.needs_comma = true;
     json_write_key(&json, "clock");
     json_write_object_begin(&json);
     json_write_key(&json, "start_ns");
@@ -196,7 +207,7 @@ static int write_symbols(struct saving *saving)
 {
     const struct run_symbols_options options = {
         .is_target_alive = run_has_live_target(saving->run),
-        .timeout_ms = LINES_WAIT_MS,
+        .timeout_ms = left_ms(saving),
     };
     return run_symbols_write(saving->snapshot, run_get_names(saving->run), &options, saving->writer,
                              &saving->symbols, saving->error);
@@ -204,34 +215,61 @@ static int write_symbols(struct saving *saving)
 
 static int write_members(struct saving *saving)
 {
+    _cleanup_(run_history_writing_freep) struct run_history_writing *records = NULL;
     struct diagnose_result diagnosis;
-    int r = run_diagnose(saving->run, saving->arena, &diagnosis);
+    int r = run_diagnose(saving->run, saving->snapshot, saving->arena, &diagnosis);
     r = r ? r : take_facts(saving);
     r = r ? r : add_json(saving, "run.json", &rpc_type_archived_run, &saving->archived);
+    diagnosis.run.state = saving->was_recording ? RUN_STATE_RECORDING : diagnosis.run.state;
     r = r ? r : add_json(saving, "diagnostics.json", &rpc_type_diagnose_result, &diagnosis);
-    r = r ? r : run_history_write(saving->snapshot, saving->writer, saving->error);
+    r = r ? r : run_history_write_tables(saving->snapshot, saving->writer, &records, saving->error);
     r = r ? r : write_symbols(saving);
+    r = r ? r : run_history_write_records(records, saving->writer, saving->error);
     r = r ? r
           : run_archive_tables_write(saving->run, saving->snapshot, saving->arena, saving->writer,
                                      saving->error);
     return r ? r : finish(saving);
 }
 
-static void wait_for_names(const struct saving *saving)
+static int no_snapshot(const struct run *run, struct error *error)
+{
+    if (error_is_set(run_get_error(run))) { /* it came to nothing */
+        *error = *run_get_error(run);
+        return -EINVAL;
+    }
+    error_set(error, "busy", "no memory for a snapshot of run %u", run_get_id(run));
+    return -ENOMEM;
+}
+
+static void wait_for_names(const struct saving *saving, const struct snapshot *snapshot)
 {
     struct query_names *names = run_get_names(saving->run);
-    query_names_settle(names, NAMES_WAIT_MS);
-    query_names_settle_chains(names, saving->snapshot, LINES_WAIT_MS);
+    query_names_settle(names, left_ms(saving));
+    query_names_settle_chains(names, snapshot, left_ms(saving));
     if (run_get_state(saving->run) != RUN_STATE_RECORDING) {
-        run_settle_jit(saving->run, NAMES_WAIT_MS);
+        run_settle_jit(saving->run, left_ms(saving));
     }
+}
+
+/* Waits for the names of what there is, and takes what there is then: meanwhile it may have ended.
+ */
+static int take_snapshot(struct saving *saving)
+{
+    _cleanup_(snapshot_unrefp) struct snapshot *first = run_take_snapshot(saving->run);
+    if (!first) {
+        return no_snapshot(saving->run, saving->error);
+    }
+    wait_for_names(saving, first);
+    saving->was_recording = run_get_state(saving->run) == RUN_STATE_RECORDING;
+    saving->snapshot = run_take_snapshot(saving->run);
+    return saving->snapshot ? 0 : no_snapshot(saving->run, saving->error);
 }
 
 /* What could not be put in. */
 static int add_notes(const struct saving *saving, struct save_result *result)
 {
     const struct run_symbols_stats *symbols = &saving->symbols;
-    result->notes = arena_alloc_array(saving->arena, 2, sizeof(*result->notes));
+    result->notes = arena_alloc_array(saving->arena, 3, sizeof(*result->notes));
     if (!result->notes) {
         return -ENOMEM;
     }
@@ -241,6 +279,13 @@ static int add_notes(const struct saving *saving, struct save_result *result)
                          "the code of %" PRIu64 " functions is not in it: it would have been "
                          "too much",
                          symbols->n_left_out);
+    }
+    if (symbols->n_no_room > 0) {
+        result->notes[result->n_notes++] =
+            arena_printf(saving->arena,
+                         "%" PRIu64 " names or tables of lines are not in it, or "
+                         "not all of them: there are too many",
+                         symbols->n_no_room);
     }
     if (symbols->n_lines_late > 0) {
         result->notes[result->n_notes++] =
@@ -261,20 +306,16 @@ int run_save(struct run *run, const char *path, struct arena *arena, struct save
     if (r < 0) {
         return r;
     }
-    _cleanup_(snapshot_unrefp) struct snapshot *snapshot = run_take_snapshot(run);
-    if (!snapshot) {
-        error_set(reterr_error, "busy", "no memory for a snapshot of run %u", run_get_id(run));
-        return -ENOMEM;
-    }
     struct saving saving = {
         .run = run,
-        .snapshot = snapshot,
         .writer = writer,
         .arena = arena,
+        .wait_until_ns = began_ns + WAIT_MS * NS_PER_MS,
         .error = reterr_error,
     };
-    wait_for_names(&saving);
-    r = write_members(&saving);
+    r = take_snapshot(&saving);
+    _cleanup_(snapshot_unrefp) struct snapshot *snapshot = saving.snapshot;
+    r = r ? r : write_members(&saving);
     if (r < 0) {
         if (!error_is_set(reterr_error)) {
             error_set_errno(reterr_error, r, "saving the run");

@@ -10,6 +10,7 @@
  * Limits:  SERVER_MAX_CONNECTIONS.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,6 +60,7 @@ struct server {
     size_t n_connections;
     size_t n_calls; /* not yet settled */
     struct job_queue jobs;
+    atomic_uint n_saves; /* at work, on threads of the queue */
 
     struct run_registry registry;
     struct symbolizer *symbolizer; /* made with the first run */

@@ -15,6 +15,10 @@
 
 #define NO_OUTER UINT32_MAX
 
+/* Ranges within ranges: no code is nested like that, and looking at many for each address takes
+ * long. */
+#define NESTED_MAX 64u
+
 /* A function with a range, in the order of addresses. */
 struct reach {
     uint64_t start_addr, end_addr;
@@ -161,7 +165,7 @@ int kept_symbols_add_function(struct kept_symbols *kept, const struct symbol *sy
     }
     struct symbol *copy = arena_alloc(&kept->arena, sizeof(*copy));
     const char *name = arena_strdup(&kept->arena, symbol->name);
-    if (!copy || !name) {
+    if (!copy || (symbol->name && !name)) {
         return -ENOMEM;
     }
     *copy = *symbol;
@@ -368,8 +372,9 @@ static uint32_t find_reach(const struct kept_symbols *kept, uint64_t image_addr)
         }
     }
     uint32_t at = low > 0 ? (uint32_t)(low - 1) : NO_OUTER;
+    unsigned int n_outer = 0;
     while (at != NO_OUTER && image_addr >= kept->reaches[at].end_addr) {
-        at = kept->reaches[at].outer;
+        at = ++n_outer < NESTED_MAX ? kept->reaches[at].outer : NO_OUTER;
     }
     return at == NO_OUTER ? KEPT_NONE : kept->reaches[at].function;
 }
@@ -386,7 +391,8 @@ uint32_t kept_symbols_find_function(const struct kept_symbols *kept, uint64_t im
 
 const struct symbol *kept_symbols_function(const struct kept_symbols *kept, uint32_t function)
 {
-    return function < kept->n_functions ? kept->functions[function] : NULL;
+    bool has_name = function < kept->n_functions && kept->functions[function]->name;
+    return has_name ? kept->functions[function] : NULL;
 }
 
 const struct symbol *kept_symbols_find(const struct kept_symbols *kept, uint64_t offset,

@@ -55,7 +55,8 @@ static inline void kept_symbols_unrefp(struct kept_symbols **kept)
 /*
  * A new function, whose symbol is one pointer: who has equal functions adds
  * them once. `symbol` is copied with its texts. An inlined one is found in
- * chains only, never by its address.
+ * chains only, never by its address. One whose name is lost (NULL) keeps its
+ * number and its range, and nothing is found there.
  */
 int kept_symbols_add_function(struct kept_symbols *kept, const struct symbol *symbol,
                               bool is_inlined, uint32_t *ret_function);
@@ -109,6 +110,7 @@ const struct symbol *kept_symbols_find(const struct kept_symbols *kept, uint64_t
 
 /* By address; KEPT_NONE: none. */
 uint32_t kept_symbols_find_function(const struct kept_symbols *kept, uint64_t image_addr);
+/* NULL: none of that number, or its name is lost. */
 const struct symbol *kept_symbols_function(const struct kept_symbols *kept, uint32_t function);
 
 /* What stands at an address, as symbol_source_find_chain(); `outermost` is the last entry. */

@@ -76,6 +76,24 @@ static void the_innermost_function_holds_an_address(void **state)
     assert_null(kept_symbols_function(kept, 99));
 }
 
+/* Its range is nobody else's. */
+static void a_function_whose_name_is_lost(void **state)
+{
+    struct kept_symbols *kept = *state;
+    add(kept, "outer", 0x1000, 0x100, false);
+    const struct symbol lost = {.image = "prog", .start_address = 0x1040, .size_bytes = 0x10};
+    uint32_t number;
+    assert_int_equal(kept_symbols_add_function(kept, &lost, false, &number), 0);
+    assert_int_equal(number, 1);
+    add(kept, "after", 0x1100, 0x10, false);
+    assert_int_equal(kept_symbols_finish(kept), 0);
+    uint64_t image_addr;
+    assert_string_equal(name_at(kept, 0x1000), "outer");
+    assert_null(kept_symbols_find(kept, 0x1048, &image_addr));
+    assert_null(kept_symbols_function(kept, number));
+    assert_string_equal(name_at(kept, 0x1100), "after");
+}
+
 static void places_stand_before_ranges(void **state)
 {
     struct kept_symbols *kept = *state;
@@ -261,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_innermost_function_holds_an_address, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_function_whose_name_is_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(places_stand_before_ranges, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offsets_become_addresses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(chains_have_lines_and_calls, set_up, tear_down),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What was saved answers as the run did, in a server that never saw it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -153,6 +154,7 @@ RECORDINGS = {
     "waits": program("waits", "--seconds", 1),
     "jit, whose code is replaced": program("jit", "--seconds", 2, "--dump", "--reuse"),
     "without off-CPU": program("shares", "--seconds", 1, options=("--no-off-cpu",)),
+    "with a ring": program("waits", "--seconds", 1, options=("--ring", "20s")),
     "in little memory": program("pingpong", "--seconds", 2, options=("--max-memory", "24M")),
 }
 
@@ -288,3 +290,38 @@ def test_server_killed_while_saving(stax):
         fresh.ok("open", path)
         fresh.end_all()
     assert path.stat().st_size >= len(before) // 2
+
+
+def test_host_is_that_of_the_recording(stax, another):
+    """Who opens an archive and saves it again is not where it was recorded."""
+    record(stax, ["true"])
+    path, again = stax.folder / "first", stax.folder / "again"
+    stax.ok("save", path)
+    manifest = json.loads((path / "manifest.json").read_text())
+    run = json.loads((path / "run.json").read_text())
+    assert run["host"] == manifest["host"] and run["host"]["os"] == os.uname().sysname
+    run["host"]["kernel"] = "5.4.0-elsewhere"
+    (path / "run.json").write_text(json.dumps(run))
+    for member in manifest["members"]:
+        del member["crc32"]
+        member["bytes"] = (path / member["name"]).stat().st_size
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    another.ok("open", path)
+    another.ok("save", again)
+    host = json.loads((again / "manifest.json").read_text())["host"]
+    assert host == run["host"]
+
+
+def test_small_tables_outlive_a_cut(stax, another):
+    """What is cut off at the end are records: names and sums are all there."""
+    stax.record("--", stax.program("pingpong"), "--seconds", 2)
+    path, cut = stax.folder / "whole.stax", stax.folder / "cut.stax"
+    stax.ok("save", path)
+    another.ok("open", path)
+    threads = ask(another, "threads")["rows"]
+    whole = path.read_bytes()
+    for share in (95, 85):
+        cut.write_bytes(whole[:len(whole) * share // 100])
+        done = another("open", cut)
+        assert done.returncode == 0 and "lost" in done.stderr, done
+        assert ask(another, "threads")["rows"] == threads

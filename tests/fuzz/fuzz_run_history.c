@@ -4,7 +4,8 @@
  * Records of a run that nobody has recorded: what is made of them is asked
  * everything, for the whole run and for a part of it.
  *
- * Input: kind, number of rows, the rows as they lie in memory; and so on.
+ * Input: kind, number of rows, the rows as they lie in memory; and so on. Instead of a kind
+ * TIMES, a byte, and when the run began and ended.
  */
 
 #include <stdint.h>
@@ -19,6 +20,7 @@
 
 #define ARENA_MAX_BYTES (64u << 20)
 #define ROWS_MAX 256u
+#define TIMES 255u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -49,10 +51,27 @@ static void put_run(struct members *members)
                           values, HISTORY_KIND_N + 2) == 0);
 }
 
+/* Behind the other values, which these stand instead of. */
+static size_t put_times(struct members *members, const uint8_t *data, size_t size)
+{
+    struct history_value values[2] = {{HISTORY_KEY_START_NS, 0}, {HISTORY_KEY_NOW_NS, 0}};
+    if (size < 18) {
+        return size;
+    }
+    memcpy(&values[0].value, data + 2, 8);
+    memcpy(&values[1].value, data + 10, 8);
+    require(column_append(&members->buffers[HISTORY_RUN], &history_table(HISTORY_RUN)->columns,
+                          values, 2) == 0);
+    return 18;
+}
+
 /* Takes one batch of rows off the input; how many bytes that were. */
 static size_t put_rows(struct members *members, const uint8_t *data, size_t size)
 {
     static uint8_t rows[ROWS_MAX * HISTORY_ROW_BYTES];
+    if (data[0] == TIMES) {
+        return put_times(members, data, size);
+    }
     enum history_kind kind = (enum history_kind)(data[0] % HISTORY_KIND_N);
     const struct column_table *table = &history_table(kind)->columns;
     size_t n_rows = data[1];

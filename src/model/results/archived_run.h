@@ -26,8 +26,16 @@ struct archived_object {
     const char *text;
 };
 
+/* Where it was recorded; texts are NULL where nothing says them. */
+struct archived_host {
+    const char *os, *kernel, *architecture;
+    uint32_t cpus;
+    const char *cpu_model;
+};
+
 struct archived_run {
     struct run_info run;
+    struct archived_host host;
     uint64_t saved_at_unix_ns;
     bool was_recording;             /* saved before its end */
     bool has_kernel;                /* kernel frames were wanted */
