@@ -85,9 +85,27 @@ static bool read_number(const struct invocation *invocation, const char *option,
     return true;
 }
 
-/* A limit in units of the gate, from a number that is `scale` of them. */
-static bool set_limit(const struct invocation *invocation, const char *option, const char *typed,
-                      double scale, bool *ret_has, uint64_t *ret_limit)
+/* Of what is counted. */
+static bool set_count(const struct invocation *invocation, const char *option, const char *typed,
+                      bool *ret_has, uint64_t *ret_limit)
+{
+    int64_t count;
+    if (!typed) {
+        return true;
+    }
+    if (quantity_parse_integer(typed, &count) < 0 || count < 0 || (double)count > LARGEST_NUMBER) {
+        complain_usage(invocation->command, "--%s: '%s' is not a whole number from 0 up", option,
+                       typed);
+        return false;
+    }
+    *ret_has = true;
+    *ret_limit = (uint64_t)count;
+    return true;
+}
+
+/* Of a time, in milliseconds. */
+static bool set_time(const struct invocation *invocation, const char *option, const char *typed,
+                     bool *ret_has, uint64_t *ret_limit_ns)
 {
     double value;
     if (!typed) {
@@ -97,7 +115,7 @@ static bool set_limit(const struct invocation *invocation, const char *option, c
         return false;
     }
     *ret_has = true;
-    *ret_limit = (uint64_t)(value * scale + 0.5);
+    *ret_limit_ns = (uint64_t)(value * NS_PER_MS_DOUBLE + 0.5);
     return true;
 }
 
@@ -141,30 +159,31 @@ static bool set_gates(const struct invocation *invocation, struct compare_gates 
     const struct compare_options *options = invocation->values;
     const struct {
         const char *option, *typed;
-        double scale;
+        bool is_time;
         bool *has;
         uint64_t *limit;
     } limits[] = {
-        {"fail-active-delta-ms", options->active, NS_PER_MS_DOUBLE, &gates->has_active_delta_ns,
+        {"fail-active-delta-ms", options->active, true, &gates->has_active_delta_ns,
          &gates->active_delta_ns},
-        {"fail-off-cpu-delta-ms", options->off_cpu, NS_PER_MS_DOUBLE, &gates->has_off_cpu_delta_ns,
+        {"fail-off-cpu-delta-ms", options->off_cpu, true, &gates->has_off_cpu_delta_ns,
          &gates->off_cpu_delta_ns},
-        {"fail-target-delta-ms", options->target, NS_PER_MS_DOUBLE, &gates->has_target_delta_ns,
+        {"fail-target-delta-ms", options->target, true, &gates->has_target_delta_ns,
          &gates->target_delta_ns},
-        {"fail-unlinked-origins-delta", options->unlinked_origins, 1,
+        {"fail-unlinked-origins-delta", options->unlinked_origins, false,
          &gates->has_unlinked_origins_delta, &gates->unlinked_origins_delta},
-        {"fail-missing-origins-delta", options->missing_origins, 1,
+        {"fail-missing-origins-delta", options->missing_origins, false,
          &gates->has_missing_origins_delta, &gates->missing_origins_delta},
-        {"fail-bad-duration-drops-delta", options->bad_duration_drops, 1,
+        {"fail-bad-duration-drops-delta", options->bad_duration_drops, false,
          &gates->has_bad_duration_drops_delta, &gates->bad_duration_drops_delta},
-        {"fail-target-queue-drops-delta", options->target_queue_drops, 1,
+        {"fail-target-queue-drops-delta", options->target_queue_drops, false,
          &gates->has_target_queue_drops_delta, &gates->target_queue_drops_delta},
-        {"fail-worker-disconnect-drops-delta", options->worker_disconnect_drops, 1,
+        {"fail-worker-disconnect-drops-delta", options->worker_disconnect_drops, false,
          &gates->has_worker_disconnect_drops_delta, &gates->worker_disconnect_drops_delta},
     };
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        if (!set_limit(invocation, limits[i].option, limits[i].typed, limits[i].scale,
-                       limits[i].has, limits[i].limit)) {
+        bool (*set)(const struct invocation *, const char *, const char *, bool *, uint64_t *) =
+            limits[i].is_time ? set_time : set_count;
+        if (!set(invocation, limits[i].option, limits[i].typed, limits[i].has, limits[i].limit)) {
             return false;
         }
     }
@@ -201,14 +220,18 @@ static bool read_id_range(char *typed, run_id *ret_first, run_id *ret_last)
            *ret_first <= *ret_last && *ret_last - *ret_first < RUNS_OF_SIDE_MAX;
 }
 
-/* "3", "3,4,5" or "3-5"; 0, -EINVAL: it is something else, -ENOMEM. */
-static int read_ids(struct arena *arena, const char *typed, size_t *ret_n_runs, run_id **ret_runs)
+static bool is_listed(const run_id *runs, size_t n_runs, run_id id)
 {
-    char *words = arena_strdup(arena, typed);
-    run_id *runs = arena_alloc_array(arena, RUNS_OF_SIDE_MAX, sizeof(*runs));
-    if (!words || !runs) {
-        return -ENOMEM;
+    bool found = false;
+    for (size_t i = 0; i < n_runs && !found; i++) {
+        found = runs[i] == id;
     }
+    return found;
+}
+
+/* "3", "3,4,5" or "3-5"; 0, -EINVAL: it is something else, -EEXIST: one of them is there twice. */
+static int read_ids(char *words, size_t *ret_n_runs, run_id *runs)
+{
     size_t n_runs = 0;
     while (words) {
         run_id first, last;
@@ -217,19 +240,54 @@ static int read_ids(struct arena *arena, const char *typed, size_t *ret_n_runs, 
             return -EINVAL;
         }
         for (run_id id = first; id <= last; id++) {
+            if (is_listed(runs, n_runs, id)) {
+                return -EEXIST;
+            }
             runs[n_runs++] = id;
         }
     }
     *ret_n_runs = n_runs;
-    *ret_runs = runs;
     return 0;
 }
 
-/* Has the server load the archive; the number of its run. Returns an exit code. */
-static int open_path(struct rpc_client *client, struct arena *arena, const char *path,
-                     run_id *ret_run)
+/* What is not made of digits, commas and dashes, or begins with none of the first. */
+static bool is_path(const char *typed)
 {
-    const struct open_request request = {.path = archive_path_absolute(arena, path)};
+    return typed[0] == ',' || typed[0] == '-' || typed[strspn(typed, "0123456789,-")] != '\0';
+}
+
+/* The runs of a side that is no archive; that has none as yet. Returns an exit code. */
+static int read_side(const struct invocation *invocation, const char *typed, size_t *ret_n_runs,
+                     run_id **ret_runs)
+{
+    char *words = arena_strdup(invocation->arena, typed);
+    *ret_runs = arena_alloc_array(invocation->arena, RUNS_OF_SIDE_MAX, sizeof(**ret_runs));
+    if (!words || !*ret_runs) {
+        complain("%s", strerror(ENOMEM));
+        return EXIT_CODE_FAILED;
+    }
+    switch (is_path(typed) ? 0 : read_ids(words, ret_n_runs, *ret_runs)) {
+    case -EINVAL:
+        return complain_usage(invocation->command,
+                              "'%s' are no numbers of runs, as in 3 or 1,2,5-8, %d at most; an "
+                              "archive of that name: ./%s",
+                              typed, RUNS_OF_SIDE_MAX, typed);
+    case -EEXIST:
+        return complain_usage(invocation->command,
+                              "'%s' names a run twice, which tells no more than once", typed);
+    default:
+        return EXIT_CODE_DONE;
+    }
+}
+
+/* Has the server load the archive; its run is the side. Returns an exit code. */
+static int open_side(struct rpc_client *client, struct arena *arena, const char *path,
+                     size_t *ret_n_runs, run_id *ret_run)
+{
+    const struct open_request request = {
+        .path = archive_path_absolute(arena, path),
+        .keep_selection = true,
+    };
     if (!request.path) {
         complain("the working directory: %s", strerror(errno));
         return EXIT_CODE_FAILED;
@@ -243,32 +301,25 @@ static int open_path(struct rpc_client *client, struct arena *arena, const char 
         .result = &run,
     };
     int code = ask_over(client, &question, arena);
+    *ret_n_runs = 1;
     *ret_run = run.id;
     return code;
 }
 
-/* Anything that is not made of digits and commas. */
-static bool is_path(const char *typed)
+/* Loads the sides that are archives. Returns an exit code. */
+static int open_sides(const struct invocation *invocation, struct rpc_client *client,
+                      struct compare_request *request)
 {
-    return typed[strspn(typed, "0123456789,")] != '\0';
-}
-
-/* What BASE or CANDIDATE means: runs of the server, or an archive. Returns an exit code. */
-static int resolve_side(struct rpc_client *client, struct arena *arena, const char *typed,
-                        size_t *ret_n_runs, run_id **ret_runs)
-{
-    run_id *run = arena_alloc(arena, sizeof(*run));
-    int r = !run ? -ENOMEM : is_path(typed) ? 0 : read_ids(arena, typed, ret_n_runs, ret_runs);
-    if (r < 0) {
-        complain("%s: %s", typed, r == -EINVAL ? "no number of a run" : strerror(-r));
-        return EXIT_CODE_FAILED;
+    const char *base = invocation->operands[0], *candidate = invocation->operands[1];
+    int code = EXIT_CODE_DONE;
+    if (is_path(base)) {
+        code = open_side(client, invocation->arena, base, &request->n_base, request->base);
     }
-    if (!is_path(typed)) {
-        return EXIT_CODE_DONE;
+    if (code == EXIT_CODE_DONE && is_path(candidate)) {
+        code = open_side(client, invocation->arena, candidate, &request->n_candidate,
+                         request->candidate);
     }
-    *ret_n_runs = 1;
-    *ret_runs = run;
-    return open_path(client, arena, typed, run);
+    return code;
 }
 
 /* As `stax open`, archives start a server where none runs. */
@@ -325,7 +376,6 @@ static int ask_compare(const struct invocation *invocation, struct rpc_client *c
 static int run_compare(const struct invocation *invocation)
 {
     const struct compare_options *options = invocation->values;
-    struct arena *arena = invocation->arena;
     struct compare_request request = {.limit = (uint32_t)options->limit.value};
     if (options->json && options->markdown) {
         return complain_usage(invocation->command, "--json and --markdown exclude each other");
@@ -333,17 +383,21 @@ static int run_compare(const struct invocation *invocation)
     if (!set_gates(invocation, &request.gates)) {
         return EXIT_CODE_USAGE;
     }
+    int code = read_side(invocation, invocation->operands[0], &request.n_base, &request.base);
+    if (code == EXIT_CODE_DONE) {
+        code = read_side(invocation, invocation->operands[1], &request.n_candidate,
+                         &request.candidate);
+    }
+    if (code != EXIT_CODE_DONE) {
+        return code;
+    }
     _cleanup_(rpc_client_freep) struct rpc_client *client = NULL;
     struct error error = {0};
     if (reach(invocation, &client, &error) < 0) {
         complain_error(&error);
         return EXIT_CODE_FAILED;
     }
-    int code = resolve_side(client, arena, invocation->operands[0], &request.n_base, &request.base);
-    if (code == EXIT_CODE_DONE) {
-        code = resolve_side(client, arena, invocation->operands[1], &request.n_candidate,
-                            &request.candidate);
-    }
+    code = open_sides(invocation, client, &request);
     return code == EXIT_CODE_DONE ? ask_compare(invocation, client, &request) : code;
 }
 
@@ -352,8 +406,9 @@ const struct command command_compare = {
     .summary = "what differs between two runs, and what of it is more than chance",
     .description =
         "Compares two runs: their figures, and the shares of all functions with how sure each\n"
-        "difference is. BASE and CANDIDATE are numbers of runs, several with commas between them,\n"
-        "or archives. Limits make it fail, with a line that names what grew.",
+        "difference is. BASE and CANDIDATE are numbers of runs (3, 1-3, 1,4,6-8) or archives. "
+        "Limits\n"
+        "make it fail, with a line that names what grew, or what could not be tested.",
     .operands = "BASE CANDIDATE",
     .min_operands = 2,
     .max_operands = 2,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdint.h>
@@ -14,6 +15,7 @@
 #define PID_LIMIT (1 << 22) /* PID_MAX_LIMIT of a 64-bit kernel */
 #define RING_MIN_NS INT64_C(100000000)
 #define REPEAT_MAX 100 /* runs of a side that stax compare takes */
+#define RUNS_MAX_BYTES (REPEAT_MAX * sizeof(" 4294967295"))
 
 static const struct option_spec what_specs[] = {
     {
@@ -148,45 +150,75 @@ static const struct option_spec how_specs[] = {
     },
 };
 
-/* "2-6", as stax compare takes them. */
-static void say_runs(run_id first, run_id last)
+/* What was recorded so far of several launches. */
+struct recorded {
+    size_t n_runs;
+    run_id runs[REPEAT_MAX];
+};
+
+static void note_run(struct recorded *recorded, run_id run)
 {
-    fprintf(stderr, "stax: runs %u to %u; against others: stax compare BASE %u-%u\n", first, last,
-            first, last);
+    bool is_new = run != 0 && (recorded->n_runs == 0 || recorded->runs[recorded->n_runs - 1] < run);
+    if (is_new && recorded->n_runs < REPEAT_MAX) {
+        recorded->runs[recorded->n_runs++] = run;
+    }
+}
+
+/* "2-6", or "2,3,5" where somebody else's lie between them: as stax compare takes them. */
+static void say_runs(const struct recorded *recorded)
+{
+    size_t n_runs = recorded->n_runs;
+    run_id first = recorded->runs[0], last = recorded->runs[n_runs - 1];
+    _cleanup_(text_releasep) struct text text;
+    text_init(&text, RUNS_MAX_BYTES);
+    if (last - first + 1 == n_runs) {
+        text_printf(&text, "%" PRIu32 "-%" PRIu32, first, last);
+    } else {
+        for (size_t i = 0; i < n_runs; i++) {
+            text_printf(&text, "%s%" PRIu32, i > 0 ? "," : "", recorded->runs[i]);
+        }
+    }
+    fprintf(stderr, "stax: runs %s; against others: stax compare BASE %s\n", text.data, text.data);
+}
+
+static bool is_worth_another(const struct recording *recording, int code)
+{
+    return !recording->is_told_to_end && code != EXIT_CODE_LAUNCH_FAILED &&
+           code != EXIT_CODE_NOT_FOUND && code != EXIT_CODE_NOT_EXECUTABLE &&
+           code != EXIT_CODE_SIGNAL_BASE + SIGINT;
 }
 
 /*
  * One launch after the other. What one of them returned that was no success is
- * returned; an interrupted one is the last.
+ * returned; an interrupted one is the last, and one that was told to end.
  */
 static int launch_repeatedly(struct recording *recording, char **argv)
 {
     int64_t n_runs = recording->options->repeat.value;
-    run_id first = 0;
-    int code = EXIT_CODE_DONE;
-    for (int64_t i = 0; i < n_runs; i++) {
-        int one = record_launch(recording, argv);
-        first = first ? first : recording->run.id;
+    struct recorded recorded = {.n_runs = 0};
+    int code = EXIT_CODE_DONE, one = EXIT_CODE_DONE;
+    for (int64_t i = 0; i < n_runs && is_worth_another(recording, one); i++) {
+        one = record_launch(recording, argv);
+        note_run(&recorded, recording->run.id);
         code = one != EXIT_CODE_DONE ? one : code;
-        if (one == EXIT_CODE_LAUNCH_FAILED || one == EXIT_CODE_NOT_FOUND ||
-            one == EXIT_CODE_NOT_EXECUTABLE || one == EXIT_CODE_SIGNAL_BASE + SIGINT) {
-            break;
-        }
     }
-    if (first && recording->run.id > first && !recording->options->quiet) {
-        say_runs(first, recording->run.id);
+    if (recorded.n_runs > 1 && !recording->options->quiet) {
+        say_runs(&recorded);
     }
     return code;
 }
 
 static int check_save(const struct invocation *invocation, const struct record_options *options)
 {
-    const struct archive_path_facts facts = {.command = ""};
-    if (!archive_path_expand(invocation->arena, options->save, &facts)) {
+    const struct archive_path_facts one = {.pid = 1, .command = ""},
+                                    other = {.pid = 2, .command = ""};
+    const char *of_one = archive_path_expand(invocation->arena, options->save, &one);
+    const char *of_other = archive_path_expand(invocation->arena, options->save, &other);
+    if (!of_one || !of_other) {
         return complain_usage(invocation->command, "--save %s: %%p, %%t, %%n and %%%% are known",
                               options->save);
     }
-    if (options->repeat.value > 1 && !strstr(options->save, "%p")) {
+    if (options->repeat.value > 1 && strcmp(of_one, of_other) == 0) {
         return complain_usage(invocation->command,
                               "--save %s: with --repeat the name needs a %%p, or each run would "
                               "replace the one before",

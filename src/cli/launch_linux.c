@@ -36,6 +36,7 @@ struct launch {
     struct sigaction inherited_child_action;
     bool has_signals; /* the mask is ours */
     bool is_reaped;
+    bool is_told_to_end;
 };
 
 /* What people and programs send to end, nudge or resize a program. */
@@ -242,11 +243,19 @@ static void follow_stop(const struct launch *launch, const struct launch_listene
     }
 }
 
+/* What the target sends to its parent is not for itself. */
+static bool is_from_target(const struct launch *launch, const struct signalfd_siginfo *info)
+{
+    return info->ssi_code != SI_KERNEL && (pid_t)info->ssi_pid == launch->pid;
+}
+
+static bool asks_to_end(const struct signalfd_siginfo *info)
+{
+    return info->ssi_signo == SIGHUP || info->ssi_signo == SIGQUIT || info->ssi_signo == SIGTERM;
+}
+
 static void pass_on(const struct launch *launch, const struct signalfd_siginfo *info)
 {
-    if (info->ssi_code != SI_KERNEL && (pid_t)info->ssi_pid == launch->pid) {
-        return; /* what the target sends to its parent is not for itself */
-    }
     if (info->ssi_code == SI_QUEUE) {
         union sigval value = {.sival_ptr = (void *)(uintptr_t)info->ssi_ptr};
         sigqueue(launch->pid, (int)info->ssi_signo, value);
@@ -287,7 +296,7 @@ static bool is_from_terminal(const struct signalfd_siginfo *info)
 }
 
 /* Returns how many of them were a Ctrl-C, of the terminal or sent to all of the group. */
-static unsigned handle_burst(const struct launch *launch, const struct launch_listener *listener,
+static unsigned handle_burst(struct launch *launch, const struct launch_listener *listener,
                              struct burst *burst)
 {
     bool needs_ear = false;
@@ -310,6 +319,10 @@ static unsigned handle_burst(const struct launch *launch, const struct launch_li
             is_from_terminal(info) ||
             (info->ssi_code != SI_KERNEL &&
              group_ear_has_heard(&launch->ear, (int)info->ssi_signo, (pid_t)info->ssi_pid));
+        if (!is_for_group && is_from_target(launch, info)) {
+            continue;
+        }
+        launch->is_told_to_end = launch->is_told_to_end || asks_to_end(info);
         if (!is_for_group) {
             pass_on(launch, info);
         } else if (info->ssi_signo == SIGINT) {
@@ -342,11 +355,17 @@ int launch_wait(struct launch *launch, const struct launch_listener *listener)
         collect(launch, &burst);
         for (unsigned n = handle_burst(launch, listener, &burst); n > 0; n--) {
             n_interrupts++;
+            launch->is_told_to_end = launch->is_told_to_end || n_interrupts > 1;
             if (listener->on_interrupt) {
                 listener->on_interrupt(listener->userdata, n_interrupts);
             }
         }
     }
+}
+
+bool launch_was_told_to_end(const struct launch *launch)
+{
+    return launch->is_told_to_end;
 }
 
 uint64_t launch_read_written_bytes(pid_t pid)

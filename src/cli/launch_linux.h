@@ -16,6 +16,7 @@
  * Tests:   launch_linux_test.c
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -64,6 +65,10 @@ struct launch_listener {
  * Returns the exit status as a shell has it: 128+N after signal N.
  */
 int launch_wait(struct launch *launch, const struct launch_listener *listener);
+
+/* Somebody wants more ended than the target: SIGHUP, SIGQUIT or SIGTERM came, or a second Ctrl-C.
+ */
+bool launch_was_told_to_end(const struct launch *launch);
 
 /* Signals end stax again as they did before launch_release(). */
 void launch_restore_signals(struct launch *launch);

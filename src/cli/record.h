@@ -45,6 +45,7 @@ struct recording {
     struct rpc_client *client;
     struct run_info run;
     struct ring_ear *ear; /* NULL: nothing can be frozen */
+    bool is_told_to_end;  /* a launched target's signals meant more than the target */
 };
 
 /* Connects, starting a server where none runs and that is allowed. 0 or a negative errno. */

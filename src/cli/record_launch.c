@@ -150,6 +150,7 @@ static int run_target(struct recording *recording, struct launch *launch, const 
     };
     int exit_status = launch_wait(launch, &listener);
     run_watch_free(attendance.watch);
+    recording->is_told_to_end = launch_was_told_to_end(launch);
     launch_restore_signals(launch);
     bool is_interrupted = exit_status == EXIT_CODE_SIGNAL_BASE + SIGINT;
     if (is_interrupted && !recording->options->quiet && isatty(STDERR_FILENO) == 1) {

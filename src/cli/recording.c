@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "cli/archive_path.h"
+#include "cli/complain.h"
 #include "cli/label.h"
 #include "cli/record.h"
 #include "cli/render.h"
@@ -37,6 +38,20 @@ static void show_notes(const struct run_info *run)
     write_stderr(&text);
 }
 
+/* Without it what is frozen is listed all the same. */
+static void start_ear(struct recording *recording)
+{
+    struct error error = {0};
+    int r = ring_ear_start(recording->socket_path, recording->run.id, recording->options->quiet,
+                           &recording->ear, &error);
+    if (r < 0) {
+        recording->ear = NULL;
+        complain("following the run: %s; what is frozen is in stax list only%s",
+                 error_is_set(&error) ? error.message : strerror(-r),
+                 recording->ring.on_signal ? ", and SIGUSR2 freezes nothing" : "");
+    }
+}
+
 int recording_start(struct recording *recording, pid_t pid, const char *command,
                     struct error *reterr_error)
 {
@@ -65,11 +80,8 @@ int recording_start(struct recording *recording, pid_t pid, const char *command,
     if (r == 0 && !options->quiet) {
         show_notes(&recording->run);
     }
-    if (r == 0 && options->on.n_items > 0 &&
-        ring_ear_start(recording->socket_path, recording->run.id, options->quiet, &recording->ear,
-                       NULL) < 0) {
-        /* What is frozen is listed all the same. */
-        recording->ear = NULL;
+    if (r == 0 && options->on.n_items > 0) {
+        start_ear(recording);
     }
     return r;
 }

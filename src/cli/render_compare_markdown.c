@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
+#include <string.h>
 
 #include "cli/compare_figures.h"
 #include "cli/label.h"
@@ -7,23 +8,36 @@
 
 #define NAME_MAX_BYTES (64u * 1024)
 
-/* A foreign name as code: nothing in it is markup, nor the end of a cell of a table. */
-static void append_code(const char *name, struct text *text)
+/* Within <code> all that may be markup is so: each of these stands for itself. */
+static void append_entities(const char *label, struct text *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                " ().,;/+-=%?\"'";
+    text_append(text, "<code>");
+    for (const char *at = label; *at != '\0'; at++) {
+        if (strchr(plain, *at) || (unsigned char)*at >= 0x80) {
+            text_append_char(text, *at);
+        } else {
+            text_printf(text, "&#%d;", *at);
+        }
+    }
+    text_append(text, "</code>");
+}
+
+/*
+ * A foreign text as code: nothing in it is markup. Between backquotes there can be none and, in a
+ * table, no end of a cell, whatever stands before it.
+ */
+static void append_code(const char *foreign, bool is_cell, struct text *text)
 {
     _cleanup_(text_releasep) struct text label;
     text_init(&label, NAME_MAX_BYTES);
-    label_append(&label, name);
-    text_append_char(text, '`');
-    for (const char *at = label.data; *at != '\0'; at++) {
-        if (*at == '|') {
-            text_append(text, "\\|");
-        } else if (*at == '`') {
-            text_append(text, "'");
-        } else {
-            text_append_char(text, *at);
-        }
+    label_append(&label, foreign);
+    if (strpbrk(label.data, is_cell ? "`|" : "`")) {
+        append_entities(label.data, text);
+    } else {
+        text_printf(text, "`%s`", label.data);
     }
-    text_append_char(text, '`');
 }
 
 static void append_figures(const struct compare_result *result, struct text *text)
@@ -63,7 +77,7 @@ static void append_functions(const struct compare_result *result, struct text *t
             break;
         }
         text_append(text, "| ");
-        append_code(row->name, text);
+        append_code(row->name, true, text);
         text_append(text, row->is_new ? " new" : "");
         text_append(text, row->is_gone ? " gone" : "");
         text_append(text, " |");
@@ -83,7 +97,7 @@ static void append_failures(const struct compare_result *result, struct text *te
 {
     for (size_t i = 0; i < result->n_threshold_failures; i++) {
         text_append(text, i == 0 ? "\n**Limits that are not kept:**\n\n- " : "- ");
-        append_code(result->threshold_failures[i].message, text);
+        append_code(result->threshold_failures[i].message, false, text);
         text_append_char(text, '\n');
     }
 }

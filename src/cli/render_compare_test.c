@@ -138,7 +138,8 @@ static void markdown_has_what_is_significant(void **state)
         "\n"
         "| function | self % | now | difference | total % | now | difference |\n"
         "|---|---:|---:|---:|---:|---:|---:|\n"
-        "| `parse\\|'line'` | 10.00 | 15.25 | **+5.25 (+4.25 … +6.25)** | 20.00 | 20.50 | +0.50 "
+        "| <code>parse&#124;&#96;line&#96;</code> | 10.00 | 15.25 | **+5.25 (+4.25 … +6.25)** | "
+        "20.00 | 20.50 | +0.50 "
         "(-0.50 … +1.50) |\n"
         "\n"
         "Differences are percentage points with their 95 % confidence interval; significant ones "
@@ -147,6 +148,38 @@ static void markdown_has_what_is_significant(void **state)
         "**Limits that are not kept:**\n"
         "\n"
         "- `active time grew by 300.000 ms`\n");
+}
+
+static void foreign_texts_are_no_markup(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *cell, *item;
+    } cases[] = {
+        {"operator*(a_b<int>&)", "`operator*(a_b<int>&)`", "`operator*(a_b<int>&)`"},
+        {"a\\|b", "<code>a&#92;&#124;b</code>", "`a\\|b`"},
+        {"main::{closure}|*", "<code>main&#58;&#58;&#123;closure&#125;&#124;&#42;</code>",
+         "`main::{closure}|*`"},
+        {"<`T` & U>", "<code>&#60;&#96;T&#96; &#38; U&#62;</code>",
+         "<code>&#60;&#96;T&#96; &#38; U&#62;</code>"},
+    };
+    const char *before = rows[0].name;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct compare_failure failure = {.gate = "fail-function", .message = cases[i].name};
+        struct compare_result result = sample_result();
+        char line[200];
+        rows[0].name = cases[i].name;
+        result.n_threshold_failures = 1;
+        result.threshold_failures = &failure;
+        _cleanup_(text_releasep) struct text text;
+        text_init(&text, 1 << 16);
+        render_compare_markdown(&result, &text);
+        snprintf(line, sizeof(line), "\n| %s | 10.00 |", cases[i].cell);
+        assert_non_null(strstr(text.data, line));
+        snprintf(line, sizeof(line), "\n- %s\n", cases[i].item);
+        assert_non_null(strstr(text.data, line));
+    }
+    rows[0].name = before;
 }
 
 static void nothing_significant_is_said(void **state)
@@ -175,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_and_functions_are_tables),
         cmocka_unit_test(markdown_has_what_is_significant),
+        cmocka_unit_test(foreign_texts_are_no_markup),
         cmocka_unit_test(nothing_significant_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

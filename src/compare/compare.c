@@ -3,11 +3,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "compare/block_variance.h"
+#include "compare/compare_hint.h"
 #include "compare/gates.h"
 #include "compare/run_shares.h"
 #include "compare/share_difference.h"
@@ -207,14 +210,16 @@ static double samples_of_shortest(const struct side *side)
     return least;
 }
 
-static enum compare_method choose_method(const struct work *work, size_t n_bins)
+/* How runs differ is known however short they are, as long as each has a sample. */
+static enum compare_method choose_method(const struct work *work, double least_samples,
+                                         size_t n_bins)
 {
-    if (n_bins == 0) {
-        return COMPARE_METHOD_NONE;
-    }
     bool has_many =
         work->base.n_runs >= COMPARE_MIN_RUNS && work->candidate.n_runs >= COMPARE_MIN_RUNS;
-    return has_many ? COMPARE_METHOD_BETWEEN_RUNS : COMPARE_METHOD_BLOCKS;
+    if (has_many && least_samples > 0) {
+        return COMPARE_METHOD_BETWEEN_RUNS;
+    }
+    return n_bins > 0 ? COMPARE_METHOD_BLOCKS : COMPARE_METHOD_NONE;
 }
 
 static int follow_side(struct work *work, struct side *side)
@@ -285,11 +290,11 @@ static void test_share(struct work *work, uint32_t function, int which)
 {
     struct share_estimate base = estimate(&work->base, function, which);
     struct share_estimate candidate = estimate(&work->candidate, function, which);
-    double freedom = fmax(LEAST_FREEDOM, work->plan.freedom / sqrt(work->inflation));
-    double least = share_difference_least_variance(&base, &candidate), variance;
+    double least = share_difference_least_variance(&base, &candidate), variance, freedom;
     if (work->method == COMPARE_METHOD_BETWEEN_RUNS) {
         variance = fmax(least, run_variance(work, function, which, &freedom));
     } else {
+        freedom = fmax(LEAST_FREEDOM, work->plan.freedom / sqrt(work->inflation));
         variance = work->inflation * block_variance(work, &work->plan, function, which);
         variance = fmax(least, variance) +
                    share_difference_unseen_variance(&base, &candidate, run_to_run[which]);
@@ -340,11 +345,21 @@ static int test_functions(struct work *work)
     return r;
 }
 
+/* Of the mean of a side's runs. */
+static double side_variance(const struct work *work, const struct side *side, uint32_t function)
+{
+    if (work->method == COMPARE_METHOD_BETWEEN_RUNS) {
+        double n_runs = (double)side->n_runs;
+        return squares_around_mean(side, function, SELF) / (n_runs - 1) / n_runs;
+    }
+    return block_plan_variance(&work->plan, series_of(work, side, function, SELF));
+}
+
 /*
  * How many independent samples would tell as much: of all shares together, how
- * much larger their variances over blocks are than those of independent ones.
+ * much larger their variances are than those of independent ones.
  */
-static double effective_samples(struct work *work, struct side *side)
+static double effective_samples(const struct work *work, const struct side *side)
 {
     double seen = 0, expected = 0;
     for (uint32_t i = 0; i < work->identities.n_functions; i++) {
@@ -353,23 +368,16 @@ static double effective_samples(struct work *work, struct side *side)
         }
         double ratio = estimate(side, i, SELF).ratio;
         double least = ratio * (1 - ratio) / side->n_independent;
-        double variance = block_plan_variance(&work->plan, series_of(work, side, i, SELF));
         expected += least;
-        seen += fmax(variance, least);
+        seen += fmax(side_variance(work, side, i), least);
     }
     return expected > 0 ? side->n_independent * expected / seen / (double)side->n_runs : 0;
 }
 
-static int test_all(struct work *work, struct compare_result *result)
+/* What blocks of time need to know. */
+static int follow_sides(struct work *work, size_t n_bins)
 {
-    size_t n_bins = block_plan_bins(
-        fmin(samples_of_shortest(&work->base), samples_of_shortest(&work->candidate)));
-    work->method = choose_method(work, n_bins);
-    if (work->method == COMPARE_METHOD_NONE) {
-        return 0;
-    }
-    int r = choose_functions(work);
-    r = r ? r : block_plan_make(n_bins, BLOCK_VARIANCE_BLOCKS, work->arena, &work->plan);
+    int r = block_plan_make(n_bins, BLOCK_VARIANCE_BLOCKS, work->arena, &work->plan);
     r = r ? r : block_plan_make(n_bins, BLOCK_VARIANCE_LONG_BLOCKS, work->arena, &work->long_plan);
     if (r != 0) {
         return r;
@@ -379,6 +387,22 @@ static int test_all(struct work *work, struct compare_result *result)
     r = r ? r : follow_side(work, &work->base);
     r = r ? r : follow_side(work, &work->candidate);
     work->inflation = r ? 1 : measure_inflation(work);
+    return r;
+}
+
+static int test_all(struct work *work, struct compare_result *result)
+{
+    double least_samples =
+        fmin(samples_of_shortest(&work->base), samples_of_shortest(&work->candidate));
+    size_t n_bins = block_plan_bins(least_samples);
+    work->method = choose_method(work, least_samples, n_bins);
+    if (work->method == COMPARE_METHOD_NONE) {
+        return 0;
+    }
+    int r = choose_functions(work);
+    if (r == 0 && work->method == COMPARE_METHOD_BLOCKS) {
+        r = follow_sides(work, n_bins);
+    }
     r = r ? r : test_functions(work);
     if (r == 0) {
         result->base.effective_samples = effective_samples(work, &work->base);
@@ -444,11 +468,66 @@ static void answer(struct work *work, struct compare_result *result)
     result->functions = n_rows;
     result->n_rows = n_rows;
     result->rows = work->rows;
-    if (work->method == COMPARE_METHOD_NONE) {
-        result->hint =
-            "too few samples to tell differences of functions from chance: record longer, "
-            "or with a higher -F";
+}
+
+/* ---- what is to be said with it ---- */
+
+static const struct run_shares *shortest_of(const struct side *side,
+                                            const struct run_shares *shortest)
+{
+    for (size_t i = 0; i < side->n_runs; i++) {
+        const struct run_shares *run = &side->runs[i];
+        shortest = !shortest || run->n_independent < shortest->n_independent ? run : shortest;
     }
+    return shortest;
+}
+
+static int hint_at_shortest(const struct work *work, struct compare_result *result)
+{
+    const struct run_shares *shortest =
+        shortest_of(&work->candidate, shortest_of(&work->base, NULL));
+    const char *text = arena_printf(
+        work->arena,
+        "too few samples to tell differences of functions from chance: those of run %" PRIu32
+        " are worth %.0f, and each run needs %u, or each side %u runs with any: record longer, or "
+        "with a higher -F, or stax record --repeat %u",
+        shortest->context->run, floor(shortest->n_independent), COMPARE_MIN_RUN_SAMPLES,
+        COMPARE_MIN_RUNS, COMPARE_MIN_RUNS);
+    return compare_hint_add(result, work->arena, text);
+}
+
+/* Its sums are of all of it, its blocks of what is left. */
+static int hint_at_dropped(const struct work *work, const struct side *side,
+                           struct compare_result *result)
+{
+    int r = 0;
+    for (size_t i = 0; i < side->n_runs && r == 0; i++) {
+        const struct query_context *context = side->runs[i].context;
+        const struct snapshot *snapshot = context->snapshot;
+        if (snapshot->first_sample == 0 || snapshot->folded_until_ns >= snapshot->now_ns) {
+            continue;
+        }
+        const char *text = arena_printf(
+            work->arena,
+            "the samples of run %" PRIu32 " are kept of its last %.3f s of %.3f s only: its shares "
+            "are of all of it, how they vary is learnt from these",
+            context->run, (double)(snapshot->now_ns - snapshot->folded_until_ns) / NS_PER_S,
+            (double)(snapshot->now_ns - snapshot->start_ns) / NS_PER_S);
+        r = compare_hint_add(result, work->arena, text);
+    }
+    return r;
+}
+
+static int add_hints(const struct work *work, struct compare_result *result)
+{
+    if (work->method == COMPARE_METHOD_NONE) {
+        return hint_at_shortest(work, result);
+    }
+    if (work->method == COMPARE_METHOD_BETWEEN_RUNS) {
+        return 0;
+    }
+    int r = hint_at_dropped(work, &work->base, result);
+    return r ? r : hint_at_dropped(work, &work->candidate, result);
 }
 
 static int compare_measured(struct work *work, const struct compare_runs *base,
@@ -469,7 +548,8 @@ static int compare_measured(struct work *work, const struct compare_runs *base,
         return r;
     }
     answer(work, &result);
-    r = gates_check(&work->request->gates, work->arena, &result);
+    r = add_hints(work, &result);
+    r = r ? r : gates_check(&work->request->gates, work->arena, &result);
     if (r == 0) {
         uint32_t limit = work->request->limit;
         result.n_rows = limit > 0 && result.n_rows > limit ? limit : result.n_rows;

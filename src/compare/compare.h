@@ -27,7 +27,8 @@
 
 #define COMPARE_MIN_SAMPLES 20u
 #define COMPARE_MAX_FUNCTIONS 4096u
-#define COMPARE_MIN_RUNS 3u /* on each side, for what differs between them to be known */
+#define COMPARE_MIN_RUN_SAMPLES 64u /* of each run, for what differs within it to be known */
+#define COMPARE_MIN_RUNS 3u         /* on each side, for what differs between them to be known */
 
 /* One side; at least one run. */
 struct compare_runs {

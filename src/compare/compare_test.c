@@ -6,9 +6,10 @@
 
 #include <cmocka.h>
 
+#include "compare/gates.h"
 #include "compare/made_run_test.h"
 
-#define RUNS_MAX 3u
+#define RUNS_MAX 6u
 
 /* A smaller bench/compare: the same pairs each time. */
 static const struct made_recording recording = {.seconds = 10, .frequency_hz = 900};
@@ -179,9 +180,85 @@ static void few_samples_say_nothing(void **state)
     assert_int_equal(pair.result.method, COMPARE_METHOD_NONE);
     assert_int_equal(pair.result.tested, 0);
     assert_int_equal(pair.result.significant, 0);
-    assert_non_null(pair.result.hint);
+    assert_non_null(strstr(pair.result.hint, "those of run 1 are worth 45, and each run needs 64"));
     assert_true(pair.result.n_rows > 5);
     assert_true(pair.result.rows[0].self.p_value == 1);
+    end(&pair);
+}
+
+/* A limit of nothing at all on one function of the program fails by chance only. */
+static unsigned int count_kept_limits_that_fail(const struct made_program *program,
+                                                unsigned int n_pairs, unsigned int n_runs)
+{
+    unsigned int n_failed = 0;
+    for (unsigned int i = 0; i < n_pairs; i++) {
+        struct pair pair;
+        made_chance_begin(9000 + i);
+        begin(&pair, program, false, &recording, n_runs);
+        struct compare_function_gate gate = {.name = find(&pair, MADE_TO_FUNCTION)->name};
+        const struct compare_gates gates = {.n_functions = 1, .functions = &gate};
+        assert_int_equal(gates_check(&gates, &pair.arena, &pair.result), 0);
+        n_failed += pair.result.n_threshold_failures > 0;
+        end(&pair);
+    }
+    return n_failed;
+}
+
+static void limits_on_equal_runs_are_kept(void **state)
+{
+    (void)state;
+    assert_true(count_kept_limits_that_fail(&independent, 20, 1) <= 1);
+    assert_true(count_kept_limits_that_fail(&phases, 20, 1) <= 1);
+    assert_true(count_kept_limits_that_fail(&four_threads, 10, 1) <= 1);
+    assert_true(count_kept_limits_that_fail(&stages, 20, 1) <= 1);
+    assert_true(count_kept_limits_that_fail(&independent, 10, 3) <= 1);
+}
+
+/* How runs differ needs no blocks of time within them. */
+static void many_short_runs_say_enough(void **state)
+{
+    (void)state;
+    static const struct made_recording moment = {.seconds = 0.06, .frequency_hz = 900};
+    unsigned int n_flagged = 0;
+    for (unsigned int i = 0; i < 40; i++) {
+        struct pair pair;
+        made_chance_begin(5000 + i);
+        begin(&pair, &independent, false, &moment, 6);
+        assert_int_equal(pair.result.method, COMPARE_METHOD_BETWEEN_RUNS);
+        assert_true(pair.result.tested > 3);
+        assert_true(pair.result.base.effective_samples > 10);
+        assert_true(pair.result.base.effective_samples < 55);
+        assert_null(pair.result.hint);
+        n_flagged += pair.result.significant > 0;
+        end(&pair);
+    }
+    assert_true(n_flagged <= 2);
+}
+
+/* Of a ring: the shares are of all of it, what is known of their variance is not. */
+static void what_was_dropped_is_told(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct query_context contexts[2];
+    const struct compare_request request = {.limit = 0};
+    struct error error = {0};
+    made_chance_begin(6);
+    begin(&pair, &independent, false, &recording, 1);
+    for (unsigned int i = 0; i < 2; i++) {
+        contexts[i] = pair.runs[i].context;
+        contexts[i].run = i + 1;
+    }
+    struct snapshot *snapshot = pair.runs[1].context.snapshot;
+    snapshot->first_sample = 6000;
+    snapshot->folded_until_ns = snapshot->now_ns - 2 * NS_PER_S;
+    const struct compare_runs base = {.n_runs = 1, .runs = contexts};
+    const struct compare_runs candidate = {.n_runs = 1, .runs = contexts + 1};
+    assert_int_equal(compare_runs(&base, &candidate, &request, &pair.result, &error), 0);
+    assert_string_equal(pair.result.hint,
+                        "the samples of run 2 are kept of its last 2.000 s of 10.000 s only: its "
+                        "shares are of all of it, how they vary is learnt from these");
+    snapshot->first_sample = 0;
     end(&pair);
 }
 
@@ -193,6 +270,9 @@ int main(void)
         cmocka_unit_test(rows_tell_both_sides),
         cmocka_unit_test(groups_of_runs_are_held_against_each_other),
         cmocka_unit_test(few_samples_say_nothing),
+        cmocka_unit_test(limits_on_equal_runs_are_kept),
+        cmocka_unit_test(many_short_runs_say_enough),
+        cmocka_unit_test(what_was_dropped_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

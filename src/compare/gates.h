@@ -14,8 +14,10 @@
 #include "model/results/compare.h"
 
 /*
- * Adds threshold_failures to a result whose rows are all there are. A function
- * that neither side has keeps every limit; the hint says that. 0 or -ENOMEM.
+ * Adds threshold_failures to a result whose rows are all there are. Whether a
+ * function has grown significantly is corrected for the differences that limits
+ * are set on, not for all that were tested: they were named before anybody
+ * looked. A limit that cannot be tested fails. 0 or -ENOMEM.
  */
 int gates_check(const struct compare_gates *gates, struct arena *arena,
                 struct compare_result *result);

@@ -26,15 +26,25 @@ static void begin(struct bench *bench)
             {
                 {.name = "parse(char const*)",
                  .image = "prog",
-                 .self =
-                     {.base_pct = 10, .candidate_pct = 14, .delta_pp = 4, .is_significant = true}},
+                 .self = {.base_pct = 10,
+                          .candidate_pct = 14,
+                          .delta_pp = 4,
+                          .is_tested = true,
+                          .p_value = 0.001}},
                 {.name = "parse_line",
                  .image = "prog",
-                 .total =
-                     {.base_pct = 20, .candidate_pct = 23, .delta_pp = 3, .is_significant = true}},
+                 .total = {.base_pct = 20,
+                           .candidate_pct = 23,
+                           .delta_pp = 3,
+                           .is_tested = true,
+                           .p_value = 0.001}},
                 {.name = "print",
                  .image = "prog",
-                 .self = {.base_pct = 1, .candidate_pct = 9, .delta_pp = 8}},
+                 .self = {.base_pct = 1,
+                          .candidate_pct = 9,
+                          .delta_pp = 8,
+                          .is_tested = true,
+                          .p_value = 0.04}},
             },
         .result =
             {
@@ -44,6 +54,7 @@ static void begin(struct bench *bench)
                               .target_ns = 130 * MS,
                               .unlinked_origins = 5,
                               .bad_duration_drops = 1},
+                .method = COMPARE_METHOD_BLOCKS,
                 .significant = 2,
                 .functions = 3,
                 .n_rows = 3,
@@ -134,13 +145,79 @@ static void functions_fail_where_growth_is_significant(void **state)
     gate = (struct compare_function_gate){.name = "parse_line", .growth_pp = 1};
     assert_int_equal(check(&bench), 1);
     assert_non_null(strstr(bench.result.threshold_failures[0].message, "the total share of"));
+    bench.rows[2].self.p_value = 0.06;
     gate.name = "print"; /* grew, but by chance for all that is known */
     assert_int_equal(check(&bench), 0);
     assert_null(bench.result.hint);
-    gate.name = "gone";
+    arena_release(&bench.arena);
+}
+
+/* A function that was named in advance is one question; two are two, of which chance may have one.
+ */
+static void limits_are_corrected_for_their_number(void **state)
+{
+    (void)state;
+    struct bench bench;
+    begin(&bench);
+    struct compare_function_gate two[] = {{.name = "print", .growth_pp = 2},
+                                          {.name = "parse_line", .growth_pp = 5}};
+    bench.gates = (struct compare_gates){.n_functions = 1, .functions = two};
+    assert_int_equal(check(&bench), 1);
+    assert_false(bench.rows[2].self.is_significant); /* of all functions it is none */
+    bench.rows[1].total.p_value = 0.5;
+    bench.gates.n_functions = 2;
     assert_int_equal(check(&bench), 0);
+    arena_release(&bench.arena);
+}
+
+static void what_could_not_be_tested_does_not_pass(void **state)
+{
+    (void)state;
+    struct bench bench;
+    begin(&bench);
+    struct compare_function_gate two[] = {{.name = "gone", .growth_pp = 2},
+                                          {.name = "lost", .growth_pp = 2}};
+    bench.gates = (struct compare_gates){.n_functions = 2, .functions = two};
+    assert_int_equal(check(&bench), 2);
+    assert_string_equal(bench.result.threshold_failures[0].message,
+                        "--fail-function 'gone:+2' could not be tested: no function of either side "
+                        "is called so");
+    assert_non_null(strstr(bench.result.threshold_failures[1].message, "'lost:+2'"));
+    /* Too few samples in one function … */
+    struct compare_function_gate gate = {.name = "print", .growth_pp = 7};
+    bench.gates = (struct compare_gates){.n_functions = 1, .functions = &gate};
+    bench.rows[2].self.is_tested = false;
+    assert_int_equal(check(&bench), 1);
+    assert_string_equal(bench.result.threshold_failures[0].message,
+                        "--fail-function 'print:+7' could not be tested: there are too few samples "
+                        "in or outside of print");
+    assert_string_equal(bench.result.threshold_failures[0].function, "print");
+    gate.growth_pp = 8; /* … which did not grow by that much for all that is seen */
+    assert_int_equal(check(&bench), 0);
+    /* … or in all of them. */
+    bench.result.method = COMPARE_METHOD_NONE;
+    assert_int_equal(check(&bench), 1);
+    assert_string_equal(
+        bench.result.threshold_failures[0].message,
+        "--fail-function 'print:+8' could not be tested: there are too few samples to tell");
+    arena_release(&bench.arena);
+}
+
+static void parts_of_names_are_told(void **state)
+{
+    (void)state;
+    struct bench bench;
+    begin(&bench);
+    struct compare_function_gate two[] = {{.name = "rin", .growth_pp = 2},
+                                          {.name = "arse_l", .growth_pp = 2}};
+    bench.rows[2].self.p_value = 0.06;
+    bench.gates = (struct compare_gates){.n_functions = 2, .functions = two};
+    assert_int_equal(check(&bench), 1);
+    assert_string_equal(bench.result.threshold_failures[0].function, "parse_line");
     assert_string_equal(bench.result.hint,
-                        "no function of either side is called gone: its gate was not tested");
+                        "no function is called rin: its limit was held against those with that in "
+                        "their name: print (prog); no function is called arse_l: its limit was "
+                        "held against those with that in their name: parse_line (prog)");
     arena_release(&bench.arena);
 }
 
@@ -151,6 +228,9 @@ int main(void)
         cmocka_unit_test(figures_may_grow_up_to_their_limit),
         cmocka_unit_test(target_time_out_of_nothing_is_too_much),
         cmocka_unit_test(functions_fail_where_growth_is_significant),
+        cmocka_unit_test(limits_are_corrected_for_their_number),
+        cmocka_unit_test(what_could_not_be_tested_does_not_pass),
+        cmocka_unit_test(parts_of_names_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

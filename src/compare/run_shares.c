@@ -3,8 +3,6 @@
 
 #include <errno.h>
 
-#include "query/sample_weight.h"
-
 /* ---- sums ---- */
 
 /* A function of the tree is one symbol; here it is one name, so that recursion is counted by name.
@@ -31,23 +29,36 @@ static int renumber(struct run_shares *shares, struct function_identities *ident
     return 0;
 }
 
+/* The weights of each thread's samples together. */
+static double *sum_weights(const struct run_shares *shares)
+{
+    const struct snapshot *snapshot = shares->context->snapshot;
+    double *sums = arena_alloc_array(shares->context->arena, snapshot->n_threads, sizeof(*sums));
+    if (sums && shares->has_own_weights) {
+        for (uint64_t i = snapshot->first_sample; i < snapshot->n_samples; i++) {
+            const struct stored_sample *sample = snapshot_sample(snapshot, i);
+            sums[sample->thread] += (double)sample_weight_of(&shares->weights, true, sample);
+        }
+    } else if (sums) {
+        for (size_t i = 0; i < snapshot->n_pairs; i++) {
+            struct sample_pair pair = snapshot_pair(snapshot, i);
+            sums[pair.thread] += (double)snapshot->pair_counts[i] *
+                                 (double)shares->weights.by_class[pair.slice_class];
+        }
+    }
+    return sums;
+}
+
 /* As attribution.c shares a thread's time among its samples. */
 static int weigh(struct run_shares *shares)
 {
     const struct snapshot *snapshot = shares->context->snapshot;
     const struct thread_share *threads = shares->attribution.threads;
-    struct sample_weights weights;
-    sample_weights_compute(snapshot, &weights);
-    for (size_t i = 0; i < SLICE_CLASS_N; i++) {
-        shares->class_weights[i] = (double)weights.by_class[i] / SAMPLE_WEIGHT_ONE;
-    }
-    double *sums = arena_alloc_array(shares->context->arena, snapshot->n_threads, sizeof(*sums));
+    sample_weights_compute(snapshot, &shares->weights);
+    shares->has_own_weights = sample_weights_are_own(snapshot, false);
+    double *sums = sum_weights(shares);
     if (!sums) {
         return -ENOMEM;
-    }
-    for (size_t i = 0; i < snapshot->n_pairs; i++) {
-        struct sample_pair pair = snapshot_pair(snapshot, i);
-        sums[pair.thread] += snapshot->pair_counts[i] * shares->class_weights[pair.slice_class];
     }
     double pool_ns = 0, pool_weight = 0;
     for (size_t i = 0; i < snapshot->n_threads; i++) {
@@ -67,7 +78,8 @@ static int weigh(struct run_shares *shares)
 
 static double weight_of(const struct run_shares *shares, const struct stored_sample *sample)
 {
-    return shares->thread_weights[sample->thread] * shares->class_weights[sample->slice_class];
+    uint64_t weight = sample_weight_of(&shares->weights, shares->has_own_weights, sample);
+    return shares->thread_weights[sample->thread] * (double)weight;
 }
 
 /* Kish's effective size of a weighted sample; samples that are gone count like those that are not.

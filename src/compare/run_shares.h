@@ -23,6 +23,7 @@
 #include "compare/function_identity.h"
 #include "query/call_tree.h"
 #include "query/function_sums.h"
+#include "query/sample_weight.h"
 
 #define RUN_SHARES_NO_ROW UINT32_MAX
 
@@ -33,7 +34,8 @@ struct run_shares {
     uint32_t n_sums;
     struct function_sums *sums;
     double *thread_weights; /* by thread: nanoseconds for a sample of weight one */
-    double class_weights[SLICE_CLASS_N];
+    bool has_own_weights;   /* sample_weights_are_own() */
+    struct sample_weights weights;
     double n_independent; /* samples, fewer where they weigh differently */
 };
 

@@ -132,11 +132,50 @@ static void series_tell_when(void **state)
     end(&measured);
 }
 
+/* Other tools' samples stand for what they say. */
+static void samples_may_weigh_what_they_say(void **state)
+{
+    (void)state;
+    struct measured measured = {.scene = {0}};
+    struct scene *scene = &measured.scene;
+    const uint64_t stacks[] = {place_in(hash_key, 1), place_in(walk_tree, 2)};
+    scene_begin(scene, true, true);
+    for (uint64_t i = 0; i < 200; i++) {
+        tell(scene->aggregate, (struct event){.kind = EVENT_SAMPLE,
+                                              .time_ns = 1001 + i,
+                                              .pid = TEST_PID,
+                                              .tid = TEST_PID,
+                                              .stack = {.ips = &stacks[i / 100], .n_ips = 1},
+                                              .sample = {.period_ns = i < 100 ? 100 : 300}});
+    }
+    scene_freeze(scene, 2000);
+    function_identities_init(&measured.identities, &scene->arena);
+    assert_int_equal(
+        function_identities_look(&measured.identities, IDENTITY_SIDE_BASE, scene->snapshot), 0);
+    struct run_shares *shares = &measured.shares;
+    assert_int_equal(
+        run_shares_measure(&scene->context, &measured.identities, shares, &scene->error), 0);
+    assert_near(run_shares_self(shares, find(&measured, "hash_key")), 0.25);
+    assert_near(shares->n_independent, 400.0 * 400.0 / (100 + 100 * 9));
+    /* The first quarter of the time is the first function's, not the first half. */
+    uint32_t n_functions = measured.identities.n_functions;
+    uint32_t *rows = arena_alloc_array(&scene->arena, n_functions, sizeof(*rows));
+    double values[2 * 4] = {0};
+    struct share_series series = {.n_bins = 4, .n_rows = 2, .values = values};
+    memset(rows, 0xff, n_functions * sizeof(*rows));
+    rows[find(&measured, "hash_key")] = 0;
+    assert_int_equal(run_shares_add_series(shares, rows, n_functions, 1, &series), 0);
+    assert_near(values[0], 1);
+    assert_near(values[1] + values[2] + values[3], 0);
+    end(&measured);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shares_are_of_cpu_time),
         cmocka_unit_test(series_tell_when),
+        cmocka_unit_test(samples_may_weigh_what_they_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,6 +61,7 @@ struct save_request { /* run.save → save_result */
 
 struct open_request { /* run.open → run_info */
     const char *path;
+    bool keep_selection;
 };
 
 struct export_request { /* run.export → export_result */

@@ -137,15 +137,6 @@ static uint64_t first_sample_at(const struct snapshot *snapshot, uint64_t time_n
     return low;
 }
 
-/* Where nobody tells of switches, CPU time is what samples stand for, and that can differ: files of
- * other tools weigh them. What was folded away has left its numbers only. */
-static bool has_own_weights(const struct work *work)
-{
-    const struct snapshot *snapshot = work->snapshot;
-    return snapshot->has_no_switches && snapshot->has_own_periods &&
-           (snapshot->first_sample == 0 || view_has_range(work->context->view));
-}
-
 static void each_pair(struct work *work, on_samples_cb on_samples)
 {
     const struct snapshot *snapshot = work->snapshot;
@@ -169,8 +160,8 @@ static void each_sample(struct work *work, on_samples_cb on_samples)
 {
     const struct snapshot *snapshot = work->snapshot;
     const struct thread_share *threads = work->result->threads;
-    const uint64_t *weights = work->weights.by_class;
-    bool has_range = view_has_range(work->context->view), has_own = has_own_weights(work);
+    bool has_range = view_has_range(work->context->view);
+    bool has_own = sample_weights_are_own(snapshot, has_range);
     if (!has_range && !has_own) {
         each_pair(work, on_samples);
         return;
@@ -182,12 +173,11 @@ static void each_sample(struct work *work, on_samples_cb on_samples)
             break;
         }
         if (threads[sample->thread].is_in_view) {
-            uint64_t own_weight = sample->period_ns ? sample->period_ns : 1;
             const struct equal_samples samples = {
                 .thread = sample->thread,
                 .stack = sample->stack,
                 .n = 1,
-                .weight = has_own ? own_weight : weights[sample->slice_class],
+                .weight = sample_weight_of(&work->weights, has_own, sample),
                 .period_ns = sample->period_ns,
             };
             on_samples(work, &samples);

@@ -17,6 +17,8 @@
 
 enum fit { FIT_NONE, FIT_PART, FIT_WITHOUT_PARAMETERS, FIT_WITHOUT_CASE, FIT_EXACT };
 
+_Static_assert(FIT_NONE == 0 && FIT_PART == FUNCTION_CHOICE_PART, "function_choice_fit()");
+
 bool function_choice_is_address(const char *wanted, uint64_t *ret_address)
 {
     if (wanted[0] != '0' || (wanted[1] != 'x' && wanted[1] != 'X') ||

@@ -46,5 +46,8 @@ int function_choice_make(const char *wanted, const struct function_candidate *ca
                          size_t n_candidates, struct arena *arena,
                          struct function_choice *ret_choice, struct error *reterr_error);
 
-/* How well what was typed fits the function: 0 not at all, more is better. */
+#define FUNCTION_CHOICE_PART 1u
+
+/* How well what was typed fits the function: 0 not at all, FUNCTION_CHOICE_PART as a part of its
+ * name only, more is better. */
 unsigned int function_choice_fit(const char *wanted, const struct function_candidate *candidate);

@@ -441,13 +441,14 @@ static bool ask_for_chains(struct query_names *names, const struct snapshot *sna
     return n_settled >= snapshot->n_frames;
 }
 
-void query_names_settle_chains(struct query_names *names, const struct snapshot *snapshot,
+bool query_names_settle_chains(struct query_names *names, const struct snapshot *snapshot,
                                int timeout_ms)
 {
-    if (!ask_for_chains(names, snapshot)) {
-        (void)symbolizer_wait_chains(names->symbolizer, timeout_ms);
-        (void)ask_for_chains(names, snapshot);
+    if (ask_for_chains(names, snapshot)) {
+        return true;
     }
+    (void)symbolizer_wait_chains(names->symbolizer, timeout_ms);
+    return ask_for_chains(names, snapshot);
 }
 
 void query_names_describe(struct query_names *names, image_id image,

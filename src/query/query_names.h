@@ -68,9 +68,10 @@ bool query_names_find_chain(struct query_names *names, const struct snapshot *sn
 
 /*
  * Asks for the lines and inlined functions of all frames of a run that is over
- * and waits for them, not longer than timeout_ms. Cheap once they are there.
+ * and waits for them, not longer than timeout_ms. Cheap once they are there:
+ * are they now?
  */
-void query_names_settle_chains(struct query_names *names, const struct snapshot *snapshot,
+bool query_names_settle_chains(struct query_names *names, const struct snapshot *snapshot,
                                int timeout_ms);
 
 /* Where the image's symbols come from; NULL: it has none. */

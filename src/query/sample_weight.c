@@ -63,3 +63,16 @@ void sample_weights_compute(const struct snapshot *snapshot, struct sample_weigh
                        : SAMPLE_WEIGHT_ONE;
     }
 }
+
+bool sample_weights_are_own(const struct snapshot *snapshot, bool has_range)
+{
+    return snapshot->has_no_switches && snapshot->has_own_periods &&
+           (snapshot->first_sample == 0 || has_range);
+}
+
+uint64_t sample_weight_of(const struct sample_weights *weights, bool is_own,
+                          const struct stored_sample *sample)
+{
+    uint64_t period_ns = sample->period_ns ? sample->period_ns : 1;
+    return is_own ? period_ns : weights->by_class[sample->slice_class];
+}

@@ -32,4 +32,15 @@ struct sample_weights {
     uint64_t by_class[SLICE_CLASS_N];
 };
 
+/*
+ * Does each sample stand for its own period instead? Where nobody tells of switches, CPU time is
+ * what samples stand for, and that can differ: files of other tools weigh them. What was folded
+ * away has left its numbers only, but of a range there is none.
+ */
+bool sample_weights_are_own(const struct snapshot *snapshot, bool has_range);
+
+/* is_own: what that says of the run. */
+uint64_t sample_weight_of(const struct sample_weights *weights, bool is_own,
+                          const struct stored_sample *sample);
+
 void sample_weights_compute(const struct snapshot *snapshot, struct sample_weights *ret_weights);

@@ -31,10 +31,22 @@ static bool check_path(struct call *call, const char *path)
     return true;
 }
 
+/* Each waits for names, and keeps a thread meanwhile that others could be answered on. */
+#define SAVES_MAX 2u
+
 static int work_save(struct call *call)
 {
     const struct save_request *request = call->params;
-    return run_save(call->run, request->path, &call->arena, call->result, &call->error);
+    atomic_uint *n_saves = &call->server->n_saves;
+    int r = -EBUSY;
+    if (atomic_fetch_add(n_saves, 1) < SAVES_MAX) {
+        r = run_save(call->run, request->path, &call->arena, call->result, &call->error);
+    } else {
+        error_set(&call->error, "busy", "%u archives are being saved already", SAVES_MAX);
+        error_hint(&call->error, "save again when they are done");
+    }
+    atomic_fetch_sub(n_saves, 1);
+    return r;
 }
 
 void handle_run_save(struct call *call)
@@ -104,6 +116,9 @@ static void begin_import(struct call *call)
         return;
     }
     run_registry_begin(&server->registry, run);
+    if (request->keep_selection) {
+        run_registry_keep_selection(&server->registry);
+    }
     server->open_call = call;
 }
 
@@ -131,12 +146,13 @@ void handlers_open_done(struct server *server, struct run *run)
 /* On the main loop: a recording may have begun meanwhile. */
 static void enter_opened(struct call *call)
 {
+    const struct open_request *request = call->params;
     if (!check_idle(call)) {
         call_fail_as_set(call);
     } else if (call->import) {
         begin_import(call);
     } else {
-        run_registry_add(&call->server->registry, run_ref(call->run));
+        run_registry_add(&call->server->registry, run_ref(call->run), request->keep_selection);
         log_info("run %u: opened, %llu samples", run_get_id(call->run),
                  (unsigned long long)run_get_samples(call->run));
         call_work(call, handlers_describe);

@@ -110,6 +110,8 @@ static bool check_ring(const struct start_request *request, struct error *reterr
     if (request->ring_ns > 0 && request->ring_ns < RING_MIN_NS) {
         error_set(reterr_error, "invalid_params", "ring_ns: at least %u ms",
                   (unsigned)(RING_MIN_NS / NS_PER_MS));
+    } else if (request->ring_ns > RING_MAX_NS) {
+        error_set(reterr_error, "invalid_params", "ring_ns: at most a year");
     } else if (request->n_triggers > 0 && request->ring_ns == 0) {
         error_set(reterr_error, "invalid_params", "triggers: only with ring_ns");
     } else if (request->n_triggers > 0 && request->no_off_cpu) {

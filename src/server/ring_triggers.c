@@ -34,6 +34,7 @@ struct ring_triggers {
     struct rule rules[RING_TRIGGERS_MAX];
     uint64_t least_wait_ns, least_runq_ns; /* shorter ones are nobody's business */
     uint64_t next_wait, next_slice;
+    uint64_t slices_from_ns; /* those before it were not all looked at; 0: they were */
     struct known_thread *threads;
     size_t n_threads;
 };
@@ -64,6 +65,10 @@ struct long_wait {
 static int read_rule(const struct ring_trigger *trigger, struct rule *rule,
                      struct error *reterr_error)
 {
+    if (trigger->longer_than_ns > RING_MAX_NS) {
+        error_set(reterr_error, "invalid_params", "triggers: nothing is waited for over a year");
+        return -EINVAL;
+    }
     *rule = (struct rule){.longer_than_ns = trigger->longer_than_ns};
     if (strcmp(trigger->on, "runq") == 0) {
         rule->is_for_cpu = true;
@@ -104,6 +109,16 @@ int ring_triggers_new(const struct ring_trigger *triggers, size_t n_triggers,
     return 0;
 }
 
+uint64_t ring_triggers_reach_ns(const struct ring_trigger *triggers, size_t n_triggers)
+{
+    uint64_t longest_ns = 0;
+    for (size_t i = 0; i < n_triggers; i++) {
+        uint64_t wait_ns = triggers[i].longer_than_ns;
+        longest_ns = wait_ns > longest_ns ? wait_ns : longest_ns;
+    }
+    return n_triggers > 0 ? longest_ns + RING_PATIENCE_NS : 0;
+}
+
 struct ring_triggers *ring_triggers_free(struct ring_triggers *triggers)
 {
     if (triggers) {
@@ -115,9 +130,16 @@ struct ring_triggers *ring_triggers_free(struct ring_triggers *triggers)
 
 /* ---- is it one? ---- */
 
+/* Neither where the thread waits nor in which system call: it may as well be idle. */
+static bool is_unknown(const struct long_wait *wait)
+{
+    return wait->stack == STACK_ID_EMPTY && wait->object == 0;
+}
+
 static bool is_meant(const struct look *look, const struct long_wait *wait, enum wait_reason reason)
 {
     bool meant = false;
+    bool is_any = reason != WAIT_REASON_IDLE && reason != WAIT_REASON_SLEEP && !is_unknown(wait);
     for (size_t i = 0; i < look->triggers->n_rules && !meant; i++) {
         const struct rule *rule = &look->triggers->rules[i];
         uint64_t patience_ns = wait->is_open && !look->is_last ? RING_PATIENCE_NS : 0;
@@ -125,7 +147,6 @@ static bool is_meant(const struct look *look, const struct long_wait *wait, enum
             wait->length_ns <= rule->longer_than_ns + patience_ns) {
             continue;
         }
-        bool is_any = reason != WAIT_REASON_IDLE && reason != WAIT_REASON_SLEEP;
         meant = rule->is_for_cpu || (rule->has_reason ? rule->reason == reason : is_any);
     }
     return meant;
@@ -135,7 +156,7 @@ static int find_reason(struct look *look, const struct long_wait *wait,
                        enum wait_reason *ret_reason)
 {
     *ret_reason = WAIT_REASON_OTHER;
-    if (wait->is_for_cpu || wait->stack == STACK_ID_EMPTY) {
+    if (wait->is_for_cpu || is_unknown(wait)) {
         return 0;
     }
     if (!look->has_settled) {
@@ -238,6 +259,25 @@ static int look_at_waits(struct look *look)
     return r;
 }
 
+/* What a thread did before, where none of its slices is known. */
+static uint64_t first_known_ns(const struct look *look, thread_id thread)
+{
+    uint64_t start_ns = look->snapshot->threads[thread].start_ns;
+    uint64_t from_ns = look->triggers->slices_from_ns;
+    return start_ns > from_ns ? start_ns : from_ns;
+}
+
+/* Slices were dropped that nobody has looked at: what a thread did last is not known any more. */
+static void forget_slices(struct look *look)
+{
+    struct ring_triggers *triggers = look->triggers;
+    triggers->slices_from_ns = look->snapshot->folded_until_ns;
+    for (size_t i = 0; i < triggers->n_threads; i++) {
+        triggers->threads[i].slice_end_ns = 0;
+        triggers->threads[i].runq_since_ns = 0;
+    }
+}
+
 /* The time before it that the thread wanted a CPU; slices of no length cut a long one. */
 static int look_at_slice(struct look *look, const struct stored_slice *slice)
 {
@@ -247,7 +287,7 @@ static int look_at_slice(struct look *look, const struct stored_slice *slice)
     if (slice->before == GAP_RUNNABLE) {
         uint64_t since_ns = thread->runq_since_ns;
         since_ns = since_ns ? since_ns : thread->slice_end_ns;
-        since_ns = since_ns ? since_ns : look->snapshot->threads[slice->thread].start_ns;
+        since_ns = since_ns ? since_ns : first_known_ns(look, slice->thread);
         thread->runq_since_ns = is_mark ? since_ns : 0;
         r = is_mark ? 0 : meet_runq(look, slice->thread, since_ns, slice->start_ns, false);
     }
@@ -259,9 +299,12 @@ static int look_at_slices(struct look *look)
 {
     const struct snapshot *snapshot = look->snapshot;
     struct ring_triggers *triggers = look->triggers;
-    uint64_t first =
-        triggers->next_slice > snapshot->first_slice ? triggers->next_slice : snapshot->first_slice;
+    uint64_t first = triggers->next_slice;
     int r = 0;
+    if (first < snapshot->first_slice) {
+        first = snapshot->first_slice;
+        forget_slices(look);
+    }
     for (uint64_t i = first; i < snapshot->n_slices && r == 0; i++) {
         r = look_at_slice(look, snapshot_slice(snapshot, i));
     }

@@ -27,6 +27,7 @@
 
 #define RING_TRIGGERS_MAX 16u
 #define RING_MIN_NS UINT64_C(100000000)
+#define RING_MAX_NS UINT64_C(31536000000000000) /* a year: also of a wait that is looked for */
 #define RING_PATIENCE_NS UINT64_C(1000000000)
 
 /* The longest of the waits that a look has found, and how many there were. */
@@ -46,6 +47,8 @@ struct ring_triggers;
 /* -EINVAL with what is wrong with one of them; -ENOMEM. */
 int ring_triggers_new(const struct ring_trigger *triggers, size_t n_triggers,
                       struct ring_triggers **ret_triggers, struct error *reterr_error);
+/* So long before a look finds it can a wait have begun that one of them, read before, asks for. */
+uint64_t ring_triggers_reach_ns(const struct ring_trigger *triggers, size_t n_triggers);
 struct ring_triggers *ring_triggers_free(struct ring_triggers *triggers);
 DEFINE_FREEP(ring_triggers);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "aggregate/chunked.h"
 #include "query/wait_test.h"
 
 #define MS TEST_MS
@@ -178,6 +179,60 @@ static void waits_for_a_cpu_are_met_whole(void **state)
     end(&fixture);
 }
 
+static void of_what_nothing_is_known_is_no_stall(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    begin(&fixture, "off-cpu", 100 * MS);
+    tell_wait(&fixture.scene, 10 * MS, 500 * MS, TEST_PID, NULL, 0);
+    tell_block(&fixture.scene, 10 * MS, SECOND_TID, NULL, 0, no_object());
+    assert_int_equal(look(&fixture, 501 * MS, 0, false), 0);
+    assert_int_equal(look(&fixture, 2000 * MS, 0, true), 0);
+    end(&fixture);
+    /* Without a stack the system call tells the reason, as it does in every view. */
+    begin(&fixture, "off-cpu", 100 * MS);
+    tell_block(&fixture.scene, 10 * MS, TEST_PID, NULL, 0, object_of(SYS_clock_nanosleep, 0));
+    tell_in(fixture.scene.aggregate, 500 * MS, TEST_PID);
+    assert_int_equal(look(&fixture, 501 * MS, 0, false), 0);
+    tell_block(&fixture.scene, 600 * MS, TEST_PID, NULL, 0, object_of(SYS_fsync, 3));
+    tell_in(fixture.scene.aggregate, 900 * MS, TEST_PID);
+    assert_int_equal(look(&fixture, 901 * MS, 0, false), 1);
+    assert_int_equal(fixture.hit.reason, WAIT_REASON_IO_W);
+    end(&fixture);
+}
+
+static void slices_that_were_dropped_unseen_make_no_wait(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const struct aggregate_config config = {.ring_ns = 100 * MS};
+    begin(&fixture, "runq", 50 * MS);
+    aggregate_free(fixture.scene.aggregate);
+    assert_int_equal(aggregate_new(&config, &fixture.scene.aggregate), 0);
+    uint64_t time_ns = MS;
+    for (unsigned int i = 0; i < 20 * CHUNKED_ITEMS; i++, time_ns += 2 * MS) {
+        tell_in(fixture.scene.aggregate, time_ns, TEST_PID);
+        tell_out(fixture.scene.aggregate, time_ns + MS, TEST_PID, true);
+        if (i == 1) {
+            assert_int_equal(look(&fixture, time_ns + MS, 0, false), 0);
+        }
+    }
+    assert_int_equal(look(&fixture, time_ns, 0, false), 0);
+    assert_true(fixture.scene.snapshot->first_slice > 2);
+    end(&fixture);
+}
+
+static void the_reach_is_the_longest_wait_and_the_patience(void **state)
+{
+    (void)state;
+    const struct ring_trigger triggers[] = {{.on = "lock", .longer_than_ns = 5 * MS},
+                                            {.on = "off-cpu", .longer_than_ns = 3000 * MS},
+                                            {.on = "runq", .longer_than_ns = 50 * MS}};
+    assert_int_equal(ring_triggers_reach_ns(triggers, 0), 0);
+    assert_int_equal(ring_triggers_reach_ns(triggers, 1), 5 * MS + RING_PATIENCE_NS);
+    assert_int_equal(ring_triggers_reach_ns(triggers, 3), 3000 * MS + RING_PATIENCE_NS);
+}
+
 static void wrong_triggers_are_refused(void **state)
 {
     (void)state;
@@ -193,6 +248,8 @@ static void wrong_triggers_are_refused(void **state)
     assert_int_equal(ring_triggers_new(many, 1, &triggers, &error), -EINVAL);
     assert_non_null(strstr(error.message, "'cpu'"));
     assert_null(triggers);
+    many[0] = (struct ring_trigger){.on = "lock", .longer_than_ns = UINT64_MAX};
+    assert_int_equal(ring_triggers_new(many, 1, &triggers, &error), -EINVAL);
 }
 
 int main(void)
@@ -204,6 +261,9 @@ int main(void)
         cmocka_unit_test(several_are_told_by_the_longest),
         cmocka_unit_test(what_an_earlier_freeze_has_is_counted_only),
         cmocka_unit_test(waits_for_a_cpu_are_met_whole),
+        cmocka_unit_test(of_what_nothing_is_known_is_no_stall),
+        cmocka_unit_test(slices_that_were_dropped_unseen_make_no_wait),
+        cmocka_unit_test(the_reach_is_the_longest_wait_and_the_patience),
         cmocka_unit_test(wrong_triggers_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

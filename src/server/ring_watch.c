@@ -20,7 +20,7 @@
 struct ring_watch {
     struct server *server;
     struct run *run; /* a reference */
-    uint64_t ring_ns, max_bytes;
+    uint64_t ring_ns;
     struct ring_triggers *triggers;
     struct job look;
     bool is_looking;
@@ -28,8 +28,7 @@ struct ring_watch {
     /* The job's while it looks. */
     bool is_last;
     uint64_t frozen_until_ns; /* the end of the newest freeze; 0: there was none */
-    uint64_t n_frozen, frozen_bytes;
-    struct run *frozen; /* for the main loop to list */
+    struct run *frozen;       /* for the main loop to list */
 };
 
 static struct ring_watch *watch_free(struct ring_watch *watch)
@@ -64,11 +63,6 @@ static void freeze(struct ring_watch *watch, struct snapshot *snapshot, const st
 {
     char reason[REASON_BYTES];
     struct error error = {0};
-    if (watch->n_frozen >= RING_WATCH_MAX_FROZEN ||
-        (watch->max_bytes > 0 && watch->frozen_bytes >= watch->max_bytes)) {
-        run_note_not_frozen(watch->run, 0, hit->n_waits);
-        return;
-    }
     describe(hit, reason);
     const struct run_part part = {
         .from_ns = hit->first_start_ns > watch->ring_ns ? hit->first_start_ns - watch->ring_ns : 0,
@@ -77,14 +71,13 @@ static void freeze(struct ring_watch *watch, struct snapshot *snapshot, const st
     };
     int r = run_freeze(watch->run, snapshot, &part, &watch->frozen, &error);
     if (r < 0) {
-        log_warn("run %u: cannot be frozen: %s", run_get_id(watch->run),
-                 r == -ENOMEM ? "out of memory" : error.message);
+        if (r != -ENOSPC) { /* that is told at the end, and so often */
+            log_warn("run %u: cannot be frozen: %s", run_get_id(watch->run),
+                     r == -ENOMEM ? "out of memory" : error.message);
+        }
         run_note_not_frozen(watch->run, 0, hit->n_waits);
         return;
     }
-    _cleanup_(snapshot_unrefp) struct snapshot *frozen = run_take_snapshot(watch->frozen);
-    watch->n_frozen++;
-    watch->frozen_bytes += frozen ? frozen->memory_bytes : 0;
     watch->frozen_until_ns = snapshot->now_ns;
 }
 
@@ -195,7 +188,6 @@ int ring_watch_begin(struct server *server, struct run *run, struct error *reter
     watch->server = server;
     watch->run = run_ref(run);
     watch->ring_ns = request->ring_ns;
-    watch->max_bytes = request->max_memory_bytes;
     int r =
         ring_triggers_new(request->triggers, request->n_triggers, &watch->triggers, reterr_error);
     if (r < 0) {

@@ -11,8 +11,7 @@
  *
  * Owner:   the server's; it ends itself one look after the run has.
  * Threads: the main loop; looks are taken in the pool.
- * Limits:  RING_WATCH_MAX_FROZEN freezes of one run, and of memory as much again
- *          as the run itself may take.
+ * Limits:  of what is frozen: run_freeze.h.
  * Tests:   tests/e2e/test_ring.py, ring_triggers_test.c
  */
 
@@ -21,7 +20,6 @@
 #include "base/error.h"
 
 #define RING_WATCH_MS 200u
-#define RING_WATCH_MAX_FROZEN 64u
 
 struct run;
 struct server;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "interchange/import.h"
+#include "server/ring_triggers.h"
 #include "server/run_drain.h"
 #include "server/run_internal.h"
 #include "server/run_unwind.h"
@@ -166,11 +167,18 @@ static int copy_request(struct run *run, const struct start_request *request)
     return is_complete ? 0 : -ENOMEM;
 }
 
+/* As long as it takes until a wait is found, the ring reaches further back than is asked for. */
+static uint64_t kept_ns(const struct start_request *request)
+{
+    uint64_t reach_ns = ring_triggers_reach_ns(request->triggers, request->n_triggers);
+    return request->ring_ns ? request->ring_ns + reach_ns + RUN_RING_SLACK_NS : 0;
+}
+
 struct aggregate_config run_aggregate_config(struct run *run)
 {
     return (struct aggregate_config){
         .max_memory_bytes = run->request.max_memory_bytes,
-        .ring_ns = run->request.ring_ns ? run->request.ring_ns + RUN_RING_SLACK_NS : 0,
+        .ring_ns = kept_ns(&run->request),
         .has_no_switches = run->request.no_off_cpu,
         .listener = {.userdata = run, .on_image = on_image, .on_image_seen = on_image_seen},
         .code_reuse_count = jit_code_reuse_count(run->jit),

@@ -27,15 +27,30 @@ static void take_facts(struct run *frozen, const struct run *run)
     (void)snprintf(frozen->backend, sizeof(frozen->backend), "%s", run->backend);
 }
 
-static void take_notes(struct run *frozen, struct run *run, const struct snapshot *part)
+/* Who asks for more than there is any more is told. */
+static void note_missing(struct run *frozen, const struct snapshot *snapshot,
+                         const struct run_part *part)
+{
+    uint64_t wanted_ns = part->from_ns > snapshot->start_ns ? part->from_ns : snapshot->start_ns;
+    if (snapshot->folded_until_ns > wanted_ns) {
+        (void)snprintf(frozen->notes[frozen->n_notes++], RUN_NOTE_BYTES,
+                       "the first %.3f s of what was to be frozen are not in it: they had been "
+                       "dropped by then",
+                       (double)(snapshot->folded_until_ns - wanted_ns) / NS_PER_S);
+    }
+}
+
+static void take_notes(struct run *frozen, struct run *run, const struct snapshot *snapshot,
+                       const struct run_part *part, const struct snapshot *final)
 {
     struct run_ingest_stats ingest;
     run_get_stats(run, &frozen->stats, &ingest);
     (void)snprintf(frozen->notes[frozen->n_notes++], RUN_NOTE_BYTES,
                    "from %.3f s to %.3f s of run %" PRIu32
                    "; what was lost is counted over all of that run",
-                   (double)(part->start_ns - run->start_ns) / NS_PER_S,
-                   (double)(part->now_ns - run->start_ns) / NS_PER_S, run->id);
+                   (double)(final->start_ns - run->start_ns) / NS_PER_S,
+                   (double)(final->now_ns - run->start_ns) / NS_PER_S, run->id);
+    note_missing(frozen, snapshot, part);
     pthread_mutex_lock(&run->lock);
     for (size_t i = 0; i < run->n_notes && frozen->n_notes < RUN_MAX_NOTES; i++) {
         (void)snprintf(frozen->notes[frozen->n_notes++], RUN_NOTE_BYTES, "%s", run->notes[i]);
@@ -43,8 +58,51 @@ static void take_notes(struct run *frozen, struct run *run, const struct snapsho
     pthread_mutex_unlock(&run->lock);
 }
 
+/* Of the run, or of the one that it is a part of: what is frozen is bounded over all of them. */
+static struct run *first_parent(struct run *run)
+{
+    while (run->parent) {
+        run = run->parent;
+    }
+    return run;
+}
+
+/* Room for one more. 0 or -ENOSPC. */
+static int begin_part(struct run *run, struct error *reterr_error)
+{
+    struct run_freezes *freezes = &run->freezes;
+    uint64_t max_bytes = run->request.max_memory_bytes;
+    pthread_mutex_lock(&run->lock);
+    bool is_room = freezes->n_taken < RUN_FREEZE_MAX_PARTS &&
+                   (max_bytes == 0 || freezes->taken_bytes < max_bytes);
+    freezes->n_taken += is_room;
+    uint64_t n_taken = freezes->n_taken, taken_bytes = freezes->taken_bytes;
+    pthread_mutex_unlock(&run->lock);
+    if (is_room) {
+        return 0;
+    }
+    error_set(reterr_error, "limit",
+              "run %" PRIu32 " has been frozen %" PRIu64 " times, which takes %" PRIu64
+              " MiB: that is all there is room for",
+              run->id, n_taken, taken_bytes >> 20);
+    error_hint(reterr_error,
+               "save what is worth it, and record anew; --max-memory bounds what is "
+               "frozen of a run, too, and %u times is the most",
+               RUN_FREEZE_MAX_PARTS);
+    return -ENOSPC;
+}
+
+/* Nothing came of it where part_bytes is 0. */
+static void end_part(struct run *run, uint64_t part_bytes)
+{
+    pthread_mutex_lock(&run->lock);
+    run->freezes.n_taken -= part_bytes == 0;
+    run->freezes.taken_bytes += part_bytes;
+    pthread_mutex_unlock(&run->lock);
+}
+
 static int take_part(struct run *frozen, struct run *run, struct snapshot *snapshot,
-                     const struct run_part *part, struct error *reterr_error)
+                     const struct run_part *part, uint64_t *ret_bytes, struct error *reterr_error)
 {
     struct arena arena;
     arena_init(&arena, 0);
@@ -63,7 +121,8 @@ static int take_part(struct run *frozen, struct run *run, struct snapshot *snaps
     if (!final) {
         return -ENOMEM;
     }
-    take_notes(frozen, run, final);
+    take_notes(frozen, run, snapshot, part, final);
+    *ret_bytes = final->memory_bytes + 1; /* nothing at all is no part */
     run_settle_idle(frozen, final);
     return 0;
 }
@@ -72,14 +131,22 @@ int run_freeze(struct run *run, struct snapshot *snapshot, const struct run_part
                struct run **ret_frozen, struct error *reterr_error)
 {
     _cleanup_(run_unrefp) struct run *frozen = NULL;
-    int r = run_new_part(run, &frozen);
+    struct run *bounded = first_parent(run);
+    int r = begin_part(bounded, reterr_error);
     if (r < 0) {
+        return r;
+    }
+    uint64_t part_bytes = 0;
+    r = run_new_part(run, &frozen);
+    if (r < 0) {
+        end_part(bounded, 0);
         return r;
     }
     take_facts(frozen, run);
     (void)snprintf(frozen->frozen_reason, sizeof(frozen->frozen_reason), "frozen%s%s",
                    part->reason ? ": " : " on request", part->reason ? part->reason : "");
-    r = take_part(frozen, run, snapshot, part, reterr_error);
+    r = take_part(frozen, run, snapshot, part, &part_bytes, reterr_error);
+    end_part(bounded, part_bytes);
     if (r < 0) {
         return r;
     }

@@ -7,11 +7,15 @@
  * Owner:   the frozen run holds a reference to the run that it was taken from,
  *          whose names, object names and made code serve both.
  * Threads: any, but the main loop: it copies the part.
+ * Limits:  RUN_FREEZE_MAX_PARTS of one run, parts of its parts among them, and of
+ *          memory as much again as the run itself may take.
  * Tests:   run_freeze_test.c
  */
 
 #include "base/error.h"
 #include "server/run.h"
+
+#define RUN_FREEZE_MAX_PARTS 64u
 
 struct run_part {
     uint64_t from_ns, to_ns; /* absolute; clipped to what the run still has */
@@ -19,7 +23,7 @@ struct run_part {
 };
 
 /* `snapshot` is of the run. The frozen run has no number yet. 0, -EINVAL (nothing is left of that
- * time), -ENOMEM. */
+ * time), -ENOSPC (no more may be frozen), -ENOMEM. */
 int run_freeze(struct run *run, struct snapshot *snapshot, const struct run_part *part,
                struct run **ret_frozen, struct error *reterr_error);
 

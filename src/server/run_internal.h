@@ -27,8 +27,8 @@
 #define RUN_NOTE_BYTES 400
 #define RUN_FREEZES_TOLD 8 /* the newest ones, by their numbers */
 
-/* How much longer than --ring says history is kept: until a stall is noticed, has ended, and is
- * frozen. */
+/* How much longer history is kept than --ring says and a wait can last until it is noticed: until
+ * it is frozen. */
 #define RUN_RING_SLACK_NS UINT64_C(2000000000)
 #define RUN_NO_EXIT_STATUS INT64_MIN
 
@@ -46,7 +46,8 @@ int run_new_part(struct run *parent, struct run **ret_run);
 /* What became of the stalls of a run (run_freeze.h). */
 struct run_freezes {
     uint64_t n_frozen, n_skipped, n_refused;
-    run_id ids[RUN_FREEZES_TOLD]; /* a ring */
+    uint64_t n_taken, taken_bytes; /* of parts, and of parts of these, listed or not yet */
+    run_id ids[RUN_FREEZES_TOLD];  /* a ring */
 };
 
 /* What an aggregate of the run is made with: it tells the run's names of images. */

@@ -22,8 +22,10 @@ void run_registry_release(struct run_registry *registry)
 
 run_id run_registry_next_id(const struct run_registry *registry)
 {
-    /* The starting run has its number already, but is not listed. */
-    return registry->is_starting ? run_get_id(registry->active) + 1 : registry->newest + 1;
+    /* The starting run has its number already, but is not listed; parts of others may be, with
+     * later ones. */
+    run_id starting = registry->is_starting ? run_get_id(registry->active) : 0;
+    return (starting > registry->newest ? starting : registry->newest) + 1;
 }
 
 void run_registry_begin(struct run_registry *registry, struct run *take_run)
@@ -56,20 +58,34 @@ static void list(struct run_registry *registry, struct run *take_run)
     registry->newest = id > registry->newest ? id : registry->newest;
 }
 
+static void choose(struct run_registry *registry, const struct run *run, bool keeps_selection)
+{
+    if (!keeps_selection || registry->selected == 0) {
+        registry->selected = run_get_id(run);
+    }
+}
+
 void run_registry_commit(struct run_registry *registry)
 {
     assert(registry->active && registry->is_starting);
     registry->is_starting = false;
     list(registry, registry->active);
-    registry->selected = run_get_id(registry->active);
+    choose(registry, registry->active, registry->keeps_selection);
+    registry->keeps_selection = false;
 }
 
-void run_registry_add(struct run_registry *registry, struct run *take_run)
+void run_registry_keep_selection(struct run_registry *registry)
+{
+    assert(registry->active && registry->is_starting);
+    registry->keeps_selection = true;
+}
+
+void run_registry_add(struct run_registry *registry, struct run *take_run, bool keeps_selection)
 {
     assert(!registry->active);
     run_set_id(take_run, run_registry_next_id(registry));
     list(registry, take_run);
-    registry->selected = run_get_id(take_run);
+    choose(registry, take_run, keeps_selection);
 }
 
 void run_registry_add_part(struct run_registry *registry, struct run *take_run)
@@ -82,6 +98,7 @@ struct run *run_registry_abandon(struct run_registry *registry)
 {
     assert(registry->active && registry->is_starting);
     registry->is_starting = false;
+    registry->keeps_selection = false;
     return TAKE_PTR(registry->active);
 }
 

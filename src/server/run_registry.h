@@ -29,7 +29,8 @@ struct run_registry {
     size_t n_runs;
     struct run *active; /* borrowed from runs, or the starting one's own reference */
     bool is_starting;
-    run_id selected; /* 0: none */
+    bool keeps_selection; /* of the starting one: it is not selected once it records */
+    run_id selected;      /* 0: none */
     run_id newest;
 };
 
@@ -43,6 +44,9 @@ run_id run_registry_next_id(const struct run_registry *registry);
 /* Nothing may be active. Takes over the reference. */
 void run_registry_begin(struct run_registry *registry, struct run *take_run);
 
+/* The starting run will not be selected, unless none is. */
+void run_registry_keep_selection(struct run_registry *registry);
+
 /* The starting run records now: it is listed, and selected. */
 void run_registry_commit(struct run_registry *registry);
 
@@ -52,9 +56,9 @@ struct run *run_registry_abandon(struct run_registry *registry);
 /* The active run is over; it stays listed. */
 void run_registry_retire(struct run_registry *registry);
 
-/* A run that was recorded elsewhere: it gets the next number, is listed, and selected. Nothing may
- * be active. */
-void run_registry_add(struct run_registry *registry, struct run *take_run);
+/* A run that was recorded elsewhere: it gets the next number, is listed, and selected, unless
+ * another one is that shall be kept. Nothing may be active. */
+void run_registry_add(struct run_registry *registry, struct run *take_run, bool keeps_selection);
 
 /* A part of a run that may go on: it gets the next number and is listed, but not selected. */
 void run_registry_add_part(struct run_registry *registry, struct run *take_run);

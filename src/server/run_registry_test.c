@@ -123,6 +123,40 @@ static void test_history_is_bounded(void **state)
     assert_int_equal(run_registry_next_id(&registry), RUN_REGISTRY_MAX_RUNS + 2);
 }
 
+static void test_parts_get_numbers_of_their_own_while_another_run_starts(void **state)
+{
+    (void)state;
+    assert_int_equal(go_through(), 1);
+    run_registry_begin(&registry, ended_run(run_registry_next_id(&registry)));
+    run_registry_add_part(&registry, ended_run(0));
+    run_registry_add_part(&registry, ended_run(0));
+    assert_int_equal(registry.n_runs, 3);
+    assert_int_equal(run_get_id(registry.runs[1]), 3);
+    assert_int_equal(run_get_id(registry.runs[2]), 4);
+    run_registry_commit(&registry);
+    assert_int_equal(run_get_id(run_registry_active(&registry)), 2);
+    assert_int_equal(run_registry_next_id(&registry), 5);
+    run_registry_retire(&registry);
+}
+
+static void test_an_opened_run_may_leave_the_selection(void **state)
+{
+    (void)state;
+    run_registry_add(&registry, ended_run(0), true);
+    assert_int_equal(registry.selected, 1); /* nothing else was */
+    run_registry_add(&registry, ended_run(0), true);
+    assert_int_equal(registry.selected, 1);
+    run_registry_begin(&registry, ended_run(run_registry_next_id(&registry)));
+    run_registry_keep_selection(&registry);
+    run_registry_commit(&registry);
+    run_registry_retire(&registry);
+    assert_int_equal(registry.selected, 1);
+    run_registry_add(&registry, ended_run(0), false);
+    assert_int_equal(registry.selected, 4);
+    assert_int_equal(go_through(), 5);
+    assert_int_equal(registry.selected, 5);
+}
+
 static void test_release_while_starting(void **state)
 {
     (void)state;
@@ -139,6 +173,8 @@ int main(void)
         TEST(test_a_failed_start_leaves_no_trace),
         TEST(test_selection),
         TEST(test_history_is_bounded),
+        TEST(test_parts_get_numbers_of_their_own_while_another_run_starts),
+        TEST(test_an_opened_run_may_leave_the_selection),
         TEST(test_release_while_starting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """stax compare: equal runs are not told apart, what differs is named; limits, Markdown, JSON, archives."""
 
+import os
 import re
+import signal
+import time
 
 import pytest
 
@@ -69,11 +72,13 @@ def test_limits(runs):
                   "nowhere:+1")
     assert broken.returncode == 1 and "functions differ" in broken.stdout, broken
     errors = [line for line in broken.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 2, broken.stderr
+    assert len(errors) == 3, broken.stderr
     assert re.match(r"error: off-CPU time grew by [\d.]+ ms, from [\d.]+ to [\d.]+ ms; "
                     r"--fail-off-cpu-delta-ms allows 50.500 ms", errors[0])
     assert "the total share of start_thread (libc.so.6) grew by" in errors[1]
-    assert "nowhere" in broken.stderr
+    assert "'nowhere:+1' could not be tested: no function of either side is called so" in errors[2]
+    part = runs("compare", 1, 3, "--fail-function", "rt_threa:+99")
+    assert part.returncode == 0 and "start_thread (libc.so.6)" in part.stderr, part
     document = runs("compare", 1, 3, "--json", "--fail-off-cpu-delta-ms", "50.5")
     assert document.returncode == 1
     assert '"threshold_failures":[{"gate":"fail-off-cpu-delta-ms"' in document.stdout
@@ -103,8 +108,10 @@ def test_answers_fit_the_schema(runs):
 def test_groups_and_archives(runs):
     path = runs.folder / "first.stax"
     runs.ok("save", path, "--run", 1)
+    runs.ok("select-run", 2)
     answer = runs.json("compare", path, 1, "-n", 0)
     opened = answer["base"]["runs"][0]
+    assert runs.json("top")["run"]["id"] == 2  # what was chosen stays so
     assert opened not in (1, 2, 3)
     same = {**answer["base"], "runs": None, "effective_samples": None}
     assert same == {**answer["candidate"], "runs": None, "effective_samples": None}
@@ -112,6 +119,54 @@ def test_groups_and_archives(runs):
     group = runs.json("compare", f"1,2,{opened}", f"2,1,{opened}")
     assert group["method"] == "betweenRuns" and group["base"]["runs"] == [1, 2, opened]
     assert group["significant"] == 0
+    ranged = runs.json("compare", "1-3", f"1,2-3,{opened}")
+    assert ranged["base"]["runs"] == [1, 2, 3] and ranged["candidate"]["runs"] == [1, 2, 3, opened]
+
+
+def test_repeated_runs_are_compared_as_told(runs):
+    for name in ("same.stax", "same%%p.stax"):
+        refused = runs("record", "--repeat", 3, "--save", name, "--", "true")
+        assert refused.returncode == 2 and "%p" in refused.stderr, refused
+    done = runs.ok("record", "--repeat", 3, "--", runs.program("shares"), "--seconds", 0.3)
+    told = re.search(r"^stax: runs (\d+)-(\d+); against others: stax (compare BASE \1-\2)$",
+                     done.stderr, re.M)
+    assert told and int(told[2]) == int(told[1]) + 2, done.stderr
+    ids = list(range(int(told[1]), int(told[2]) + 1))
+    words = told[3].replace("BASE", f"{told[1]}-{told[2]}").split()
+    answer = runs.json(*words)
+    assert answer["base"]["runs"] == answer["candidate"]["runs"] == ids
+    assert answer["method"] == "betweenRuns" and answer["significant"] == 0
+
+
+def test_numbers_between_are_others(runs):
+    process = runs.start("record", "--repeat", 2, "--", "sleep", 0.6)
+    runs.target_pid()
+    first = runs.last_run()["id"]
+    with runs.client() as client:
+        part = client.call("run.freeze", run=1, back_ns=100 * MS)
+    assert part["id"] == first + 1
+    told = process.communicate(timeout=15)[1]
+    assert f"against others: stax compare BASE {first},{first + 2}\n" in told
+
+
+@pytest.mark.parametrize("script, signals, status", [
+    ("trap 'exit 0' TERM; while :; do sleep 0.05; done", [signal.SIGTERM], 0),
+    ("exec sleep 20", [signal.SIGHUP], 128 + signal.SIGHUP),
+    ("trap '' INT; sleep 1", [signal.SIGINT, signal.SIGINT], 0),
+], ids=("term", "hup", "ctrl-c twice"))
+def test_repeating_can_be_ended(runs, script, signals, status):
+    n_before = len(runs.runs())
+    process = runs.start("record", "-q", "--repeat", 5, "--", "sh", "-c", script,
+                         start_new_session=True)
+    runs.target_pid()
+    for number in signals:
+        time.sleep(0.2)
+        if number == signal.SIGINT:  # as the terminal sends it
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+    assert process.wait(timeout=15) == status
+    assert len(runs.runs()) == n_before + 1
 
 
 @pytest.mark.parametrize("args, status, words", [
@@ -120,6 +175,9 @@ def test_groups_and_archives(runs):
     ([1, 2, "--json", "--markdown"], 2, "exclude each other"),
     ([1, 2, "--fail-function", "main"], 2, "NAME:+PCT"),
     ([1, 2, "--fail-active-delta-ms", "-1"], 2, "--fail-active-delta-ms"),
+    ([1, 2, "--fail-unlinked-origins-delta", "0.5"], 2, "whole number"),
+    (["1,,2", 3], 2, "numbers of runs"), (["2-1", 3], 2, "numbers of runs"), (["", 3], 2, "numbers of runs"),
+    ([1, "2,1-3"], 2, "names a run twice"), (["1-101", 2], 2, "100 at most"),
 ], ids=str)
 def test_refusals(runs, args, status, words):
     done = runs("compare", *args)
@@ -129,7 +187,8 @@ def test_refusals(runs, args, status, words):
 
 def test_requests_without_runs_are_refused(runs):
     with runs.client() as client:
-        for params in ({"base": [], "candidate": [1]}, {"base": [1]}, {"base": [1] * 101, "candidate": [1]}):
+        for params in ({"base": [], "candidate": [1]}, {"base": [1]}, {"base": [1] * 101, "candidate": [1]},
+                       {"base": [1, 2, 1], "candidate": [3]}, {"base": [1], "candidate": [3, 3]}):
             with pytest.raises(RpcError) as refused:
                 client.call("run.compare", **params)
             assert refused.value.code == "invalid_params"

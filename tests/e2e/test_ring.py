@@ -6,6 +6,7 @@ before it, and nothing else may have been frozen.
 """
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from fixtures import _ended, _folder
 from private_server import PrivateServer, wait_until
+from stax_client import RpcError
 from waiting import MS, run_start_ns
 
 S = 1_000_000_000
@@ -139,6 +141,16 @@ def test_an_hour_takes_no_more_memory_than_a_minute(report):
         assert max(rss) < 1.15 * min(rss) + 8192, figures
         totals = server.json("threads")["totals"]
         assert totals["samples"] == seen[-1][1]["samples"] > 5_900_000
+
+
+def test_rings_without_end_are_refused(stax):
+    with stax.client() as client:
+        day_ns, forever_ns = 86400 * S, 2 ** 63 - 1
+        for ring_ns, wait_ns in ((forever_ns, 5 * MS), (day_ns, forever_ns)):
+            with pytest.raises(RpcError) as refused:
+                client.call("run.start", pid=os.getpid(), ring_ns=ring_ns,
+                            triggers=[{"on": "lock", "longer_than_ns": wait_ns}])
+            assert refused.value.code == "invalid_params"
 
 
 @pytest.mark.parametrize("options, what", [
