@@ -266,7 +266,7 @@ static int put_thread(struct work *work, size_t index)
     const struct thread_totals *totals = &job->context->snapshot->threads[thread->thread];
     export_sink_text(sink, index > 0 ? ",\n{" : "\n{");
     export_sink_text(sink, "\"processType\":\"default\",\"processName\":");
-    export_sink_json(sink, job->command);
+    export_sink_json(sink, export_process_name(job, thread));
     export_sink_printf(sink, ",\"pid\":\"%lld\",\"tid\":%lld,\"isMainThread\":%s,\"name\":",
                        (long long)thread->pid, (long long)thread->tid,
                        thread->pid == thread->tid ? "true" : "false");

@@ -53,6 +53,16 @@ static inline uint32_t export_inner_place(const struct export_job *job,
     return row->kind == EXPORT_ROW_WAIT ? job->frames.off_cpu[reason] : EXPORT_NO_PLACE;
 }
 
+/* The run's process has its command; children of it, and processes of a run of many, their names.
+ */
+static inline const char *export_process_name(const struct export_job *job,
+                                              const struct export_thread *thread)
+{
+    const struct run_info *run = job->source->run;
+    bool is_own = !run || job->shares.has_one_process || run->pid == thread->pid;
+    return is_own || !thread->process ? job->command : thread->process;
+}
+
 /* Relative to the first instant of the run. */
 static inline uint64_t export_time_ns(const struct export_job *job, uint64_t time_ns)
 {

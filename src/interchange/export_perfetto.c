@@ -11,6 +11,7 @@
 
 #include "interchange/export_format.h"
 #include "interchange/export_perfetto_code.h"
+#include "interchange/export_slices.h"
 #include "interchange/perfetto_fields.h"
 #include "interchange/protobuf_write.h"
 
@@ -103,7 +104,7 @@ static void put_process(struct work *work, const struct export_thread *thread)
     struct text *inner = &work->inner;
     text_clear(&work->field);
     protobuf_uint(&work->field, PROCESS_PID, (uint64_t)thread->pid);
-    protobuf_string(&work->field, PROCESS_NAME, work->job->command);
+    protobuf_string(&work->field, PROCESS_NAME, export_process_name(work->job, thread));
     protobuf_uint(inner, TRACK_UUID, process_uuid(thread->pid));
     protobuf_message(inner, TRACK_PROCESS, &work->field);
     protobuf_message(&work->packet, PACKET_TRACK_DESCRIPTOR, inner);
@@ -279,51 +280,24 @@ static void add_switch(struct work *work, uint64_t time_ns, const struct export_
     work->n_bundled++;
 }
 
-/* When the stretch began: earlier than recorded where switches are told late, but not before the
- * one before it ended. */
-static uint64_t begin_of(const struct snapshot *snapshot, const struct stored_slice *slice,
-                         uint64_t last_end_ns)
+static void put_slice(void *userdata, const struct export_slice *slice)
 {
-    uint64_t lag_ns = slice->before != GAP_NONE ? snapshot->switch_lag_ns : 0;
-    uint64_t floor_ns = last_end_ns > 0 ? last_end_ns : snapshot->threads[slice->thread].start_ns;
-    return slice->start_ns > floor_ns + lag_ns ? slice->start_ns - lag_ns : floor_ns;
+    struct work *work = userdata;
+    if (work->n_bundled >= EVENTS_PER_BUNDLE || slice->cpu != work->bundle_cpu) {
+        end_bundle(work);
+        work->bundle_cpu = slice->cpu;
+    }
+    const struct export_thread *thread = export_shares_thread(&work->job->shares, slice->thread);
+    add_switch(work, slice->from_ns, NULL, thread, STATE_RUNNING);
+    add_switch(work, slice->to_ns, thread, NULL,
+               slice->is_blocked ? STATE_INTERRUPTIBLE : STATE_RUNNING);
 }
 
 static int put_slices(struct work *work)
 {
-    struct export_job *job = work->job;
-    const struct export_shares *shares = &job->shares;
-    const struct attribution *attribution = &shares->attribution;
-    const struct snapshot *snapshot = job->context->snapshot;
-    _cleanup_(freep) uint64_t *last_end_ns = calloc(snapshot->n_threads + 1, sizeof(uint64_t));
-    _cleanup_(freep) bool *has_rows = calloc(snapshot->n_threads + 1, sizeof(bool));
-    if (!last_end_ns || !has_rows) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < shares->n_threads; i++) {
-        has_rows[shares->threads[i].thread] = true;
-    }
-    for (uint64_t i = snapshot->first_slice; i < snapshot->n_slices; i++) {
-        const struct stored_slice *slice = snapshot_slice(snapshot, i);
-        uint64_t from_ns = begin_of(snapshot, slice, last_end_ns[slice->thread]);
-        uint64_t to_ns = slice->end_ns < attribution->to_ns ? slice->end_ns : attribution->to_ns;
-        last_end_ns[slice->thread] = slice->end_ns;
-        from_ns = from_ns > attribution->from_ns ? from_ns : attribution->from_ns;
-        bool is_mark = slice->start_ns == slice->end_ns;
-        if (is_mark || from_ns >= to_ns || !has_rows[slice->thread]) {
-            continue;
-        }
-        if (work->n_bundled >= EVENTS_PER_BUNDLE || slice->cpu != work->bundle_cpu) {
-            end_bundle(work);
-            work->bundle_cpu = slice->cpu;
-        }
-        const struct export_thread *thread = export_shares_thread(shares, slice->thread);
-        bool is_blocked = slice->after == GAP_BLOCKED;
-        add_switch(work, from_ns, NULL, thread, STATE_RUNNING);
-        add_switch(work, to_ns, thread, NULL, is_blocked ? STATE_INTERRUPTIBLE : STATE_RUNNING);
-    }
+    int r = export_slices_visit(&work->job->shares, put_slice, work);
     end_bundle(work);
-    return 0;
+    return r;
 }
 
 static int count_cpus(struct work *work)

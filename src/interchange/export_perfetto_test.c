@@ -9,8 +9,9 @@
 struct trace {
     uint64_t n_packets, n_samples, n_begins, n_ends, n_threads;
     uint64_t n_functions, n_frames, n_callstacks;
-    uint64_t timebase_ns[CPUS_MAX]; /* the last count of each CPU */
-    uint64_t begun_ns, ran_ns;      /* of the stretch that goes on; of all */
+    uint64_t timebase_ns[CPUS_MAX];                  /* the last count of each CPU */
+    uint64_t begun_ns[CPUS_MAX], ended_ns[CPUS_MAX]; /* of the stretch that goes on; of the last */
+    uint64_t ran_ns, max_cpu;                        /* of all */
     uint64_t wait_begun_ns, waited_ns;
 };
 
@@ -42,6 +43,9 @@ static void read_interned(struct trace *trace, struct bytes interned)
 static void read_switches(struct trace *trace, struct bytes bundle)
 {
     struct protobuf_field field, inner;
+    uint64_t cpu = protobuf_value(bundle, BUNDLE_CPU);
+    assert_true(cpu < CPUS_MAX);
+    trace->max_cpu = cpu > trace->max_cpu ? cpu : trace->max_cpu;
     while (protobuf_next(&bundle, &field)) {
         uint64_t time_ns =
             field.number == BUNDLE_EVENT ? protobuf_value(field.bytes, FTRACE_TIMESTAMP) : 0;
@@ -51,10 +55,13 @@ static void read_switches(struct trace *trace, struct bytes bundle)
             }
             if (protobuf_value(inner.bytes, SWITCH_NEXT_PID) != 0) {
                 assert_int_equal(protobuf_value(inner.bytes, SWITCH_PREV_PID), 0);
-                trace->begun_ns = time_ns;
+                assert_true(time_ns >= trace->ended_ns[cpu]); /* one at a time */
+                trace->begun_ns[cpu] = time_ns;
             } else {
                 assert_true(protobuf_value(inner.bytes, SWITCH_PREV_PID) >= TEST_PID);
-                trace->ran_ns += time_ns - trace->begun_ns;
+                assert_true(time_ns > trace->begun_ns[cpu]);
+                trace->ran_ns += time_ns - trace->begun_ns[cpu];
+                trace->ended_ns[cpu] = time_ns;
             }
         }
     }
@@ -117,6 +124,7 @@ static void samples_switches_and_waits_are_those_of_the_run(void **state)
     assert_int_equal(trace.n_threads, 2);
     assert_int_equal(trace.n_samples, 240);
     assert_int_equal(trace.ran_ns, 260 * TEST_MS);
+    assert_int_equal(trace.max_cpu, 1); /* both run on CPU 0 at one time, which cannot be */
     assert_int_equal(trace.n_begins, 2);
     assert_int_equal(trace.n_ends, 2);
     assert_int_equal(trace.waited_ns, 140 * TEST_MS);
@@ -142,11 +150,43 @@ static void the_timebase_counts_all_cpu_time(void **state)
     scene_end(&scene);
 }
 
+/* Two threads in turn on one CPU, which begin earlier than the records say, and a pause now and
+ * then: what one lacks where the other has just run it gets behind a pause. */
+static void switches_that_are_told_late_do_not_overlap(void **state)
+{
+    (void)state;
+    struct scene scene;
+    const uint64_t ips[] = {place_in(hash_key, 1)}, lag_ns = 5000;
+    uint64_t time_ns = 1000 * TEST_MS, recorded_ns = 0;
+    scene_begin(&scene, true, false);
+    tell_start(&scene, time_ns - TEST_MS, TEST_PID, "one");
+    tell_out(scene.aggregate, time_ns, TEST_PID, true);
+    tell_start(&scene, time_ns, TEST_PID + 1, "two");
+    tell_out(scene.aggregate, time_ns + TEST_MS, TEST_PID + 1, true);
+    time_ns += 2 * TEST_MS;
+    for (int i = 0; i < 30; i++) {
+        int64_t tid = TEST_PID + i % 2;
+        time_ns += i % 5 == 0 ? TEST_MS : 1000;
+        tell_in(scene.aggregate, time_ns, tid);
+        tell_sample(scene.aggregate, time_ns + TEST_MS, tid, ips, N_IPS(ips));
+        tell_out(scene.aggregate, time_ns + 2 * TEST_MS, tid, true);
+        time_ns += 2 * TEST_MS;
+        recorded_ns += 2 * TEST_MS + lag_ns;
+    }
+    scene_freeze(&scene, time_ns);
+    scene.snapshot->switch_lag_ns = lag_ns;
+    struct trace trace = read_trace(&scene);
+    assert_int_equal(trace.max_cpu, 0);
+    assert_int_equal(trace.ran_ns, recorded_ns + 2 * TEST_MS);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_switches_and_waits_are_those_of_the_run),
         cmocka_unit_test(the_timebase_counts_all_cpu_time),
+        cmocka_unit_test(switches_that_are_told_late_do_not_overlap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -187,6 +187,31 @@ static int group_threads(struct export_shares *shares)
     return 0;
 }
 
+/* A process has the name of its first thread, whose number is its own. */
+static int name_processes(struct export_shares *shares)
+{
+    const struct snapshot *snapshot = shares->context->snapshot;
+    struct hash_table first_of;
+    hash_table_init(&first_of);
+    int r = 0;
+    for (size_t i = 0; i < snapshot->n_threads && r == 0; i++) {
+        const struct thread_totals *totals = &snapshot->threads[i];
+        if (totals->tid == totals->pid && totals->name[0] != '\0' &&
+            hash_table_find(&first_of, (uint64_t)totals->pid) == HASH_TABLE_NONE) {
+            r = hash_table_add(&first_of, (uint64_t)totals->pid, (uint32_t)i);
+        }
+    }
+    shares->has_one_process = true;
+    for (size_t i = 0; i < shares->n_threads; i++) {
+        struct export_thread *thread = &shares->threads[i];
+        uint32_t first = hash_table_find(&first_of, (uint64_t)thread->pid);
+        thread->process = first != HASH_TABLE_NONE ? snapshot->threads[first].name : NULL;
+        shares->has_one_process &= thread->pid == shares->threads[0].pid;
+    }
+    hash_table_release(&first_of);
+    return r;
+}
+
 int export_shares_init(const struct query_context *context, struct export_shares *ret_shares,
                        struct error *reterr_error)
 {
@@ -208,6 +233,7 @@ int export_shares_init(const struct query_context *context, struct export_shares
         r = index_rows(shares);
     }
     r = r ? r : group_threads(shares);
+    r = r ? r : name_processes(shares);
     if (r != 0) {
         export_shares_release(shares);
     }

@@ -50,7 +50,8 @@ struct export_row {
 struct export_thread {
     thread_id thread;
     int64_t pid, tid;
-    const char *name; /* never "" */
+    const char *name;    /* never "" */
+    const char *process; /* the name of the thread that its process began with; NULL: not known */
     size_t first_row, n_rows;
     uint64_t cpu_ns, off_cpu_ns, n_samples, n_waits; /* of its rows */
 };
@@ -63,6 +64,7 @@ struct export_shares {
     struct export_row *rows;
     size_t n_threads; /* those with rows */
     struct export_thread *threads;
+    bool has_one_process;          /* all of them are of one */
     uint32_t *thread_of;           /* by thread_id: index into threads */
     struct hash_table ran, waited; /* row by thread and stack */
 };

@@ -196,6 +196,52 @@ static void an_empty_view_has_no_rows(void **state)
     scene_end(&scene);
 }
 
+static void tell_of(const struct scene *scene, struct event event, int64_t pid, int64_t tid)
+{
+    event.pid = pid;
+    event.tid = tid;
+    tell(scene->aggregate, event);
+}
+
+/* A child has the name that its first thread has, and not that of the run. */
+static void a_process_has_the_name_of_its_first_thread(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct export_shares shares;
+    const int64_t child = TEST_PID + 50;
+    scene_begin(&scene, false, false);
+    tell_start(&scene, 1000 * TEST_MS, TEST_PID, "main");
+    for (int64_t tid = child; tid < child + 2; tid++) {
+        const char *name = tid == child ? "compiler" : "helper";
+        struct event born = {.kind = EVENT_THREAD, .time_ns = 1000 * TEST_MS};
+        born.thread.change = EVENT_THREAD_BORN;
+        tell_of(&scene, born, child, tid);
+        born.thread.change = EVENT_THREAD_NAMED;
+        born.thread.name = name;
+        tell_of(&scene, born, child, tid);
+        const struct event in = {.kind = EVENT_SWITCH_IN, .time_ns = 1000 * TEST_MS};
+        tell_of(&scene, in, child, tid);
+    }
+    tell_out(scene.aggregate, 1010 * TEST_MS, TEST_PID, false);
+    for (int64_t tid = child; tid < child + 2; tid++) {
+        const struct event out = {.kind = EVENT_SWITCH_OUT,
+                                  .time_ns = 1010 * TEST_MS,
+                                  .switch_out = {.object = {.syscall = EVENT_NO_SYSCALL}}};
+        tell_of(&scene, out, child, tid);
+    }
+    scene_freeze(&scene, 1020 * TEST_MS);
+    assert_int_equal(export_shares_init(&scene.context, &shares, &scene.error), 0);
+    assert_int_equal(shares.n_threads, 3);
+    assert_false(shares.has_one_process);
+    for (size_t i = 0; i < shares.n_threads; i++) {
+        const struct export_thread *thread = &shares.threads[i];
+        assert_string_equal(thread->process, thread->pid == child ? "compiler" : "main");
+    }
+    export_shares_release(&shares);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +250,7 @@ int main(void)
         cmocka_unit_test(what_was_folded_comes_first),
         cmocka_unit_test(rows_say_who_where_and_why),
         cmocka_unit_test(an_empty_view_has_no_rows),
+        cmocka_unit_test(a_process_has_the_name_of_its_first_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

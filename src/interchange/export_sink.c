@@ -250,6 +250,16 @@ void export_sink_json(struct export_sink *sink, const char *text)
     export_sink_char(sink, '"');
 }
 
+/* XML 1.0 has no other control characters than these, and not the last two of the first plane. */
+static bool is_xml(const char *bytes, size_t n_bytes)
+{
+    if ((unsigned char)bytes[0] < 0x20) {
+        return strchr("\t\n\r", bytes[0]);
+    }
+    return n_bytes != 3 ||
+           (memcmp(bytes, "\xef\xbf\xbe", 3) != 0 && memcmp(bytes, "\xef\xbf\xbf", 3) != 0);
+}
+
 void export_sink_xml(struct export_sink *sink, const char *text)
 {
     const char *bytes;
@@ -270,8 +280,7 @@ void export_sink_xml(struct export_sink *sink, const char *text)
             export_sink_text(sink, "&quot;");
             break;
         default:
-            /* XML 1.0 has no other control characters than these. */
-            if ((unsigned char)bytes[0] < 0x20 && !strchr("\t\n\r", bytes[0])) {
+            if (!is_xml(bytes, n_bytes)) {
                 export_sink_text(sink, REPLACEMENT);
             } else {
                 export_sink_bytes(sink, bytes, n_bytes);

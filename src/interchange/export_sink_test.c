@@ -46,6 +46,7 @@ static void numbers_and_names_are_text(void **state)
     export_sink_json(&sink, "a\"\\<b>\n\xc3\xa9\xff");
     export_sink_char(&sink, '|');
     export_sink_xml(&sink, "a\"<b>&\x01\xc3\xa9\xe2\x82");
+    export_sink_xml(&sink, "\xef\xbf\xbd\xef\xbf\xbe\xef\xbf\xbf\xef\xbf\xbc");
     export_sink_char(&sink, '|');
     export_sink_line(&sink, "a;b\nc d", ";");
     export_sink_printf(&sink, "|%05.1f", 2.25);
@@ -53,7 +54,8 @@ static void numbers_and_names_are_text(void **state)
     _cleanup_(freep) char *text = read_back(fd, &n_bytes);
     assert_string_equal(text, "18446744073709551615|0|1.5|2.000001|7|"
                               "\"a\\\"\\\\\\u003cb>\\u000a\xc3\xa9\xef\xbf\xbd\"|"
-                              "a&quot;&lt;b&gt;&amp;\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd|"
+                              "a&quot;&lt;b&gt;&amp;\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd"
+                              "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbc|"
                               "a_b_c d|002.2");
     assert_int_equal(sink.n_bytes, n_bytes);
     export_sink_release(&sink);

@@ -47,6 +47,12 @@ bool firefox_profile_of(json_t *document, struct firefox_profile *ret_profile)
     return true;
 }
 
+bool firefox_profile_is_raw(const struct firefox_profile *profile)
+{
+    const json_t *samples = json_object_get(json_array_get(profile->threads, 0), "samples");
+    return json_object_get(samples, "schema") && json_object_get(samples, "data");
+}
+
 size_t firefox_profile_n_threads(const struct firefox_profile *profile)
 {
     return json_array_size(profile->threads);

@@ -42,6 +42,8 @@ struct firefox_profile {
 
 /* false: not such a profile. */
 bool firefox_profile_of(json_t *document, struct firefox_profile *ret_profile);
+/* Are its samples rows of a schema, as Firefox itself writes them? They are not read then. */
+bool firefox_profile_is_raw(const struct firefox_profile *profile);
 size_t firefox_profile_n_threads(const struct firefox_profile *profile);
 void firefox_profile_thread(const struct firefox_profile *profile, size_t index,
                             struct firefox_thread *ret_thread);

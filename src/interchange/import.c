@@ -35,12 +35,12 @@ struct capture {
     atomic_uint_fast64_t n_delivered, n_rounds, cpu_ns;
 };
 
-/* By how sure their marks are. */
+/* By how sure their marks are: lines of text are no pprof, but could begin like its fields. */
 static const struct import_reader_ops *const readers[] = {
     &import_perf_data_ops,
     &import_firefox_ops,
-    &import_pprof_ops,
     &import_folded_ops,
+    &import_pprof_ops,
 };
 #define N_READERS (sizeof(readers) / sizeof(readers[0]))
 
@@ -107,35 +107,50 @@ static int too_large(const char *path, struct error *reterr_error)
     return -EFBIG;
 }
 
-/* Appends what the stream makes of its input; 1: there is more, 0: the end, or a negative errno.
- * What ends early is as long as it is. */
-static int inflate_more(z_stream *stream, uint8_t **bytes, size_t *n_bytes, size_t *capacity)
+/* Room for more, up to one byte above what is read. */
+static int reserve(uint8_t **bytes, size_t n_bytes, size_t *capacity)
 {
-    if (*n_bytes + 1 >= *capacity) {
-        if (*capacity > IMPORT_MAX_BYTES) {
-            return -EFBIG;
-        }
-        uint8_t *grown = realloc(*bytes, *capacity * 2);
-        if (!grown) {
-            return -ENOMEM;
-        }
-        *bytes = grown;
-        *capacity *= 2;
+    if (n_bytes + 1 < *capacity) {
+        return 0;
+    }
+    size_t wanted = *capacity < IMPORT_MAX_BYTES / 2 ? *capacity * 2 : IMPORT_MAX_BYTES + 2;
+    uint8_t *grown = realloc(*bytes, wanted);
+    if (!grown) {
+        return -ENOMEM;
+    }
+    *bytes = grown;
+    *capacity = wanted;
+    return 0;
+}
+
+/* Appends what the stream makes of its input; 1: there is more, 0: the end, or a negative errno.
+ * What ends early is as long as it is (*ret_is_cut). */
+static int inflate_more(z_stream *stream, uint8_t **bytes, size_t *n_bytes, size_t *capacity,
+                        bool *ret_is_cut)
+{
+    int r = reserve(bytes, *n_bytes, capacity);
+    if (r < 0) {
+        return r;
     }
     size_t room_bytes = *capacity - *n_bytes - 1;
-    room_bytes = room_bytes < UINT32_MAX ? room_bytes : UINT32_MAX;
     stream->next_out = *bytes + *n_bytes;
     stream->avail_out = (uInt)room_bytes;
-    int r = inflate(stream, Z_NO_FLUSH);
+    r = inflate(stream, Z_NO_FLUSH);
     *n_bytes += room_bytes - stream->avail_out;
-    if (r == Z_STREAM_END && stream->avail_in > 0 && inflateReset(stream) == Z_OK) {
-        return 1; /* another member follows */
+    if (*n_bytes > IMPORT_MAX_BYTES) {
+        return -EFBIG;
     }
-    return r == Z_OK && (stream->avail_in > 0 || stream->avail_out == 0) ? 1 : 0;
+    if (r == Z_STREAM_END) {
+        /* Another member may follow; anything else behind it is no part of the file. */
+        return is_gzip(stream->next_in, stream->avail_in) && inflateReset(stream) == Z_OK;
+    }
+    bool has_more = r == Z_OK && (stream->avail_in > 0 || stream->avail_out == 0);
+    *ret_is_cut = !has_more;
+    return has_more;
 }
 
 static int decompress(const uint8_t *packed, size_t packed_bytes, uint8_t **ret_bytes,
-                      size_t *ret_n_bytes)
+                      size_t *ret_n_bytes, bool *ret_is_cut)
 {
     z_stream stream = {.next_in = (Bytef *)(uintptr_t)packed, .avail_in = (uInt)packed_bytes};
     if (inflateInit2(&stream, GZIP_WINDOW_BITS) != Z_OK) {
@@ -145,7 +160,7 @@ static int decompress(const uint8_t *packed, size_t packed_bytes, uint8_t **ret_
     uint8_t *bytes = malloc(capacity);
     int r = bytes ? 1 : -ENOMEM;
     while (r == 1) {
-        r = inflate_more(&stream, &bytes, &n_bytes, &capacity);
+        r = inflate_more(&stream, &bytes, &n_bytes, &capacity, ret_is_cut);
     }
     inflateEnd(&stream);
     if (r < 0) {
@@ -170,9 +185,10 @@ static int open_file(const char *path, struct error *reterr_error)
     return fd;
 }
 
-int import_read_whole(const char *path, uint8_t **ret_bytes, size_t *ret_n_bytes,
+int import_read_whole(const char *path, uint8_t **ret_bytes, size_t *ret_n_bytes, bool *ret_is_cut,
                       struct error *reterr_error)
 {
+    *ret_is_cut = false;
     _cleanup_(fd_closep) int fd = open_file(path, reterr_error);
     if (fd < 0) {
         return fd;
@@ -182,7 +198,7 @@ int import_read_whole(const char *path, uint8_t **ret_bytes, size_t *ret_n_bytes
     int r = fd_read_all(fd, IMPORT_MAX_BYTES, &data, &n_bytes);
     if (r == 0 && is_gzip((const uint8_t *)data, n_bytes)) {
         uint8_t *packed = (uint8_t *)data;
-        r = decompress(packed, n_bytes, (uint8_t **)(void *)&data, &n_bytes);
+        r = decompress(packed, n_bytes, (uint8_t **)(void *)&data, &n_bytes, ret_is_cut);
         free(packed);
         data = r < 0 ? NULL : data;
     }

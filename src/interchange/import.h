@@ -20,7 +20,7 @@
  * Owner:   import_open()/_free(). A capture reads the file on its own.
  * Threads: one; facts and kept_run any. A capture as capture.h says.
  * Limits:  IMPORT_MAX_BYTES of a file that has to be read as a whole (all but
- *          perf.data, which is streamed).
+ *          perf.data, which is streamed); of JSON fewer (firefox_json.h).
  * Source:  each import_<format>.c names the description of its format.
  * Tests:   import_test.c and those of the readers, tests/e2e/test_import.py,
  *          tests/fuzz/fuzz_import_*.c

@@ -12,33 +12,25 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/hash_table.h"
-#include "interchange/firefox_libraries.h"
+#include "interchange/firefox_json.h"
 #include "interchange/firefox_profile.h"
-#include "interchange/import_names.h"
+#include "interchange/firefox_stacks.h"
 #include "interchange/import_reader.h"
 
 #define START_NS NS_PER_S
-#define NAMELESS_LIBRARY "[firefox]"
-/* JSON takes much more memory than bytes: a number some ten times as much, what is nested forty
- * times. A profile has few arrays, and long ones. */
-#define MAX_JSON_BYTES (64u << 20)
-#define MAX_JSON_NESTS (1u << 20)
+/* Libraries in processes: each of them is told of each. */
+#define MAX_MAPPINGS (1u << 20)
+/* What longer samples are split into beside the first, in all. */
+#define MAX_EXTRA_SAMPLES (1u << 20)
 #define MAX_THREADS 65536u
 #define MAX_TIME_MS 1e12
+#define MAX_FREQUENCY_HZ 1e9
 /* Numbers of threads that the profile does not tell apart. */
 #define FIRST_MADE_TID (INT64_C(1) << 32)
 
 struct thread {
     const char *name;
     int64_t pid, tid;
-};
-
-/* The stacks of one table, which threads may share. */
-struct stacks {
-    const json_t *identity;
-    size_t n_frames, n_stacks;
-    uint64_t *frame_ips;         /* 0: the frame makes no sense */
-    uint32_t *frames, *prefixes; /* of each stack; UINT32_MAX: none */
 };
 
 struct sample {
@@ -50,23 +42,19 @@ struct sample {
 
 struct import_reader {
     struct arena texts;
-    struct import_names *names;
-    struct firefox_libraries *libraries;
+    struct firefox_stacks stacks;
     struct thread *threads;
     size_t n_threads;
     struct hash_table tids;
     struct hash_table pids; /* → index in pid_list */
     int64_t *pid_list;
     size_t n_pids;
-    struct stacks *stacks; /* one per thread at most */
-    size_t n_stack_tables;
     struct sample *samples;
     size_t n_samples, samples_capacity, n_played;
     size_t at_thread, at_pid, at_library; /* what is told before the first sample */
     double interval_ms, start_ms;
     char product[64];
-    bool has_files;
-    uint64_t n_idle, n_bad, n_other_weights;
+    uint64_t n_idle, n_bad, n_other_weights, n_extra, n_shortened;
     struct import_notes notes;
 };
 
@@ -77,127 +65,6 @@ static bool firefox_is_mine(const uint8_t *first_bytes, size_t n_bytes)
         at++;
     }
     return at < n_bytes && first_bytes[at] == '{';
-}
-
-/* ---- stacks ---- */
-
-struct library_path {
-    const char *bytes;
-    size_t n_bytes;
-};
-
-static struct library_path library_of(const struct firefox_profile *profile,
-                                      const struct firefox_thread *view, size_t func,
-                                      int64_t *ret_lib)
-{
-    int64_t resource = firefox_number(view->func_resource, func, -1);
-    *ret_lib = resource >= 0 ? firefox_number(view->resource_lib, (size_t)resource, -1) : -1;
-    const json_t *lib = *ret_lib >= 0 ? json_array_get(profile->libs, (size_t)*ret_lib) : NULL;
-    const json_t *path = json_object_get(lib, "path");
-    if (!json_is_string(path) || json_string_length(path) == 0) {
-        path = json_object_get(lib, "name");
-    }
-    if (json_is_string(path) && json_string_length(path) > 0) {
-        return (struct library_path){json_string_value(path), json_string_length(path)};
-    }
-    return (struct library_path){NAMELESS_LIBRARY, strlen(NAMELESS_LIBRARY)};
-}
-
-static bool is_kernel(const struct firefox_profile *profile, const struct firefox_thread *view,
-                      size_t frame, const char *library)
-{
-    int64_t category = firefox_number(view->frame_category, frame, -1);
-    const char *name = category < 0
-                           ? NULL
-                           : json_string_value(json_object_get(
-                                 json_array_get(profile->categories, (size_t)category), "name"));
-    return strncmp(library, "[kernel", 7) == 0 || (name && strcmp(name, "Kernel") == 0);
-}
-
-static void find_file(const struct firefox_thread *view, size_t func, struct import_frame *frame)
-{
-    int64_t number = firefox_number(view->func_file, func, -1);
-    int64_t source = firefox_number(view->func_source, func, -1);
-    if (number < 0 && source >= 0) {
-        number = firefox_number(view->source_file, (size_t)source, -1);
-    }
-    frame->file = firefox_text(view, number, &frame->file_bytes);
-}
-
-/* samply's way to say that it knows no name. */
-static bool is_nameless(const struct import_frame *frame)
-{
-    return frame->function_bytes == 0 ||
-           (frame->function_bytes > 2 && strncmp(frame->function, "0x", 2) == 0);
-}
-
-static int make_frame(struct import_reader *reader, const struct firefox_profile *profile,
-                      const struct firefox_thread *view, size_t row, uint64_t *ret_ip)
-{
-    int64_t func = firefox_number(view->frame_func, row, -1);
-    int64_t line = firefox_number(view->frame_line, row, 0), lib;
-    *ret_ip = 0;
-    if (func < 0) {
-        return 0;
-    }
-    struct import_frame frame = {.line = line > 0 && line < UINT32_MAX ? (uint32_t)line : 0};
-    frame.function = firefox_text(view, firefox_number(view->func_name, (size_t)func, -1),
-                                  &frame.function_bytes);
-    frame.is_jit = json_is_true(json_array_get(view->func_is_js, (size_t)func));
-    find_file(view, (size_t)func, &frame);
-    struct library_path path = library_of(profile, view, (size_t)func, &lib);
-    frame.is_kernel = is_kernel(profile, view, row, path.bytes);
-    int64_t address = firefox_number(view->frame_address, row, -1);
-    if (is_nameless(&frame) && !frame.is_kernel && lib >= 0 && address >= 0 &&
-        firefox_libraries_ip(reader->libraries, (size_t)lib, (uint64_t)address, ret_ip)) {
-        reader->has_files = true;
-        return 0;
-    }
-    uint32_t library;
-    int r = import_names_library(reader->names, path.bytes, path.n_bytes, &library);
-    return r ? r : import_names_add(reader->names, library, &frame, 1, ret_ip);
-}
-
-static int fill_stacks(struct import_reader *reader, const struct firefox_profile *profile,
-                       const struct firefox_thread *view, struct stacks *stacks)
-{
-    stacks->n_frames = json_array_size(view->frame_func);
-    stacks->n_stacks = json_array_size(view->stack_frame);
-    stacks->frame_ips = calloc(stacks->n_frames + 1, sizeof(*stacks->frame_ips));
-    stacks->frames = calloc(stacks->n_stacks + 1, sizeof(*stacks->frames));
-    stacks->prefixes = calloc(stacks->n_stacks + 1, sizeof(*stacks->prefixes));
-    if (!stacks->frame_ips || !stacks->frames || !stacks->prefixes) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < stacks->n_frames; i++) {
-        int r = make_frame(reader, profile, view, i, &stacks->frame_ips[i]);
-        if (r < 0) {
-            return r;
-        }
-    }
-    for (size_t i = 0; i < stacks->n_stacks; i++) {
-        int64_t frame = firefox_number(view->stack_frame, i, -1);
-        int64_t prefix = firefox_number(view->stack_prefix, i, -1);
-        bool is_known = frame >= 0 && (uint64_t)frame < stacks->n_frames;
-        stacks->frames[i] = is_known ? (uint32_t)frame : UINT32_MAX;
-        /* A caller stands before what it calls; so there is no way round in a circle. */
-        stacks->prefixes[i] = prefix >= 0 && (uint64_t)prefix < i ? (uint32_t)prefix : UINT32_MAX;
-    }
-    return 0;
-}
-
-static int stacks_of(struct import_reader *reader, const struct firefox_profile *profile,
-                     const struct firefox_thread *view, uint32_t *ret_index)
-{
-    size_t n = reader->n_stack_tables;
-    if (n > 0 && reader->stacks[n - 1].identity == view->stack_frame) {
-        *ret_index = (uint32_t)n - 1;
-        return 0;
-    }
-    *ret_index = (uint32_t)reader->n_stack_tables;
-    struct stacks *stacks = &reader->stacks[reader->n_stack_tables++];
-    stacks->identity = view->stack_frame;
-    return fill_stacks(reader, profile, view, stacks);
 }
 
 /* ---- threads and samples ---- */
@@ -240,11 +107,14 @@ static double period_of(const struct firefox_profile *profile, const struct fire
 {
     double weight = firefox_real(view->sample_weight, row, 1);
     double cpu = firefox_real(view->sample_cpu, row, -1);
-    if (strcmp(view->weight_type, "tracing-ms") == 0) {
-        return cpu == 0 ? -1 : weight * (double)NS_PER_MS; /* a wait weighs its length */
+    if (cpu == 0) {
+        return -1; /* whatever its unit is, it did not run */
     }
-    if (cpu >= 0 && profile->cpu_unit_ns > 0) {
-        return cpu > 0 ? cpu * profile->cpu_unit_ns : -1;
+    if (strcmp(view->weight_type, "tracing-ms") == 0) {
+        return weight * (double)NS_PER_MS; /* a wait weighs its length */
+    }
+    if (cpu > 0 && profile->cpu_unit_ns > 0) {
+        return cpu * profile->cpu_unit_ns;
     }
     return weight * profile->interval_ms * (double)NS_PER_MS;
 }
@@ -266,6 +136,21 @@ static int add_sample(struct import_reader *reader, const struct sample *sample)
     return 0;
 }
 
+/* One longer than an event can say is several at its time. */
+static int add_long_sample(struct import_reader *reader, struct sample *sample, double period_ns)
+{
+    int r = 0;
+    while (period_ns > UINT32_MAX && r == 0 && reader->n_extra < MAX_EXTRA_SAMPLES) {
+        sample->period_ns = UINT32_MAX;
+        period_ns -= UINT32_MAX;
+        reader->n_extra++;
+        r = add_sample(reader, sample);
+    }
+    reader->n_shortened += period_ns > UINT32_MAX;
+    sample->period_ns = period_ns < UINT32_MAX ? (uint32_t)(period_ns + 0.5) : UINT32_MAX;
+    return r ? r : add_sample(reader, sample);
+}
+
 static int take_samples(struct import_reader *reader, const struct firefox_profile *profile,
                         const struct firefox_thread *view, uint32_t stacks)
 {
@@ -283,17 +168,16 @@ static int take_samples(struct import_reader *reader, const struct firefox_profi
             reader->n_idle++;
             continue;
         }
-        bool is_known = stack >= 0 && (uint64_t)stack < reader->stacks[stacks].n_stacks;
+        bool is_known = stack >= 0 && (uint64_t)stack < reader->stacks.tables[stacks].n_stacks;
         reader->n_bad += stack >= 0 && !is_known;
         time_ms = time_ms < MAX_TIME_MS ? time_ms : MAX_TIME_MS;
-        const struct sample sample = {
+        struct sample sample = {
             .time_ns = START_NS + (time_ms > 0 ? (uint64_t)(time_ms * (double)NS_PER_MS) : 0),
             .thread = (uint32_t)reader->n_threads,
-            .period_ns = period_ns < UINT32_MAX ? (uint32_t)(period_ns + 0.5) : UINT32_MAX,
             .stacks = stacks,
             .stack = is_known ? (uint32_t)stack : UINT32_MAX,
         };
-        int r = add_sample(reader, &sample);
+        int r = add_long_sample(reader, &sample, period_ns);
         if (r < 0) {
             return r;
         }
@@ -315,9 +199,8 @@ static int take_threads(struct import_reader *reader, const struct firefox_profi
     size_t n_threads = firefox_profile_n_threads(profile);
     n_threads = n_threads < MAX_THREADS ? n_threads : MAX_THREADS;
     reader->threads = calloc(n_threads + 1, sizeof(*reader->threads));
-    reader->stacks = calloc(n_threads + 1, sizeof(*reader->stacks));
     reader->pid_list = calloc(n_threads + 1, sizeof(*reader->pid_list));
-    if (!reader->threads || !reader->stacks || !reader->pid_list) {
+    if (!reader->threads || !reader->pid_list) {
         return -ENOMEM;
     }
     for (size_t i = 0; i < n_threads; i++) {
@@ -325,7 +208,7 @@ static int take_threads(struct import_reader *reader, const struct firefox_profi
         uint32_t stacks;
         firefox_profile_thread(profile, i, &view);
         int r = take_thread(reader, &view);
-        r = r ? r : stacks_of(reader, profile, &view, &stacks);
+        r = r ? r : firefox_stacks_of(&reader->stacks, profile, &view, &stacks);
         r = r ? r : take_samples(reader, profile, &view, stacks);
         if (r < 0) {
             return r;
@@ -343,20 +226,13 @@ static int take_threads(struct import_reader *reader, const struct firefox_profi
 static struct import_reader *firefox_free(struct import_reader *reader)
 {
     if (reader) {
-        for (size_t i = 0; i < reader->n_stack_tables; i++) {
-            free(reader->stacks[i].frame_ips);
-            free(reader->stacks[i].frames);
-            free(reader->stacks[i].prefixes);
-        }
-        free(reader->stacks);
+        firefox_stacks_release(&reader->stacks);
         free(reader->threads);
         free(reader->pid_list);
         free(reader->samples);
         hash_table_release(&reader->tids);
         hash_table_release(&reader->pids);
         arena_release(&reader->texts);
-        firefox_libraries_free(reader->libraries);
-        import_names_free(reader->names);
         free(reader);
     }
     return NULL;
@@ -379,6 +255,10 @@ static void note_all(struct import_reader *reader)
         import_note(&reader->notes, "%llu samples of memory are left out",
                     (unsigned long long)reader->n_other_weights);
     }
+    if (reader->n_shortened > 0) {
+        import_note(&reader->notes, "%llu samples are shorter than the profile says",
+                    (unsigned long long)reader->n_shortened);
+    }
     if (reader->n_bad > 0) {
         import_note(&reader->notes, "%llu samples have stacks that the profile does not describe",
                     (unsigned long long)reader->n_bad);
@@ -391,45 +271,38 @@ static int read_profile(struct import_reader *reader, const struct firefox_profi
     reader->start_ms = profile->start_ms;
     snprintf(reader->product, sizeof(reader->product), "%.60s",
              profile->product ? profile->product : "");
-    int r = import_names_new(&reader->names);
-    r = r ? r : firefox_libraries_new(profile->libs, &reader->libraries);
+    int r = firefox_stacks_init(profile, MAX_THREADS, &reader->stacks);
     r = r ? r : take_threads(reader, profile);
-    r = r ? r : import_names_finish(reader->names);
+    r = r ? r : import_names_finish(reader->stacks.names);
     note_all(reader);
-    return r;
-}
-
-static bool has_many_nests(const uint8_t *bytes, size_t n_bytes)
-{
-    size_t n_nests = 0;
-    for (size_t i = 0; i < n_bytes; i++) {
-        n_nests += bytes[i] == '[' || bytes[i] == '{';
-    }
-    return n_nests > MAX_JSON_NESTS;
-}
-
-static int load(const char *path, json_t **ret_document, struct error *reterr_error)
-{
-    _cleanup_(freep) uint8_t *bytes = NULL;
-    size_t n_bytes;
-    int r = import_read_whole(path, &bytes, &n_bytes, reterr_error);
     if (r < 0) {
         return r;
     }
-    if (n_bytes > MAX_JSON_BYTES || has_many_nests(bytes, n_bytes)) {
+    size_t n_libraries = import_names_n_libraries(reader->stacks.names) +
+                         firefox_libraries_count(reader->stacks.libraries);
+    return n_libraries * reader->n_pids > MAX_MAPPINGS ? -EFBIG : 0;
+}
+
+static int explain(const char *path, int r, struct error *reterr_error)
+{
+    if (r == -EFBIG) {
         error_set(reterr_error, "limit",
-                  "%s is larger than the %u MiB or %u arrays and objects of JSON that are read",
-                  path, MAX_JSON_BYTES >> 20, MAX_JSON_NESTS);
-        return -EFBIG;
+                  "%s has more than the %u frames and stacks or %u libraries of processes that are "
+                  "read",
+                  path, FIREFOX_STACKS_MAX_ROWS, MAX_MAPPINGS);
+    } else {
+        error_set_errno(reterr_error, r, "reading a Firefox profile");
     }
-    json_error_t wrong;
-    *ret_document = json_loadb((const char *)bytes, n_bytes, 0, &wrong);
-    if (!*ret_document) {
-        error_set(reterr_error, "archive_invalid", "%s cannot be read: %s in line %d", path,
-                  wrong.text, wrong.line);
-        return -EBADMSG;
-    }
-    return 0;
+    return r;
+}
+
+/* What the browser itself hands out before its profiler has looked at it. */
+static int refuse_gecko(const char *path, struct error *reterr_error)
+{
+    error_set(reterr_error, "archive_invalid",
+              "%s is a profile in the raw format of Firefox (Gecko), which is not read", path);
+    error_hint(reterr_error, "load it into the Firefox Profiler, and save it from there");
+    return -EBADMSG;
 }
 
 static int firefox_open(const char *path, struct import_reader **ret_reader,
@@ -444,7 +317,7 @@ static int firefox_open(const char *path, struct import_reader **ret_reader,
     hash_table_init(&reader->tids);
     hash_table_init(&reader->pids);
     json_t *document = NULL;
-    int r = load(path, &document, reterr_error);
+    int r = firefox_json_load(path, &document, reterr_error);
     if (r < 0) {
         return r;
     }
@@ -452,7 +325,9 @@ static int firefox_open(const char *path, struct import_reader **ret_reader,
     if (firefox_profile_of(document, &profile)) {
         r = read_profile(reader, &profile);
         if (r < 0) {
-            error_set_errno(reterr_error, r, "reading a Firefox profile");
+            explain(path, r, reterr_error);
+        } else if (reader->n_samples == 0 && firefox_profile_is_raw(&profile)) {
+            r = refuse_gecko(path, reterr_error);
         } else if (reader->n_samples == 0) {
             error_set(reterr_error, "archive_invalid", "the Firefox profile %s has no samples",
                       path);
@@ -472,12 +347,13 @@ static int firefox_open(const char *path, struct import_reader **ret_reader,
 
 static void firefox_facts(const struct import_reader *reader, struct import_facts *ret_facts)
 {
+    double hz = 1000 / reader->interval_ms;
     *ret_facts = (struct import_facts){
         .format = IMPORT_FIREFOX,
-        .has_addresses = reader->has_files,
+        .has_addresses = reader->stacks.has_files,
         .pid = reader->n_pids == 1 ? reader->pid_list[0] : 0,
         .n_samples = reader->n_samples,
-        .frequency_hz = (uint32_t)(1000 / reader->interval_ms + 0.5),
+        .frequency_hz = (uint32_t)(hz < MAX_FREQUENCY_HZ ? hz + 0.5 : MAX_FREQUENCY_HZ),
     };
     if (reader->start_ms > 0 && reader->start_ms < MAX_TIME_MS * 10) {
         ret_facts->started_at_unix_ns = (uint64_t)(reader->start_ms * (double)NS_PER_MS);
@@ -493,17 +369,17 @@ static bool introduce(struct import_reader *reader, struct event_batch *batch)
         import_tell_thread(batch, thread->pid, thread->tid, START_NS, thread->name);
         return true;
     }
-    size_t n_named = import_names_n_libraries(reader->names);
-    size_t n_libraries = n_named + firefox_libraries_count(reader->libraries);
+    size_t n_named = import_names_n_libraries(reader->stacks.names);
+    size_t n_libraries = n_named + firefox_libraries_count(reader->stacks.libraries);
     if (reader->at_pid == reader->n_pids) {
         return false;
     }
     int64_t pid = reader->pid_list[reader->at_pid];
     size_t at = reader->at_library++;
     if (at < n_named) {
-        (void)import_names_map(reader->names, at, pid, START_NS, batch);
+        (void)import_names_map(reader->stacks.names, at, pid, START_NS, batch);
     } else if (at < n_libraries) {
-        firefox_libraries_map(reader->libraries, at - n_named, pid, START_NS, batch);
+        firefox_libraries_map(reader->stacks.libraries, at - n_named, pid, START_NS, batch);
     } else {
         reader->at_library = 0;
         reader->at_pid++;
@@ -516,15 +392,7 @@ static void play(struct import_reader *reader, const struct sample *sample,
 {
     uint64_t ips[LIMIT_STACK_IPS];
     size_t n_ips = 0;
-    const struct stacks *stacks = &reader->stacks[sample->stacks];
-    uint32_t at = sample->stack;
-    while (at != UINT32_MAX && n_ips < LIMIT_STACK_IPS) {
-        uint32_t frame = stacks->frames[at];
-        uint64_t ip = frame == UINT32_MAX ? 0 : stacks->frame_ips[frame];
-        ips[n_ips] = ip;
-        n_ips += ip != 0;
-        at = stacks->prefixes[at];
-    }
+    bool is_whole = firefox_stacks_ips(&reader->stacks, sample->stacks, sample->stack, ips, &n_ips);
     uint32_t n_kernel_ips = import_names_make_stack(ips, n_ips);
     uint64_t *copy = event_batch_add_ips(batch, n_ips);
     if (copy && n_ips > 0) {
@@ -540,7 +408,7 @@ static void play(struct import_reader *reader, const struct sample *sample,
                   .n_ips = copy ? (uint32_t)n_ips : 0,
                   .n_kernel_ips = copy ? n_kernel_ips : 0,
                   .source = EVENT_STACK_WALKED,
-                  .end = at == UINT32_MAX ? EVENT_STACK_END_COMPLETE : EVENT_STACK_END_LIMIT},
+                  .end = is_whole ? EVENT_STACK_END_COMPLETE : EVENT_STACK_END_LIMIT},
         .sample = {.period_ns = sample->period_ns},
     };
     event_batch_add(batch, &event);
@@ -569,7 +437,8 @@ static struct kept_symbols *firefox_find_symbols(const struct import_reader *rea
                                                  const struct image *image)
 {
     /* An image with a build-id is a file of this machine, and that one has names. */
-    return image->build_id_bytes > 0 ? NULL : import_names_find_symbols(reader->names, image);
+    return image->build_id_bytes > 0 ? NULL
+                                     : import_names_find_symbols(reader->stacks.names, image);
 }
 
 const struct import_reader_ops import_firefox_ops = {

@@ -158,6 +158,150 @@ static void test_limits(void **state)
     unlink(path);
 }
 
+static size_t append(char *json, size_t at, const char *text)
+{
+    while (*text != '\0') {
+        json[at++] = *text++;
+    }
+    return at;
+}
+
+/* Brackets in texts are none, and what is not read costs nothing. */
+static void test_markers_are_not_read(void **state)
+{
+    (void)state;
+    struct seen seen;
+    size_t n_room = 16u << 20, n = 0;
+    char *json = malloc(n_room);
+    assert_non_null(json);
+    n += (size_t)snprintf(json, n_room,
+                          "{" META "\"threads\":[{\"name\":\"x\",\"pid\":1,\"tid\":1,"
+                          "\"markers\" : {\"length\":2,\"data\":[\"a]\\\"}\"");
+    for (int i = 0; i < 1200000; i++) {
+        n = append(json, n, ",{}");
+    }
+    n += (size_t)snprintf(json + n, n_room - n,
+                          "]},\"samples\":{\"stack\":[0],\"time\":[1]},"
+                          "\"note\":\"");
+    for (int i = 0; i < 1200000; i++) {
+        n = append(json, n, "[{\\\"");
+    }
+    snprintf(json + n, n_room - n, "\"," TABLES "}]}");
+    see_json(json, &seen);
+    assert_int_equal(seen.n_samples, 1);
+    assert_int_equal(seen.n_ips, 1);
+    free(json);
+}
+
+/* Firefox tells cycles, or no unit: a thread that used none did not run. */
+static void test_cpu_without_a_unit(void **state)
+{
+    (void)state;
+    struct seen seen;
+    see_json("{\"meta\":{\"interval\":1e-300,\"sampleUnits\":{\"threadCPUDelta\":"
+             "\"variable CPU cycles\"}},\"threads\":[{\"name\":\"x\",\"pid\":1,\"tid\":1,"
+             "\"samples\":{\"stack\":[0,0,0],\"time\":[1,2,3],"
+             "\"threadCPUDelta\":[0,700,0],\"weight\":[1e300,1e300,1e300]}," TABLES "}]}",
+             &seen);
+    assert_int_equal(seen.n_samples, 1);
+    assert_true(has_note(&seen, "2 samples of threads that did not run"));
+}
+
+/* An event tells of 4.29 s at most. */
+static void test_long_samples(void **state)
+{
+    (void)state;
+    struct seen seen;
+    see_json("{" META "\"threads\":[{\"name\":\"x\",\"pid\":1,\"tid\":1,"
+             "\"samples\":{\"stack\":[0,1],\"time\":[1,2],\"weight\":[5000,12.5],"
+             "\"weightType\":\"tracing-ms\"}," TABLES "}]}",
+             &seen);
+    assert_int_equal(seen.periods_ns, 5012500 * NS_PER_US);
+    assert_int_equal(seen.n_samples, 3);
+}
+
+static void refuse_as(const char *json, const char *code, const char *part)
+{
+    struct import *import = NULL;
+    struct error error = {0};
+    char path[] = "/tmp/stax-import-XXXXXX";
+    write_bytes(path, json, strlen(json));
+    assert_true(import_open(path, &import, &error) < 0);
+    assert_string_equal(error.code, code);
+    assert_non_null(strstr(error.message, part));
+    unlink(path);
+}
+
+static void test_raw_format(void **state)
+{
+    (void)state;
+    refuse_as("{" META "\"threads\":[{\"name\":\"x\",\"pid\":1,\"tid\":1,\"samples\":{"
+              "\"schema\":{\"stack\":0,\"time\":1},\"data\":[[0,1]]}}]}",
+              "archive_invalid", "Gecko");
+}
+
+/* Tables that all threads share are there once, and not for each of them. */
+static void test_shared_frames_are_made_once(void **state)
+{
+    (void)state;
+    struct seen seen;
+    const size_t n_frames = 300000, n_threads = 300, n_room = 8u << 20;
+    char *json = malloc(n_room);
+    assert_non_null(json);
+    size_t n = (size_t)snprintf(json, n_room,
+                                "{" META "\"shared\":{\"funcTable\":{\"name\":[0]},"
+                                "\"stringArray\":[\"main\"],\"frameTable\":{\"func\":[0");
+    for (size_t i = 1; i < n_frames; i++) {
+        n = append(json, n, ",0");
+    }
+    n += (size_t)snprintf(json + n, n_room - n, "]}},\"threads\":[");
+    for (size_t i = 0; i < n_threads; i++) {
+        n += (size_t)snprintf(json + n, n_room - n,
+                              "%s{\"name\":\"x\",\"pid\":1,\"tid\":%zu,\"stackTable\":{"
+                              "\"frame\":[0],\"prefix\":[null]},\"samples\":{\"stack\":[0],"
+                              "\"time\":[1]}}",
+                              i ? "," : "", i + 1);
+    }
+    snprintf(json + n, n_room - n, "]}");
+    see_json(json, &seen);
+    assert_int_equal(seen.n_samples, n_threads);
+    assert_int_equal(seen.n_ips, n_threads);
+    free(json);
+}
+
+static void test_too_many_mappings(void **state)
+{
+    (void)state;
+    const size_t n_each = 1100, n_room = 4u << 20;
+    char *json = malloc(n_room);
+    assert_non_null(json);
+    size_t n = (size_t)snprintf(json, n_room, "{" META "\"libs\":[{\"name\":\"l\"}");
+    for (size_t i = 1; i < n_each; i++) {
+        n += (size_t)snprintf(json + n, n_room - n, ",{\"name\":\"l%zu\"}", i);
+    }
+    n += (size_t)snprintf(json + n, n_room - n, "],\"shared\":{\"stringArray\":[\"f\"]");
+    static const char *const columns[] = {
+        "\"stackTable\":{\"frame\":[0", "\"frameTable\":{\"func\":[0",
+        "\"funcTable\":{\"name\":[0],\"resource\":[0", "\"resourceTable\":{\"lib\":[0"};
+    for (size_t column = 0; column < 4; column++) {
+        n += (size_t)snprintf(json + n, n_room - n, ",%s", columns[column]);
+        for (size_t i = 1; i < n_each; i++) {
+            n += (size_t)snprintf(json + n, n_room - n, ",%zu", i);
+        }
+        n += (size_t)snprintf(json + n, n_room - n, "]}");
+    }
+    n += (size_t)snprintf(json + n, n_room - n, "},\"threads\":[");
+    for (size_t i = 1; i <= n_each; i++) {
+        n += (size_t)snprintf(json + n, n_room - n,
+                              "%s{\"name\":\"x\",\"pid\":%zu,\"tid\":%zu,\"samples\":{"
+                              "\"stack\":[0],\"time\":[1]}}",
+                              i > 1 ? "," : "", i, i);
+    }
+    snprintf(json + n, n_room - n, "]}");
+    refuse_as(json, "limit", "libraries of processes");
+    free(json);
+}
+
 /* A stack whose caller comes later, or is itself, ends there. */
 static void test_no_circles(void **state)
 {
@@ -181,6 +325,12 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_no_circles),
+        cmocka_unit_test(test_markers_are_not_read),
+        cmocka_unit_test(test_cpu_without_a_unit),
+        cmocka_unit_test(test_long_samples),
+        cmocka_unit_test(test_raw_format),
+        cmocka_unit_test(test_shared_frames_are_made_once),
+        cmocka_unit_test(test_too_many_mappings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,8 @@ struct import_reader {
     struct known_frame *frames;
     size_t n_frames, frames_capacity;
     struct hash_table by_text;
-    uint64_t total, n_lines, n_bad_lines, n_cut;
+    uint64_t total, n_lines, n_bad_lines, n_cut, n_rounded, n_two_counts;
+    bool is_cut; /* the file ends too early */
     size_t n_mapped;
     struct import_notes notes;
 };
@@ -52,31 +53,71 @@ struct line {
     const char *stack;
     size_t stack_bytes;
     uint64_t count;
+    bool is_rounded;
 };
 
-/* Cuts the count off the end of a line. */
-static bool read_line(const char *text, size_t n_bytes, struct line *ret_line)
+static size_t without_spaces(const char *text, size_t n_bytes)
 {
     while (n_bytes > 0 && isspace((unsigned char)text[n_bytes - 1])) {
         n_bytes--;
     }
-    size_t at = n_bytes;
-    uint64_t count = 0, place = 1;
-    while (at > 0 && isdigit((unsigned char)text[at - 1])) {
-        at--;
+    return n_bytes;
+}
+
+/* Where the last word of a text begins. */
+static size_t last_word(const char *text, size_t n_bytes)
+{
+    while (n_bytes > 0 && !isspace((unsigned char)text[n_bytes - 1])) {
+        n_bytes--;
     }
-    if (at == n_bytes || at < 2 || n_bytes - at > 18 || !isspace((unsigned char)text[at - 1])) {
+    return n_bytes;
+}
+
+/* "12" or "12.5". */
+static bool read_count(const char *text, size_t n_bytes, struct line *ret_line)
+{
+    size_t at = 0;
+    uint64_t count = 0;
+    for (; at < n_bytes && isdigit((unsigned char)text[at]); at++) {
+        if (at == 18) {
+            return false;
+        }
+        count = count * 10 + (uint64_t)(text[at] - '0');
+    }
+    if (at == 0) {
         return false;
     }
-    for (size_t i = n_bytes; i > at; i--) {
-        count += (uint64_t)(text[i - 1] - '0') * place;
-        place *= 10;
+    if (at < n_bytes) {
+        if (text[at] != '.' || at + 1 == n_bytes) {
+            return false;
+        }
+        count += text[at + 1] >= '5';
+        ret_line->is_rounded = true;
+        while (++at < n_bytes) {
+            if (!isdigit((unsigned char)text[at])) {
+                return false;
+            }
+        }
     }
-    while (at > 0 && isspace((unsigned char)text[at - 1])) {
-        at--;
-    }
-    *ret_line = (struct line){.stack = text, .stack_bytes = at, .count = count};
-    return at > 0;
+    ret_line->count = count;
+    return true;
+}
+
+/* Cuts the count off the end of a line. */
+static bool read_line(const char *text, size_t n_bytes, struct line *ret_line)
+{
+    n_bytes = without_spaces(text, n_bytes);
+    size_t at = last_word(text, n_bytes);
+    *ret_line = (struct line){.stack = text, .stack_bytes = without_spaces(text, at)};
+    return ret_line->stack_bytes > 0 && read_count(text + at, n_bytes - at, ret_line);
+}
+
+/* Is there one more number before the count, as where two profiles are compared? */
+static bool has_two_counts(const struct line *line)
+{
+    struct line before;
+    return memchr(line->stack, ';', line->stack_bytes) &&
+           read_line(line->stack, line->stack_bytes, &before);
 }
 
 static bool is_text(const uint8_t *bytes, size_t n_bytes)
@@ -94,20 +135,25 @@ static bool folded_is_mine(const uint8_t *first_bytes, size_t n_bytes)
 {
     size_t n_lines = 0, n_good = 0;
     const char *at = (const char *)first_bytes, *end = at + n_bytes;
-    if (n_bytes == 0 || first_bytes[0] == '{' || first_bytes[0] == '[' ||
-        !is_text(first_bytes, n_bytes)) {
+    if (n_bytes == 0 || first_bytes[0] == '{' || !is_text(first_bytes, n_bytes)) {
         return false;
     }
     while (at < end) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
-        if (!newline && n_bytes == IMPORT_DETECT_BYTES && n_lines > 0) {
-            break; /* cut off */
-        }
         size_t line_bytes = (size_t)((newline ? newline : end) - at);
+        bool is_cut_off = !newline && n_bytes == IMPORT_DETECT_BYTES;
+        bool has_functions = memchr(at, ';', line_bytes);
+        if (is_cut_off && n_lines > 0) {
+            break;
+        }
         struct line line;
         if (line_bytes > 0 && at[0] != '#') {
+            bool is_good = read_line(at, line_bytes, &line) || (is_cut_off && has_functions);
+            if (n_lines == 0 && at[0] == '[' && !is_good && !has_functions) {
+                return false; /* an array of JSON */
+            }
             n_lines++;
-            n_good += read_line(at, line_bytes, &line);
+            n_good += is_good;
         }
         at += line_bytes + 1;
     }
@@ -216,9 +262,14 @@ static int take_lines(struct import_reader *reader)
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t line_bytes = (size_t)((newline ? newline : end) - at);
         struct line line;
+        if (!newline && reader->is_cut) {
+            break; /* of its count a part may be missing */
+        }
         if (line_bytes > 0 && at[0] != '#') {
             reader->n_lines++;
             if (read_line(at, line_bytes, &line)) {
+                reader->n_rounded += line.is_rounded;
+                reader->n_two_counts += has_two_counts(&line);
                 int r = take_stack(reader, &line);
                 if (r < 0) {
                     return r;
@@ -269,6 +320,13 @@ static void note_all(struct import_reader *reader, bool is_samples)
         import_note(&reader->notes, "%llu of %llu lines do not end with a number: left out",
                     (unsigned long long)reader->n_bad_lines, (unsigned long long)reader->n_lines);
     }
+    if (reader->n_rounded > 0) {
+        import_note(&reader->notes, "the numbers of %llu lines are rounded to whole ones",
+                    (unsigned long long)reader->n_rounded);
+    }
+    if (reader->is_cut) {
+        import_note(&reader->notes, IMPORT_NOTE_DAMAGED);
+    }
     if (reader->n_cut > 0) {
         import_note(&reader->notes, "%llu stacks are deeper than %d functions: cut",
                     (unsigned long long)reader->n_cut, LIMIT_STACK_IPS);
@@ -285,7 +343,9 @@ static int weigh(struct import_reader *reader)
         weight->n_samples = is_samples ? weight->n_samples : 1;
     }
     note_all(reader, is_samples);
-    return import_weights_begin(&reader->weights, PID, START_NS, 0, &is_scaled);
+    int r = import_weights_begin(&reader->weights, PID, START_NS, 0, &is_scaled);
+    import_weights_note(&reader->weights, is_scaled, &reader->notes);
+    return r;
 }
 
 static int folded_open(const char *path, struct import_reader **ret_reader,
@@ -299,7 +359,8 @@ static int folded_open(const char *path, struct import_reader **ret_reader,
     arena_init(&reader->stacks, IMPORT_MAX_STACK_BYTES);
     hash_table_init(&reader->by_text);
     import_weights_init(&reader->weights);
-    int r = import_read_whole(path, &reader->bytes, &reader->n_bytes, reterr_error);
+    int r =
+        import_read_whole(path, &reader->bytes, &reader->n_bytes, &reader->is_cut, reterr_error);
     if (r < 0) {
         return r;
     }
@@ -313,6 +374,12 @@ static int folded_open(const char *path, struct import_reader **ret_reader,
     if (r < 0) {
         error_set_errno(reterr_error, r, "reading folded stacks");
         return r;
+    }
+    if (reader->n_two_counts > 0 && reader->n_two_counts == reader->n_lines - reader->n_bad_lines) {
+        error_set(reterr_error, "archive_invalid",
+                  "%s has two numbers behind each stack: it compares two profiles", path);
+        error_hint(reterr_error, "open the two files that it was made of, and compare their runs");
+        return -EBADMSG;
     }
     if (reader->weights.n_weights == 0) {
         error_set(reterr_error, "archive_invalid", "%s has no stack with a number behind it", path);

@@ -65,6 +65,52 @@ static void test_detection(void **state)
     assert_false(is_folded("a\001b 1\n"));
     assert_false(is_folded("1\n2\n3\n"));
     assert_false(is_folded("a 99999999999999999999999\n"));
+    assert_true(is_folded("[unknown];a 1\n"));
+    assert_true(is_folded("[a b] 1\n"));
+    assert_false(is_folded("[1, 2]\n"));
+    assert_false(is_folded("[\n  1\n]\n"));
+    assert_true(is_folded("a;b 12.5\n"));
+    assert_false(is_folded("a;b 12.\na;c .5\na;d 1.2.3\na;e 1.x\n"));
+}
+
+/* More than is looked at. */
+static void test_long_first_line(void **state)
+{
+    (void)state;
+    struct seen seen;
+    char text[6000];
+    memset(text, 'a', sizeof(text));
+    for (size_t i = 50; i < 5900; i += 50) {
+        text[i] = ';';
+    }
+    memcpy(text + 5990, "bcd 17\n", 8);
+    see_text_file(text, &seen);
+    assert_int_equal(seen.n_samples, 17);
+}
+
+static void test_decimal_counts(void **state)
+{
+    (void)state;
+    struct seen seen;
+    see_text_file("a;b 12.5\na;c 3.49999\na;d 7\n", &seen);
+    assert_int_equal(seen.n_samples, 13 + 3 + 7);
+    assert_true(has_note(&seen, "the numbers of 2 lines are rounded"));
+}
+
+/* Some functions end with a number; where all do, it is one. */
+static void test_two_counts(void **state)
+{
+    (void)state;
+    struct import *import = NULL;
+    struct error error = {0};
+    struct seen seen;
+    char path[] = "/tmp/stax-import-XXXXXX";
+    write_bytes(path, "a;b 10 20\na;c 1 0\n", 18);
+    assert_true(import_open(path, &import, &error) < 0);
+    assert_non_null(strstr(error.message, "compares two profiles"));
+    unlink(path);
+    see_text_file("a;worker 10 20\na;c 1\n", &seen);
+    assert_int_equal(seen.n_samples, 21);
 }
 
 static void test_nothing_in_it(void **state)
@@ -104,7 +150,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts_are_samples), cmocka_unit_test(test_large_numbers_are_times),
         cmocka_unit_test(test_detection),          cmocka_unit_test(test_nothing_in_it),
-        cmocka_unit_test(test_names_fit),
+        cmocka_unit_test(test_names_fit),          cmocka_unit_test(test_long_first_line),
+        cmocka_unit_test(test_decimal_counts),     cmocka_unit_test(test_two_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

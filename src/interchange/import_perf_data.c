@@ -23,6 +23,8 @@
 
 #define MAX_CPUS 8192u
 #define MISC_MMAP_DATA (1u << 13)
+/* What samples that are longer than an event can tell leave to the next ones; more is damage. */
+#define MAX_OWED_NS 1e15
 
 /* Of a thread, as far as it was told last. */
 enum running { RUNNING_UNKNOWN, RUNNING_OUT, RUNNING_IN };
@@ -263,7 +265,7 @@ static uint64_t period_ns(struct import_reader *reader, const struct perf_layout
     }
     double most_ns = UINT32_MAX;
     uint64_t rounded_ns = exact_ns < most_ns ? (uint64_t)(exact_ns + 0.5) : UINT32_MAX;
-    reader->owed_ns = exact_ns < most_ns ? exact_ns - (double)rounded_ns : 0;
+    reader->owed_ns = exact_ns < MAX_OWED_NS ? exact_ns - (double)rounded_ns : 0;
     return rounded_ns;
 }
 

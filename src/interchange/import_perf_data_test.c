@@ -147,7 +147,115 @@ static void test_compressed(void **state)
     assert_true(seen.n_samples < 4);
     unlink(damaged_path);
 }
+
+/* One record of the file, in which there are `n_fillers` that say nothing, and a sample at the end.
+ */
+static void pack_fillers(struct maker *packed, size_t n_fillers)
+{
+    static uint8_t filler[65528], bytes[60000];
+    struct made_moment moment = {.pid = 100, .tid = 100, .id = 7, .time_ns = 1000000};
+    ZSTD_CStream *stream = ZSTD_createCStream();
+    ZSTD_outBuffer output = {.dst = bytes, .size = sizeof(bytes)};
+    const uint16_t size_bytes = sizeof(filler);
+    filler[0] = 63;
+    memcpy(filler + 6, &size_bytes, sizeof(size_bytes));
+    packed->n_bytes = records.n_bytes = 0;
+    put_sample(&records, &moment, 250000, chain, 5);
+    assert_false(ZSTD_isError(ZSTD_initCStream(stream, 1)));
+    for (size_t i = 0; i <= n_fillers; i++) {
+        ZSTD_inBuffer input = {.src = filler, .size = sizeof(filler)};
+        if (i == n_fillers) {
+            input = (ZSTD_inBuffer){.src = records.bytes, .size = records.n_bytes};
+        }
+        while (input.pos < input.size) {
+            assert_false(ZSTD_isError(ZSTD_compressStream(stream, &output, &input)));
+        }
+    }
+    assert_int_equal(ZSTD_flushStream(stream, &output), 0);
+    size_t record = begin_record(packed, 81, 0);
+    put_bytes(packed, bytes, output.pos);
+    end_record(packed, record);
+    ZSTD_freeCStream(stream);
+}
+
+/* The decompressor has more than there is room for when it has read everything. */
+static void test_much_in_one_record(void **state)
+{
+    (void)state;
+    static struct maker packed;
+    struct seen seen;
+    for (size_t n_fillers = 6; n_fillers < 40; n_fillers++) {
+        char path[] = "/tmp/stax-import-XXXXXX";
+        pack_fillers(&packed, n_fillers);
+        make_file(&file, &clock_event, 1, &packed);
+        write_made(&file, file.n_bytes, path);
+        see_file(path, &seen);
+        assert_int_equal(seen.n_samples, 1);
+        assert_false(has_note(&seen, "cannot be decompressed"));
+        unlink(path);
+    }
+}
+
+static void test_too_much_in_one_record(void **state)
+{
+    (void)state;
+    static struct maker packed;
+    struct import *import = NULL;
+    struct error error = {0};
+    char path[] = "/tmp/stax-import-XXXXXX";
+    pack_fillers(&packed, 2000); /* 125 MiB in some KiB, and a sample behind them */
+    make_file(&file, &clock_event, 1, &packed);
+    write_made(&file, file.n_bytes, path);
+    assert_true(import_open(path, &import, &error) < 0 || import_get_facts(import)->n_samples == 0);
+    import_free(import);
+    unlink(path);
+}
 #endif
+
+/* Fields of a tracepoint that stand elsewhere are not taken for threads. */
+static void test_switch_of_another_layout(void **state)
+{
+    (void)state;
+    struct {
+        uint8_t common[8];
+        char prev_comm[16];
+        int32_t prev_tid, prev_priority;
+        uint64_t prev_state;
+        char next_comm[16];
+        int32_t next_tid, next_priority;
+    } raw = {.prev_comm = "prog", .prev_tid = 5, .next_comm = "other", .next_tid = 7};
+    struct perf_extras extras = {.raw = (const uint8_t *)&raw, .raw_bytes = sizeof(raw)};
+    struct perf_data_switch told;
+    assert_true(perf_data_read_switch(&extras, &told));
+    assert_int_equal(told.prev_tid, 5);
+    assert_int_equal(told.next_tid, 7);
+    raw.prev_comm[1] = 7;
+    assert_false(perf_data_read_switch(&extras, &told));
+    raw.prev_comm[1] = 'r';
+    memset(raw.next_comm, 'x', sizeof(raw.next_comm)); /* no name is so long */
+    assert_false(perf_data_read_switch(&extras, &told));
+}
+
+/* An event tells of 4.29 s at most: the rest is that of the next samples. */
+static void test_long_periods(void **state)
+{
+    (void)state;
+    struct seen seen;
+    struct made_moment moment = {.pid = 100, .tid = 100, .id = 7};
+    char path[] = "/tmp/stax-import-XXXXXX";
+    records.n_bytes = 0;
+    put_name(&records, &moment, "prog");
+    for (uint64_t i = 1; i <= 4; i++) {
+        moment.time_ns = i * 1000000;
+        put_sample(&records, &moment, i == 1 ? 9000000000 : 250000, chain, 5);
+    }
+    make_file(&file, &clock_event, 1, &records);
+    write_made(&file, file.n_bytes, path);
+    see_file(path, &seen);
+    assert_int_equal(seen.n_samples, 4);
+    assert_int_equal(seen.periods_ns, 9000750000);
+    unlink(path);
+}
 
 /* Of several events one is what samples are; counts are scaled to the rate of samples. */
 static void test_several_events(void **state)
@@ -410,11 +518,19 @@ int main(void)
         cmocka_unit_test(test_file_and_stream),
 #ifdef STAX_HAS_ZSTD
         cmocka_unit_test(test_compressed),
+        cmocka_unit_test(test_much_in_one_record),
+        cmocka_unit_test(test_too_much_in_one_record),
 #endif
-        cmocka_unit_test(test_several_events),  cmocka_unit_test(test_switches),
-        cmocka_unit_test(test_copies),          cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_cut_off),         cmocka_unit_test(test_times_far_away),
-        cmocka_unit_test(test_refused),         cmocka_unit_test(test_survey),
+        cmocka_unit_test(test_several_events),
+        cmocka_unit_test(test_long_periods),
+        cmocka_unit_test(test_switch_of_another_layout),
+        cmocka_unit_test(test_switches),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_times_far_away),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_survey),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

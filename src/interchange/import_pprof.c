@@ -2,7 +2,7 @@
 /*
  * pprof: a message of Protocol Buffers, gzip'd as a rule. Samples have several
  * values; the one that is a time is what they stand for, the one that is a
- * number how many they are.
+ * number how many they are. The labels thread, tid and pid say whose they are.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/hash_table.h"
 #include "interchange/import_names.h"
 #include "interchange/import_reader.h"
 #include "interchange/import_weights.h"
@@ -19,12 +20,22 @@
 #define START_NS NS_PER_S
 #define PID 1
 #define NO_VALUE SIZE_MAX
+#define MAX_THREADS 65536u
+#define MAX_MAPPINGS (1u << 20) /* libraries in processes */
+#define NAME_BYTES 64u
+/* Threads that have a name and no number. */
+#define FIRST_MADE_TID (INT64_C(1) << 32)
 
 /* What the values of samples are. */
 struct meaning {
     size_t time_at, count_at; /* NO_VALUE: there is none */
     uint64_t ns_per_unit;     /* of the value at time_at */
     uint64_t ns_per_sample;   /* where there is no time */
+};
+
+struct thread {
+    int64_t pid, tid;
+    char name[NAME_BYTES];
 };
 
 struct import_reader {
@@ -38,7 +49,12 @@ struct import_reader {
     int64_t time_ns, duration_ns, period;
     bool is_cut;
     uint64_t n_negative, n_unknown_places, n_told;
-    size_t n_mapped;
+    struct thread *threads;
+    size_t n_threads, threads_capacity;
+    struct hash_table by_tid, by_pid;
+    int64_t *pids;
+    size_t n_pids, pids_capacity;
+    size_t at_thread, at_pid, at_library; /* what is told before the first sample */
     struct import_notes notes;
 };
 
@@ -62,7 +78,7 @@ static bool is_plausible(const struct protobuf_field *field)
     }
 }
 
-/* The first fields are those of a profile, or the only one is cut off. */
+/* The first fields are those of a profile; only the last one may be cut off, by the limit. */
 static bool pprof_is_mine(const uint8_t *first_bytes, size_t n_bytes)
 {
     struct bytes profile = bytes_of(first_bytes, n_bytes);
@@ -74,7 +90,8 @@ static bool pprof_is_mine(const uint8_t *first_bytes, size_t n_bytes)
         }
         n_fields++;
     }
-    return n_fields >= 2;
+    bool is_whole = !bytes_has_failed(&profile) || n_bytes == IMPORT_DETECT_BYTES;
+    return n_fields >= 2 && is_whole;
 }
 
 /* ---- what values mean ---- */
@@ -86,9 +103,18 @@ static uint64_t unit_ns(const struct pprof_tables *tables, uint64_t unit)
         uint64_t ns;
     } units[] = {
         {"nanoseconds", 1},
+        {"nanosecond", 1},
+        {"ns", 1},
         {"microseconds", NS_PER_US},
+        {"microsecond", NS_PER_US},
+        {"us", NS_PER_US},
+        {"\302\265s", NS_PER_US},
         {"milliseconds", NS_PER_MS},
+        {"millisecond", NS_PER_MS},
+        {"ms", NS_PER_MS},
         {"seconds", NS_PER_S},
+        {"second", NS_PER_S},
+        {"s", NS_PER_S},
     };
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         if (pprof_text_is(tables, unit, units[i].name)) {
@@ -121,15 +147,15 @@ static void find_values(const struct pprof_tables *tables, struct meaning *meani
     }
 }
 
-/* What the profile is shown by, where no value of it is a time or a number. */
-static size_t other_value(const struct pprof_tables *tables)
+/* What the profile is shown by; NO_VALUE: it does not say. */
+static size_t shown_value(const struct pprof_tables *tables)
 {
     for (size_t i = 0; i < tables->n_types; i++) {
         if (tables->default_type != 0 && tables->types[i].name == tables->default_type) {
             return i;
         }
     }
-    return tables->n_types - 1;
+    return NO_VALUE;
 }
 
 static void choose_values(struct import_reader *reader)
@@ -139,6 +165,11 @@ static void choose_values(struct import_reader *reader)
         .time_at = NO_VALUE, .count_at = NO_VALUE, .ns_per_unit = 1, .ns_per_sample = NS_PER_MS};
     find_values(tables, &meaning);
     uint64_t period_unit_ns = unit_ns(tables, tables->period_type.unit);
+    size_t shown = shown_value(tables);
+    if (meaning.time_at == NO_VALUE && shown != NO_VALUE &&
+        !pprof_text_is(tables, tables->types[shown].unit, "count")) {
+        meaning.count_at = NO_VALUE; /* of memory: numbers beside it need not be of the same */
+    }
     if (meaning.time_at != NO_VALUE) {
         /* It says what each sample stands for. */
     } else if (meaning.count_at != NO_VALUE && period_unit_ns > 0 && tables->period > 0 &&
@@ -147,7 +178,7 @@ static void choose_values(struct import_reader *reader)
     } else if (meaning.count_at != NO_VALUE) {
         import_note(&reader->notes, "the profile tells no times: each sample counts as 1 ms");
     } else {
-        meaning.time_at = other_value(tables);
+        meaning.time_at = shown != NO_VALUE ? shown : tables->n_types - 1;
         struct pprof_text name = pprof_text_at(tables, tables->types[meaning.time_at].name);
         struct pprof_text unit = pprof_text_at(tables, tables->types[meaning.time_at].unit);
         import_note(&reader->notes, "the profile tells %.*s in %.*s: one counts as 1 ns",
@@ -164,7 +195,102 @@ struct sample {
     size_t n_ips;
     uint64_t values[PPROF_MAX_TYPES];
     size_t n_values;
+    uint64_t thread; /* text; 0: not told */
+    int64_t tid, pid;
 };
+
+/* ---- whose samples they are ---- */
+
+static void read_label(const struct pprof_tables *tables, struct bytes message,
+                       struct sample *sample)
+{
+    struct protobuf_field field;
+    uint64_t key = 0, text = 0;
+    int64_t number = 0;
+    while (protobuf_next(&message, &field)) {
+        switch (field.number) {
+        case 1:
+            key = field.value;
+            break;
+        case 2:
+            text = field.value;
+            break;
+        case 3:
+            number = (int64_t)field.value;
+            break;
+        default:
+            break;
+        }
+    }
+    number = number > 0 && number < INT32_MAX ? number : 0;
+    if (pprof_text_is(tables, key, "tid")) {
+        sample->tid = number;
+    } else if (pprof_text_is(tables, key, "pid")) {
+        sample->pid = number;
+    } else if (pprof_text_is(tables, key, "thread")) {
+        sample->thread = text;
+    }
+}
+
+static int take_pid(struct import_reader *reader, int64_t pid)
+{
+    if (hash_table_find(&reader->by_pid, (uint64_t)pid) != HASH_TABLE_NONE) {
+        return 0;
+    }
+    if (reader->n_pids == reader->pids_capacity) {
+        size_t capacity = reader->pids_capacity ? 2 * reader->pids_capacity : 16;
+        void *grown = reallocarray(reader->pids, capacity, sizeof(*reader->pids));
+        if (!grown) {
+            return -ENOMEM;
+        }
+        reader->pids = grown;
+        reader->pids_capacity = capacity;
+    }
+    reader->pids[reader->n_pids] = pid;
+    return hash_table_add(&reader->by_pid, (uint64_t)pid, (uint32_t)reader->n_pids++);
+}
+
+/* The thread's first sample says of which process it is and what its name is. */
+static int find_thread(struct import_reader *reader, const struct sample *sample,
+                       const struct thread **ret_thread)
+{
+    bool has_name = sample->thread > 0 && sample->thread < reader->tables.texts.n_rows;
+    int64_t pid = sample->pid ? sample->pid : PID;
+    int64_t tid = sample->tid ? sample->tid
+                  : has_name  ? FIRST_MADE_TID + (int64_t)sample->thread
+                              : pid;
+    uint32_t known = hash_table_find(&reader->by_tid, (uint64_t)tid);
+    if (known == HASH_TABLE_NONE && reader->n_threads == MAX_THREADS) {
+        known = 0;
+    }
+    if (known != HASH_TABLE_NONE) {
+        *ret_thread = &reader->threads[known];
+        return 0;
+    }
+    if (reader->n_threads == reader->threads_capacity) {
+        size_t capacity = reader->threads_capacity ? 2 * reader->threads_capacity : 64;
+        void *grown = reallocarray(reader->threads, capacity, sizeof(*reader->threads));
+        if (!grown) {
+            return -ENOMEM;
+        }
+        reader->threads = grown;
+        reader->threads_capacity = capacity;
+    }
+    struct thread *thread = &reader->threads[reader->n_threads];
+    *thread = (struct thread){.pid = pid, .tid = tid, .name = "[pprof]"};
+    if (has_name) {
+        struct pprof_text name = pprof_text_at(&reader->tables, sample->thread);
+        snprintf(thread->name, sizeof(thread->name), "%.*s",
+                 (int)(name.n_bytes < NAME_BYTES ? name.n_bytes : NAME_BYTES), name.bytes);
+    }
+    int r = take_pid(reader, pid);
+    r = r ? r : hash_table_add(&reader->by_tid, (uint64_t)tid, (uint32_t)reader->n_threads);
+    reader->n_threads += r == 0;
+    *ret_thread = thread;
+    return r;
+}
+
+/* ---- what samples say ---- */
 
 static int take_places(struct import_reader *reader, struct protobuf_field *field,
                        struct sample *sample)
@@ -191,6 +317,8 @@ static int read_sample(struct import_reader *reader, struct bytes message, struc
     struct protobuf_field field;
     int r = 0;
     sample->n_ips = sample->n_values = 0;
+    sample->thread = 0;
+    sample->tid = sample->pid = 0;
     while (r == 0 && protobuf_next(&message, &field)) {
         if (field.number == 1) {
             r = take_places(reader, &field, sample);
@@ -201,6 +329,8 @@ static int read_sample(struct import_reader *reader, struct bytes message, struc
                     sample->values[sample->n_values++] = value;
                 }
             }
+        } else if (field.number == 3) {
+            read_label(&reader->tables, field.bytes, sample);
         }
     }
     return r;
@@ -223,13 +353,20 @@ static int take_sample(struct import_reader *reader, struct sample *sample)
         reader->n_negative++;
         return 0;
     }
-    struct import_weight weight = {.n_ips = (uint32_t)sample->n_ips, .tid = PID};
+    struct import_weight weight = {.n_ips = (uint32_t)sample->n_ips};
     weight.n_samples = count;
     weight.ns =
         has_time ? times(units, meaning->ns_per_unit) : times(count, meaning->ns_per_sample);
     if (weight.n_samples == 0 && weight.ns == 0) {
         return 0;
     }
+    const struct thread *thread;
+    int r = find_thread(reader, sample, &thread);
+    if (r < 0) {
+        return r;
+    }
+    weight.pid = thread->pid;
+    weight.tid = thread->tid;
     weight.n_kernel_ips = import_names_make_stack(sample->ips, sample->n_ips);
     uint64_t *ips = arena_alloc_array(&reader->stacks, sample->n_ips, sizeof(*ips));
     if (!ips) {
@@ -263,6 +400,10 @@ static struct import_reader *pprof_free(struct import_reader *reader)
     if (reader) {
         pprof_tables_release(&reader->tables);
         free(reader->bytes);
+        free(reader->threads);
+        free(reader->pids);
+        hash_table_release(&reader->by_tid);
+        hash_table_release(&reader->by_pid);
         arena_release(&reader->stacks);
         import_weights_release(&reader->weights);
         import_names_free(reader->names);
@@ -280,11 +421,10 @@ static void note_all(struct import_reader *reader, bool is_scaled)
 {
     import_note(&reader->notes, "a pprof profile does not tell when samples were taken: they are "
                                 "spread evenly");
-    if (is_scaled) {
-        import_note(&reader->notes, "so many samples are not shown one by one: their times are "
-                                    "right, their number is not");
-    }
-    if (reader->tables.is_cut) {
+    import_weights_note(&reader->weights, is_scaled, &reader->notes);
+    if (reader->is_cut) {
+        import_note(&reader->notes, IMPORT_NOTE_DAMAGED);
+    } else if (reader->tables.is_cut) {
         import_note(&reader->notes, "the profile is cut off or damaged: what follows is missing");
     }
     if (reader->n_negative > 0) {
@@ -331,8 +471,11 @@ static int pprof_open(const char *path, struct import_reader **ret_reader,
         return -ENOMEM;
     }
     arena_init(&reader->stacks, IMPORT_MAX_STACK_BYTES);
+    hash_table_init(&reader->by_tid);
+    hash_table_init(&reader->by_pid);
     import_weights_init(&reader->weights);
-    int r = import_read_whole(path, &reader->bytes, &reader->n_bytes, reterr_error);
+    int r =
+        import_read_whole(path, &reader->bytes, &reader->n_bytes, &reader->is_cut, reterr_error);
     if (r < 0) {
         return r;
     }
@@ -340,6 +483,13 @@ static int pprof_open(const char *path, struct import_reader **ret_reader,
     if (r < 0) {
         error_set_errno(reterr_error, r, "reading a pprof profile");
         return r;
+    }
+    if (reader->n_pids * import_names_n_libraries(reader->names) > MAX_MAPPINGS) {
+        error_set(reterr_error, "limit",
+                  "the pprof profile %s tells of more than the %u libraries of processes that are "
+                  "read",
+                  path, MAX_MAPPINGS);
+        return -EFBIG;
     }
     if (reader->weights.n_weights == 0) {
         error_set(reterr_error, "archive_invalid", "the pprof profile %s has no samples", path);
@@ -357,18 +507,40 @@ static void pprof_facts(const struct import_reader *reader, struct import_facts 
 {
     *ret_facts = (struct import_facts){
         .format = IMPORT_PPROF,
+        .pid = reader->n_pids == 1 && reader->pids[0] != PID ? reader->pids[0] : 0,
         .n_samples = reader->weights.n_samples,
         .started_at_unix_ns = (uint64_t)reader->time_ns,
         .frequency_hz = reader->period > 0 ? (uint32_t)((int64_t)NS_PER_S / reader->period) : 0,
     };
 }
 
+/* Threads, then each library in each process; false where the batch has no room. */
+static bool introduce(struct import_reader *reader, struct event_batch *batch)
+{
+    size_t n_libraries = import_names_n_libraries(reader->names);
+    for (; reader->at_thread < reader->n_threads; reader->at_thread++) {
+        const struct thread *thread = &reader->threads[reader->at_thread];
+        if (!event_batch_has_room(batch)) {
+            return false;
+        }
+        import_tell_thread(batch, thread->pid, thread->tid, START_NS, thread->name);
+    }
+    for (; reader->at_pid < reader->n_pids; reader->at_pid++) {
+        for (; reader->at_library < n_libraries; reader->at_library++) {
+            if (!event_batch_has_room(batch)) {
+                return false;
+            }
+            (void)import_names_map(reader->names, reader->at_library, reader->pids[reader->at_pid],
+                                   START_NS, batch);
+        }
+        reader->at_library = 0;
+    }
+    return true;
+}
+
 static int pprof_next(struct import_reader *reader, struct event_batch *batch)
 {
-    if (!import_names_tell(reader->names, &reader->n_mapped, PID, START_NS, "[pprof]", batch)) {
-        return 1;
-    }
-    return import_weights_play(&reader->weights, batch);
+    return introduce(reader, batch) ? import_weights_play(&reader->weights, batch) : 1;
 }
 
 static const struct import_notes *pprof_notes(const struct import_reader *reader)

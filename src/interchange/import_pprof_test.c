@@ -11,7 +11,8 @@
 
 static const char *const texts[] = {
     "",        "samples", "count",         "cpu",  "nanoseconds",       "main",        "work",
-    "inlined", "main.c",  "/usr/bin/prog", "read", "[kernel.kallsyms]", "inuse_space", "bytes"};
+    "inlined", "main.c",  "/usr/bin/prog", "read", "[kernel.kallsyms]", "inuse_space", "bytes",
+    "thread",  "tid",     "pid",           "io",   "alloc_objects",     "ms"};
 
 static const struct symbol *find(const struct kept_symbols *kept, uint64_t offset)
 {
@@ -186,6 +187,74 @@ static void test_no_times(void **state)
     text_release(&profile);
 }
 
+/* As the profiles of Go's heap are: numbers beside sizes, and the default is a size. */
+static void test_the_default_value_is_shown(void **state)
+{
+    (void)state;
+    struct text profile;
+    struct seen seen;
+    char path[] = "/tmp/stax-import-XXXXXX";
+    text_init(&profile, 100000);
+    put_pair(&profile, PPROF_SAMPLE_TYPE, 18, 2);
+    put_pair(&profile, PPROF_SAMPLE_TYPE, 12, 13);
+    put_sample(&profile, (const uint64_t[]){1}, 1, (const int64_t[]){1000, 4096}, 2);
+    put_sample(&profile, (const uint64_t[]){2}, 1, (const int64_t[]){500, 0}, 2);
+    put_tables(&profile);
+    protobuf_uint(&profile, PPROF_DEFAULT_TYPE, 12);
+    write_bytes(path, profile.data, profile.length_bytes);
+    see_file(path, &seen);
+    assert_int_equal(seen.periods_ns, 4096);
+    assert_int_equal(seen.n_samples, 1);
+    assert_true(has_note(&seen, "the profile tells inuse_space in bytes"));
+    unlink(path);
+    text_release(&profile);
+}
+
+static void put_label(struct text *sample, uint64_t key, uint64_t text, uint64_t number)
+{
+    struct text label;
+    text_init(&label, 100);
+    protobuf_uint(&label, 1, key);
+    protobuf_uint(&label, 2, text);
+    protobuf_uint(&label, 3, number);
+    protobuf_message(sample, 3, &label);
+    text_release(&label);
+}
+
+/* The labels that an export writes say whose samples they are. */
+static void test_threads(void **state)
+{
+    (void)state;
+    struct text profile, sample;
+    struct seen seen;
+    char path[] = "/tmp/stax-import-XXXXXX";
+    text_init(&profile, 100000);
+    text_init(&sample, 1000);
+    put_pair(&profile, PPROF_SAMPLE_TYPE, 3, 19); /* in ms */
+    for (uint64_t tid = 0; tid < 3; tid++) {
+        text_clear(&sample);
+        protobuf_uint(&sample, 1, 1);
+        protobuf_uint(&sample, 2, 10 * (tid + 1));
+        put_label(&sample, 16, 0, 4000);
+        put_label(&sample, 14, tid == 0 ? 5 : 17, 0);
+        put_label(&sample, 15, 0, tid < 2 ? 4000 + tid : UINT64_MAX);
+        protobuf_message(&profile, PPROF_SAMPLE, &sample);
+    }
+    put_tables(&profile);
+    write_bytes(path, profile.data, profile.length_bytes);
+    see_file(path, &seen);
+    assert_int_equal(seen.n_threads, 3);
+    assert_string_equal(seen.names, "main;io;io;");
+    assert_int_equal(seen.periods_ns, 60 * NS_PER_MS);
+    struct import *import = NULL;
+    assert_int_equal(import_open(path, &import, NULL), 0);
+    assert_int_equal(import_get_facts(import)->pid, 4000);
+    import_free(import);
+    unlink(path);
+    text_release(&profile);
+    text_release(&sample);
+}
+
 static void test_cut_off(void **state)
 {
     (void)state;
@@ -214,6 +283,8 @@ int main(void)
         cmocka_unit_test(test_gzip),
         cmocka_unit_test(test_no_times),
         cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_the_default_value_is_shown),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

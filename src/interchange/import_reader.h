@@ -64,10 +64,12 @@ void import_tell_thread(struct event_batch *batch, int64_t pid, int64_t tid, uin
 
 #define IMPORT_DETECT_BYTES 4096u
 
-/* Reads a regular file as a whole, and decompresses it where it is gzip. free() the bytes; a NUL
- * follows them. */
-int import_read_whole(const char *path, uint8_t **ret_bytes, size_t *ret_n_bytes,
+/* Reads a regular file as a whole, and decompresses it where it is gzip; *ret_is_cut: that ends
+ * early or is damaged (IMPORT_NOTE_DAMAGED). free() the bytes; a NUL follows them. */
+int import_read_whole(const char *path, uint8_t **ret_bytes, size_t *ret_n_bytes, bool *ret_is_cut,
                       struct error *reterr_error);
+#define IMPORT_NOTE_DAMAGED                                                                        \
+    "the compressed file is cut off or damaged: what follows in it is missing"
 
 /* The first bytes, decompressed where they are gzip; returns how many. */
 size_t import_read_first(const char *path, uint8_t *bytes, size_t max_bytes);

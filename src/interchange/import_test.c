@@ -34,6 +34,7 @@ static void test_gzip(void **state)
     (void)state;
     uint8_t *bytes = NULL;
     size_t n_bytes;
+    bool is_cut;
     char path[] = "/tmp/stax-import-XXXXXX";
     close(mkstemp(path));
     for (int i = 0; i < 2; i++) {
@@ -43,18 +44,94 @@ static void test_gzip(void **state)
         }
         assert_int_equal(gzclose(packed), Z_OK);
     }
-    assert_int_equal(import_read_whole(path, &bytes, &n_bytes, NULL), 0);
+    assert_int_equal(import_read_whole(path, &bytes, &n_bytes, &is_cut, NULL), 0);
     assert_int_equal(n_bytes, 480000);
+    assert_false(is_cut);
     assert_memory_equal(bytes + n_bytes - 12, "main;work 1\n", 13); /* with a NUL behind */
     free(bytes);
     struct seen seen;
     see_file(path, &seen);
     assert_int_equal(seen.n_samples, 40000);
+    assert_false(has_note(&seen, "cut off"));
     assert_int_equal(truncate(path, 300), 0);
     bytes = NULL;
-    assert_int_equal(import_read_whole(path, &bytes, &n_bytes, NULL), 0);
+    assert_int_equal(import_read_whole(path, &bytes, &n_bytes, &is_cut, NULL), 0);
     assert_true(n_bytes < 480000);
+    assert_true(is_cut);
     free(bytes);
+    unlink(path);
+}
+
+static void write_packed(char *path, const char *text, size_t n_lines)
+{
+    close(mkstemp(path));
+    gzFile packed = gzopen(path, "wb1");
+    for (size_t i = 0; i < n_lines; i++) {
+        assert_true(gzprintf(packed, "%s;f%zu 12345\n", text, i * 2654435761u % 1000003) > 0);
+    }
+    assert_int_equal(gzclose(packed), Z_OK);
+}
+
+/* The count of the last line may lack digits; a byte that is wrong damages what follows it. */
+static void test_damaged_gzip(void **state)
+{
+    (void)state;
+    struct seen seen;
+    size_t n_whole = 0;
+    for (off_t n_bytes = 12000; n_bytes < 12040; n_bytes++) {
+        char path[] = "/tmp/stax-import-XXXXXX";
+        write_packed(path, "main", 4000);
+        assert_int_equal(truncate(path, n_bytes), 0);
+        see_file(path, &seen);
+        assert_true(has_note(&seen, "cut off or damaged"));
+        assert_false(has_note(&seen, "do not end with a number"));
+        assert_int_equal(seen.periods_ns % 12345, 0);
+        n_whole += seen.periods_ns > 0;
+        unlink(path);
+    }
+    assert_int_equal(n_whole, 40);
+}
+
+static void test_too_large(void **state)
+{
+    (void)state;
+    static uint8_t zeros[1u << 20];
+    uint8_t *bytes = NULL;
+    size_t n_bytes;
+    bool is_cut;
+    struct error error = {0};
+    char path[] = "/tmp/stax-import-XXXXXX";
+    close(mkstemp(path));
+    gzFile packed = gzopen(path, "wb1");
+    for (uint64_t n = 0; n < IMPORT_MAX_BYTES; n += sizeof(zeros)) {
+        assert_int_equal(gzwrite(packed, zeros, sizeof(zeros)), sizeof(zeros));
+    }
+    assert_int_equal(gzputc(packed, 0), 0);
+    assert_int_equal(gzclose(packed), Z_OK);
+    assert_int_equal(import_read_whole(path, &bytes, &n_bytes, &is_cut, &error), -EFBIG);
+    assert_string_equal(error.code, "limit");
+    assert_null(bytes);
+    unlink(path);
+}
+
+/* Stacks that begin like the fields of a pprof profile are stacks. */
+static void test_text_is_no_pprof(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "main;my_func;foo 3\n", "main;malloc;free 3\n",   "make;main;all 1\n",
+        "php-fpm;main 2\n",     "[main tid=12];work 4\n", "[unknown] 5\n",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char path[] = "/tmp/stax-import-XXXXXX";
+        write_bytes(path, texts[i], strlen(texts[i]));
+        assert_int_equal(import_detect(path), IMPORT_FOLDED);
+        unlink(path);
+    }
+    static const char words[] = "main;my_func;foo\nno stacks at all\n";
+    char path[] = "/tmp/stax-import-XXXXXX";
+    write_bytes(path, words, strlen(words));
+    assert_int_equal(import_detect(path), IMPORT_NONE);
     unlink(path);
 }
 
@@ -112,6 +189,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unknown_files),
         cmocka_unit_test(test_gzip),
+        cmocka_unit_test(test_damaged_gzip),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_text_is_no_pprof),
         cmocka_unit_test(test_stops),
         cmocka_unit_test(test_probe),
     };

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interchange/import_reader.h"
+
 /* The golden section of 2^64: steps of this part of the whole meet each stretch equally often. */
 #define GOLDEN UINT64_C(0x9E3779B97F4A7C15)
 
@@ -47,14 +49,36 @@ static uint64_t fewest_samples(uint64_t ns)
     return ns / UINT32_MAX + 1;
 }
 
-/* As few samples as its time allows. No file is about centuries: then the time gives way. */
-static void shorten(struct import_weight *weight, uint64_t max_samples)
+/* Its part of the samples that are played, as it has of the time. */
+static void share_samples(struct import_weight *weight, unsigned __int128 total_ns)
 {
-    weight->n_samples = fewest_samples(weight->ns);
-    if (weight->n_samples > max_samples) {
-        weight->n_samples = max_samples;
-        weight->ns = max_samples * UINT32_MAX;
+    uint64_t n = total_ns > 0
+                     ? (uint64_t)(weight->ns * (unsigned __int128)IMPORT_MAX_PLAYED / 2 / total_ns)
+                     : 0;
+    n = n < weight->ns ? n : weight->ns;
+    n = n > fewest_samples(weight->ns) ? n : fewest_samples(weight->ns);
+    weight->n_samples = n < weight->n_samples ? n : weight->n_samples;
+}
+
+/* No file is about months of time: then all give way, and keep their proportions. */
+static unsigned __int128 shorten_times(struct import_weights *weights)
+{
+    const unsigned __int128 max_ns = (unsigned __int128)(IMPORT_MAX_PLAYED / 2) * UINT32_MAX;
+    unsigned __int128 told_ns = 0, total_ns = 0;
+    for (size_t i = 0; i < weights->n_weights; i++) {
+        told_ns += weights->weights[i].ns;
     }
+    weights->ns_divisor = 1;
+    if (told_ns <= max_ns) {
+        return told_ns;
+    }
+    weights->ns_divisor = (double)told_ns / (double)max_ns;
+    for (size_t i = 0; i < weights->n_weights; i++) {
+        struct import_weight *weight = &weights->weights[i];
+        weight->ns = (uint64_t)((double)weight->ns / weights->ns_divisor);
+        total_ns += weight->ns;
+    }
+    return total_ns;
 }
 
 static uint64_t gcd(uint64_t a, uint64_t b)
@@ -70,14 +94,14 @@ static uint64_t gcd(uint64_t a, uint64_t b)
 int import_weights_begin(struct import_weights *weights, int64_t pid, uint64_t start_ns,
                          uint64_t duration_ns, bool *ret_is_scaled)
 {
-    uint64_t told = 0, total_ns = 0;
+    uint64_t told = 0;
+    unsigned __int128 total_ns = shorten_times(weights);
     for (size_t i = 0; i < weights->n_weights; i++) {
         struct import_weight *weight = &weights->weights[i];
         if (weight->n_samples < fewest_samples(weight->ns)) {
             weight->n_samples = fewest_samples(weight->ns);
         }
         told = __builtin_add_overflow(told, weight->n_samples, &told) ? UINT64_MAX : told;
-        total_ns = __builtin_add_overflow(total_ns, weight->ns, &total_ns) ? UINT64_MAX : total_ns;
     }
     *ret_is_scaled = told > IMPORT_MAX_PLAYED;
     weights->first_samples = calloc(weights->n_weights + 1, sizeof(*weights->first_samples));
@@ -88,7 +112,7 @@ int import_weights_begin(struct import_weights *weights, int64_t pid, uint64_t s
     for (size_t i = 0; i < weights->n_weights; i++) {
         struct import_weight *weight = &weights->weights[i];
         if (*ret_is_scaled) {
-            shorten(weight, IMPORT_MAX_PLAYED / weights->n_weights + 1);
+            share_samples(weight, total_ns);
         }
         weights->first_samples[i] = weights->n_samples;
         weights->n_samples += weight->n_samples;
@@ -101,10 +125,27 @@ int import_weights_begin(struct import_weights *weights, int64_t pid, uint64_t s
     }
     weights->pid = pid;
     weights->start_ns = start_ns;
-    weights->duration_ns = duration_ns ? duration_ns : total_ns;
+    weights->duration_ns = duration_ns ? duration_ns : (uint64_t)total_ns;
     weights->duration_ns =
         weights->duration_ns < INT64_MAX - start_ns ? weights->duration_ns : INT64_MAX - start_ns;
     return 0;
+}
+
+void import_weights_note(const struct import_weights *weights, bool is_scaled,
+                         struct import_notes *notes)
+{
+    if (weights->ns_divisor > 1) {
+        import_note(
+            notes,
+            "the times of the file are longer than can be shown: they are divided by %.6g, their "
+            "proportions are right",
+            weights->ns_divisor);
+    }
+    if (is_scaled) {
+        import_note(notes, "so many samples are not shown one by one: %s, their number is not",
+                    weights->ns_divisor > 1 ? "proportions of times are right"
+                                            : "their times are right");
+    }
 }
 
 /* The weight that has this sample. */
@@ -143,7 +184,7 @@ bool import_weights_play(struct import_weights *weights, struct event_batch *bat
             .kind = EVENT_SAMPLE,
             .time_ns = weights->start_ns + (uint64_t)((unsigned __int128)weights->duration_ns *
                                                       (n + 1) / weights->n_samples),
-            .pid = weights->pid,
+            .pid = weight->pid ? weight->pid : weights->pid,
             .tid = weight->tid,
             .stack = {.ips = ips,
                       .n_ips = ips ? weight->n_ips : 0,

@@ -13,8 +13,10 @@
  *          what was added, exactly.
  * Owner:   import_weights_init()/_release(); ips are borrowed until then.
  * Threads: one.
- * Limits:  IMPORT_MAX_PLAYED samples; where a file tells of more, a stack is as
- *          few samples as its time allows. IMPORT_MAX_WEIGHTS stacks.
+ * Limits:  IMPORT_MAX_PLAYED samples, and one of each stack; where a file tells
+ *          of more, a stack has the part of them that it has of the time. Times
+ *          longer than samples can tell are all divided by one number.
+ *          IMPORT_MAX_WEIGHTS stacks.
  * Tests:   import_weights_test.c
  */
 
@@ -32,7 +34,7 @@
 struct import_weight {
     const uint64_t *ips; /* import_names_make_stack() */
     uint32_t n_ips, n_kernel_ips;
-    int64_t tid;
+    int64_t pid, tid;       /* pid 0: that of _begin() */
     uint64_t n_samples, ns; /* what it stands for */
 };
 
@@ -42,6 +44,7 @@ struct import_weights {
     size_t n_weights, capacity;
     uint64_t n_samples; /* in all; set by _begin() */
     uint64_t n_played, stride;
+    double ns_divisor; /* of all times; 1 as a rule; set by _begin() */
     uint64_t start_ns, duration_ns;
     int64_t pid;
 };
@@ -60,6 +63,11 @@ int import_weights_add(struct import_weights *weights, const struct import_weigh
  */
 int import_weights_begin(struct import_weights *weights, int64_t pid, uint64_t start_ns,
                          uint64_t duration_ns, bool *ret_is_scaled);
+
+/* What of that the reader of the run has to know. */
+struct import_notes;
+void import_weights_note(const struct import_weights *weights, bool is_scaled,
+                         struct import_notes *notes);
 
 /* Adds samples until the batch has no room; true while there are more. */
 bool import_weights_play(struct import_weights *weights, struct event_batch *batch);

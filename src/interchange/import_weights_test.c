@@ -106,7 +106,9 @@ static void test_too_many(void **state)
     assert_true(is_scaled);
     play(&weights, &tally, 0);
     assert_int_equal(tally.ns, 10000);
-    assert_int_equal(tally.n_samples, 2);
+    assert_int_equal(tally.ns_by_tid[1], 3000);
+    assert_int_equal(tally.by_tid[2], 10);
+    assert_true(weights.ns_divisor == 1);
     import_weights_release(&weights);
     /* Centuries in each: what is played stays bounded. */
     import_weights_init(&weights);
@@ -117,12 +119,47 @@ static void test_too_many(void **state)
     import_weights_release(&weights);
 }
 
+/* What is much longer than the rest stays so. */
+static void test_proportions(void **state)
+{
+    (void)state;
+    struct import_weights weights;
+    struct tally tally;
+    bool is_scaled;
+    import_weights_init(&weights);
+    add(&weights, 1, 1, 90 * (UINT64_C(1) << 57));
+    add(&weights, 2, 1, 9 * (UINT64_C(1) << 57));
+    add(&weights, 3, 1, 1 * (UINT64_C(1) << 57));
+    assert_int_equal(import_weights_begin(&weights, 9, NS_PER_S, 0, &is_scaled), 0);
+    assert_true(weights.n_samples <= IMPORT_MAX_PLAYED + 3);
+    assert_true(weights.ns_divisor > 1000);
+    play(&weights, &tally, 0);
+    uint64_t ns = tally.ns ? tally.ns : 1, n_samples = tally.n_samples ? tally.n_samples : 1;
+    assert_in_range(tally.ns_by_tid[1] * 1000 / ns, 899, 900);
+    assert_in_range(tally.ns_by_tid[2] * 1000 / ns, 89, 90);
+    assert_in_range(tally.by_tid[1] * 1000 / n_samples, 899, 900);
+    import_weights_release(&weights);
+    /* Stacks that take less than their part of the samples leave it to none that needs it. */
+    import_weights_init(&weights);
+    add(&weights, 1, 1, 4000 * (uint64_t)UINT32_MAX);
+    for (int i = 0; i < 9999; i++) {
+        add(&weights, 2, 1000, 1000 * NS_PER_MS);
+    }
+    assert_int_equal(import_weights_begin(&weights, 9, NS_PER_S, 0, &is_scaled), 0);
+    assert_true(is_scaled && weights.ns_divisor == 1);
+    play(&weights, &tally, 0);
+    assert_int_equal(tally.ns_by_tid[1], 4000 * (uint64_t)UINT32_MAX);
+    assert_int_equal(tally.ns_by_tid[2], 9999 * NS_PER_S);
+    import_weights_release(&weights);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spread),
         cmocka_unit_test(test_times_alone),
         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_proportions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

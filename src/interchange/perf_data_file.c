@@ -13,13 +13,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#ifdef STAX_HAS_ZSTD
-#include <zstd.h>
-#endif
 
 #include "base/fd.h"
 #include "decode/perf_abi.h"
 #include "interchange/perf_data_facts.h"
+#include "interchange/perf_data_unpack.h"
 
 #define MAGIC "PERFILE2"
 #define MAGIC_SWAPPED "2ELIFREP"
@@ -33,9 +31,7 @@
 #define MAX_FEATURE_BYTES (64u << 20)
 
 #define RECORD_HEADER_BYTES 8u
-#define MAX_RECORD_BYTES 65536u
 #define WINDOW_BYTES (1u << 20)
-#define PLAIN_BYTES (512u * 1024)
 
 /* Records that only files have. */
 #define FIRST_OWN_TYPE 64u
@@ -63,14 +59,7 @@ struct perf_data_file {
     uint64_t window_start;
     size_t window_bytes;
 
-#ifdef STAX_HAS_ZSTD
-    ZSTD_DStream *stream;
-#endif
-    /* What is compressed of the latest such record, a copy, and how much of it has been read. */
-    uint8_t packed[MAX_RECORD_BYTES];
-    size_t packed_at, packed_bytes;
-    uint8_t *plain; /* PLAIN_BYTES; NULL: nothing is compressed */
-    size_t plain_at, plain_bytes;
+    struct perf_data_unpack unpack;
 };
 
 bool perf_data_file_is(const uint8_t *first_bytes, size_t n_bytes)
@@ -85,11 +74,8 @@ struct perf_data_file *perf_data_file_free(struct perf_data_file *file)
     if (file) {
         fd_close(file->fd);
         perf_data_tables_release(&file->tables);
-#ifdef STAX_HAS_ZSTD
-        ZSTD_freeDStream(file->stream);
-#endif
+        perf_data_unpack_release(&file->unpack);
         free(file->window);
-        free(file->plain);
         free(file);
     }
     return NULL;
@@ -326,58 +312,6 @@ int perf_data_file_open(const char *path, struct perf_data_file **ret_file,
     return 0;
 }
 
-/* ---- what is compressed ---- */
-
-#ifdef STAX_HAS_ZSTD
-static int restart_stream(struct perf_data_file *file)
-{
-    if (file->stream && ZSTD_isError(ZSTD_initDStream(file->stream))) {
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-/* More of the plain bytes, behind those that are left. Damage ends what is compressed. */
-static int unpack(struct perf_data_file *file)
-{
-    if (!file->plain) {
-        file->plain = malloc(PLAIN_BYTES);
-        file->stream = file->stream ? file->stream : ZSTD_createDStream();
-        if (!file->plain || !file->stream || restart_stream(file) < 0) {
-            return -ENOMEM;
-        }
-    }
-    size_t n_left = file->plain_bytes - file->plain_at;
-    memmove(file->plain, file->plain + file->plain_at, n_left);
-    ZSTD_inBuffer input = {.src = file->packed, .size = file->packed_bytes, .pos = file->packed_at};
-    ZSTD_outBuffer output = {.dst = file->plain, .size = PLAIN_BYTES, .pos = n_left};
-    size_t r = ZSTD_decompressStream(file->stream, &output, &input);
-    bool has_moved = input.pos > file->packed_at || output.pos > n_left;
-    file->packed_at = input.pos;
-    file->plain_at = 0;
-    file->plain_bytes = output.pos;
-    if (ZSTD_isError(r) || !has_moved) {
-        file->damage.is_bad_compression = ZSTD_isError(r) || file->packed_at < file->packed_bytes ||
-                                          file->damage.is_bad_compression;
-        file->packed_at = file->packed_bytes;
-    }
-    return 0;
-}
-#else
-static int restart_stream(struct perf_data_file *file)
-{
-    (void)file;
-    return 0;
-}
-
-static int unpack(struct perf_data_file *file)
-{
-    file->damage.is_bad_compression = true;
-    file->packed_at = file->packed_bytes;
-    return 0;
-}
-#endif
-
 /* ---- records ---- */
 
 static size_t record_bytes(const uint8_t *header)
@@ -436,22 +370,21 @@ static void give(struct perf_data_file *file, const uint8_t *bytes, size_t n_byt
 /* Is a whole record among the plain bytes? */
 static bool next_plain(struct perf_data_file *file, struct perf_data_record *ret_record)
 {
-    size_t n_left = file->plain_bytes - file->plain_at;
+    struct perf_data_unpack *unpack = &file->unpack;
+    size_t n_left = unpack->plain_bytes - unpack->plain_at;
     if (n_left < RECORD_HEADER_BYTES) {
         return false;
     }
-    const uint8_t *bytes = file->plain + file->plain_at;
+    const uint8_t *bytes = unpack->plain + unpack->plain_at;
     size_t n_bytes = record_bytes(bytes);
     if (n_bytes < RECORD_HEADER_BYTES) {
-        file->damage.is_bad_compression = true;
-        file->plain_at = file->plain_bytes;
-        file->packed_at = file->packed_bytes;
+        perf_data_unpack_give_up(unpack);
         return false;
     }
     if (n_bytes > n_left) {
         return false;
     }
-    file->plain_at += n_bytes;
+    unpack->plain_at += n_bytes;
     give(file, bytes, n_bytes, ret_record);
     return true;
 }
@@ -493,9 +426,7 @@ static int take_own(struct perf_data_file *file, const uint8_t *record, size_t n
             uint64_t told_bytes = bytes_take_u64(&body);
             data_bytes = told_bytes < bytes_left(&body) ? (size_t)told_bytes : bytes_left(&body);
         }
-        memcpy(file->packed, body.at, data_bytes);
-        file->packed_at = 0;
-        file->packed_bytes = data_bytes;
+        perf_data_unpack_put(&file->unpack, body.at, data_bytes);
     } else if (file->is_again) {
         return 0;
     } else if (type == TYPE_ATTR) {
@@ -544,17 +475,13 @@ int perf_data_file_next(struct perf_data_file *file, struct perf_data_record *re
         if (next_plain(file, ret_record)) {
             return 1;
         }
-        int r;
-        if (file->packed_at < file->packed_bytes) {
-            r = unpack(file);
-        } else {
-            r = next_in_file(file, ret_record, &is_over);
-        }
+        int r = perf_data_unpack_has_more(&file->unpack) ? perf_data_unpack_more(&file->unpack)
+                                                         : next_in_file(file, ret_record, &is_over);
         if (r != 0) {
             return r;
         }
     }
-    file->damage.is_bad_compression |= file->plain_at < file->plain_bytes;
+    file->unpack.is_bad |= file->unpack.plain_at < file->unpack.plain_bytes;
     return 0;
 }
 
@@ -562,10 +489,8 @@ int perf_data_file_rewind(struct perf_data_file *file)
 {
     file->at = file->start;
     file->is_again = true;
-    file->plain_at = file->plain_bytes = 0;
-    file->packed_at = file->packed_bytes = 0;
     file->damage = (struct perf_data_damage){.lost_bytes = file->missing_bytes};
-    return restart_stream(file);
+    return perf_data_unpack_rewind(&file->unpack);
 }
 
 size_t perf_data_file_n_events(const struct perf_data_file *file)
@@ -586,7 +511,9 @@ const struct perf_data_facts *perf_data_file_facts(const struct perf_data_file *
 
 struct perf_data_damage perf_data_file_damage(const struct perf_data_file *file)
 {
-    return file->damage;
+    struct perf_data_damage damage = file->damage;
+    damage.is_bad_compression = file->unpack.is_bad;
+    return damage;
 }
 
 const struct perf_data_build_id *perf_data_file_build_id(const struct perf_data_file *file,

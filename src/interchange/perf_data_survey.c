@@ -115,24 +115,40 @@ static void want_ancestors(struct perf_data_survey *survey)
 
 /* ---- tracepoints ---- */
 
+/* The name of a thread, which is text where the fields are at the places that are known here. */
+static bool skip_comm(struct bytes *raw)
+{
+    const uint8_t *comm = bytes_take(raw, TRACE_COMM_BYTES);
+    size_t n_bytes = comm ? strnlen((const char *)comm, TRACE_COMM_BYTES) : TRACE_COMM_BYTES;
+    for (size_t i = 0; comm && i < n_bytes; i++) {
+        if (comm[i] < 0x20) {
+            return false;
+        }
+    }
+    return n_bytes < TRACE_COMM_BYTES;
+}
+
 bool perf_data_read_switch(const struct perf_extras *extras, struct perf_data_switch *ret_switch)
 {
     struct bytes raw = bytes_of(extras->raw, extras->raw ? extras->raw_bytes : 0);
-    bytes_skip(&raw, TRACE_COMMON_BYTES + TRACE_COMM_BYTES);
+    bytes_skip(&raw, TRACE_COMMON_BYTES);
+    bool is_known = skip_comm(&raw);
     ret_switch->prev_tid = (int32_t)bytes_take_u32(&raw);
     bytes_skip(&raw, 4); /* priority */
     uint64_t state = bytes_take_u64(&raw);
-    bytes_skip(&raw, TRACE_COMM_BYTES);
+    is_known = skip_comm(&raw) && is_known;
     ret_switch->next_tid = (int32_t)bytes_take_u32(&raw);
     ret_switch->is_preempted = state == 0 || (state & STATE_PREEMPTED);
-    return !bytes_has_failed(&raw);
+    return is_known && !bytes_has_failed(&raw);
 }
 
 int32_t perf_data_read_wakeup(const struct perf_extras *extras)
 {
     struct bytes raw = bytes_of(extras->raw, extras->raw ? extras->raw_bytes : 0);
-    bytes_skip(&raw, TRACE_COMMON_BYTES + TRACE_COMM_BYTES);
-    return (int32_t)bytes_take_u32(&raw);
+    bytes_skip(&raw, TRACE_COMMON_BYTES);
+    bool is_known = skip_comm(&raw);
+    int32_t tid = (int32_t)bytes_take_u32(&raw);
+    return is_known ? tid : 0;
 }
 
 /* ---- records ---- */

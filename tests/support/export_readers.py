@@ -287,7 +287,8 @@ class Trace:
 
 def perfetto(path):
     trace, counts, threads = Trace(), collections.Counter(), {}
-    functions, frames, stacks, events, begun, running = {}, {}, {}, {}, {}, {}
+    functions, frames, stacks, events, begun = {}, {}, {}, {}, {}
+    switches = collections.defaultdict(list)
     for number, data in fields(Path(path).read_bytes()):
         assert number == 1
         packet = message(data)
@@ -309,12 +310,7 @@ def perfetto(path):
             cpu = one(bundle, 1)
             for event in map(message, bundle[2]):
                 for switch in map(message, event[4]):
-                    if one(switch, 6):
-                        running[cpu] = (one(switch, 6), one(event, 1))
-                    else:
-                        tid, since_ns = running.pop(cpu)
-                        assert tid == one(switch, 2)
-                        trace.ran_ns[tid] += one(event, 1) - since_ns
+                    switches[cpu].append((one(event, 1), one(switch, 2), one(switch, 6)))
         for sample in map(message, packet[66]):
             cpu, count = one(sample, 1), one(sample, 6)
             trace.samples[one(sample, 3)] += 1
@@ -329,8 +325,27 @@ def perfetto(path):
                 since_ns, reason = begun.pop(tid)
                 trace.waited_ns[tid] += time_ns - since_ns
                 trace.reasons[reason] += time_ns - since_ns
-    assert not begun and not running
+    assert not begun
+    add_switches(trace, switches)
     return trace
+
+
+def add_switches(trace, switches):
+    """On each CPU one thread at a time, and who leaves it is who came; on one CPU at a time each."""
+    stretches = collections.defaultdict(list)
+    for events in switches.values():
+        running, since_ns = 0, 0
+        for time_ns, before, behind in sorted(events, key=lambda event: event[0]):
+            assert before == running
+            if running:
+                assert time_ns > since_ns
+                trace.ran_ns[running] += time_ns - since_ns
+                stretches[running].append((since_ns, time_ns))
+            running, since_ns = behind, time_ns
+        assert not running
+    for parts in stretches.values():
+        parts.sort()
+        assert all(one[1] <= other[0] for one, other in zip(parts, parts[1:]))
 
 
 # ---- pictures and pages ----
