@@ -36,7 +36,8 @@ static int open_folder(const char *root, const char *path, bool makes_folders,
                        const char **ret_name, struct error *reterr_error)
 {
     _cleanup_(fd_closep) int folder_fd = open(root ? root : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    const char *at = path;
+    const char *at = path, *last_slash = strrchr(path, '/');
+    *ret_name = last_slash ? last_slash + 1 : path;
     int r = folder_fd < 0 ? -errno : check_folder(folder_fd, path, reterr_error);
     for (const char *slash; r == 0 && (slash = strchr(at + strspn(at, "/"), '/'));) {
         char name[NAME_MAX + 1];
@@ -56,7 +57,6 @@ static int open_folder(const char *root, const char *path, bool makes_folders,
         r = r != 0 ? r : check_folder(folder_fd, path, reterr_error);
         at = slash;
     }
-    *ret_name = at + strspn(at, "/");
     return r != 0 ? r : TAKE_FD(folder_fd);
 }
 
