@@ -255,7 +255,9 @@ def firefox(path):
 def callgrind_annotate(tool, path, inclusive=False):
     """ns by function as callgrind_annotate tells them, and the program's totals."""
     options = ["--threshold=100", "--auto=no", f"--inclusive={'yes' if inclusive else 'no'}"]
-    done = subprocess.run([tool, *options, str(path)], capture_output=True, text=True)
+    # It takes the current folder off the files of functions, but not off those of calls, and tells
+    # each function below it twice.
+    done = subprocess.run([tool, *options, str(path)], capture_output=True, text=True, cwd="/")
     assert done.returncode == 0 and not done.stderr.strip(), done
     totals, rows = None, collections.Counter()
     cost = r"\s*([\d,]+|\.)(?: \(\s*[\d.]+%\))?"
