@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "aggregate/restore.h"
 #include "archive/history_callees.h"
@@ -16,6 +17,10 @@
  * so many times the members' bytes where that is more. */
 #define MADE_MAX_BYTES (UINT64_C(256) << 20)
 #define MAX_INFLATION 64u
+/* A run that does the same all the time has records that are alike as well, and all of them are of
+ * use: these may take a part of the machine's memory, and no more than so much. */
+#define RECORDS_MEMORY_SHARE 4u
+#define RECORDS_MAX_BYTES (UINT64_C(8) << 30)
 
 /* No archive has as many rows of a kind. */
 #define ROWS_MAX (UINT64_C(1) << 34)
@@ -26,7 +31,7 @@ struct sink {
     struct restore *restore;
     struct restore_run run;
     uint64_t n_told[HISTORY_KIND_N]; /* rows that were written */
-    uint64_t n_member_bytes, n_made_bytes;
+    uint64_t n_member_bytes, n_made_bytes, records_max_bytes;
     struct history_names names;
     struct history_callees callees;
     struct history_gaps gaps;
@@ -43,11 +48,23 @@ struct sink {
 /* 0, -EBADMSG, -ENOSPC or -ENOMEM, as of restore.h. */
 typedef int (*take_row_cb)(struct sink *sink, const void *row);
 
+static uint64_t choose_records_max(void)
+{
+    long n_pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    if (n_pages <= 0 || page_bytes <= 0) {
+        return MADE_MAX_BYTES;
+    }
+    uint64_t share_bytes = (uint64_t)n_pages / RECORDS_MEMORY_SHARE * (uint64_t)page_bytes;
+    share_bytes = share_bytes < RECORDS_MAX_BYTES ? share_bytes : RECORDS_MAX_BYTES;
+    return share_bytes > MADE_MAX_BYTES ? share_bytes : MADE_MAX_BYTES;
+}
+
 /* Memory is going to be taken. 0, or -ENOSPC where that would be too much for such an archive. */
 static int spend(struct sink *sink, uint64_t n_bytes)
 {
     uint64_t max_bytes = MAX_INFLATION * sink->n_member_bytes;
-    max_bytes = max_bytes > MADE_MAX_BYTES ? max_bytes : MADE_MAX_BYTES;
+    uint64_t least_bytes = sink->kind >= HISTORY_SAMPLES ? sink->records_max_bytes : MADE_MAX_BYTES;
+    max_bytes = max_bytes > least_bytes ? max_bytes : least_bytes;
     if (n_bytes > max_bytes - sink->n_made_bytes) {
         return -ENOSPC;
     }
@@ -535,6 +552,7 @@ int history_members_read(const struct history_members *members,
         .config = config,
         .damage = ret_damage,
         .rows = malloc((size_t)COLUMN_FRAME_ROWS * HISTORY_ROW_BYTES),
+        .records_max_bytes = choose_records_max(),
     };
     if (!sink.rows) {
         error_set_errno(reterr_error, -ENOMEM, "reading the archive's records");

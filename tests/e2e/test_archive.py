@@ -12,7 +12,7 @@ import pytest
 
 import place
 import subjects
-from private_server import Account, PrivateServer
+from private_server import Account, PrivateServer, wait_until
 
 QUERIES = (
     ("top", "-n", 0), ("top", "-n", 0, "--sort", "total"), ("top", "-n", 0, "--sort", "off-cpu"),
@@ -325,3 +325,26 @@ def test_small_tables_outlive_a_cut(stax, another):
         done = another("open", cut)
         assert done.returncode == 0 and "lost" in done.stderr, done
         assert ask(another, "threads")["rows"] == threads
+
+
+def test_a_run_that_is_always_the_same(elsewhere):
+    """It takes next to nothing in a file, and is no bomb for that."""
+    with tempfile.TemporaryDirectory(prefix="stax-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)
+        server = PrivateServer(folder, Account(), options=["--allow-replay"])
+        try:
+            n_samples = 7_000_000
+            with server.client(timeout_s=120) as client:
+                client.call("run.start", replay=f"samples={n_samples},threads=1,stacks=1,depth=4,"
+                                                "block=1")
+            wait_until(lambda: server.last_run()["state"] == "stopped", 60, "the end of the replay")
+            path = elsewhere.folder / "same.stax"
+            server.ok("save", path)
+            assert path.stat().st_size < n_samples / 10
+            opened = elsewhere.ok("open", path)
+            assert "damaged" not in opened.stderr, opened
+            assert elsewhere.json("top")["totals"]["samples"] == n_samples
+            expected, answer = (ask(stax, "top", "--from", "1") for stax in (server, elsewhere))
+            assert answer == expected
+        finally:
+            server.end_all()
