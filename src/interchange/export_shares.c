@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "aggregate/wait_cursor.h"
+#include "query/sample_weight.h"
 #include "query/stack_frames.h"
 #include "query/thread_steps.h"
 
@@ -284,21 +285,18 @@ static int visit_rest(const struct visit *visit, struct export_row *row, uint64_
     return moment.weight_ns > 0 ? visit->on_moment(visit->userdata, &moment) : 0;
 }
 
-/* Without switches each sample stands for what it says (attribution.c); else all for the same. */
-static bool has_own_weights(const struct snapshot *snapshot)
-{
-    return snapshot->has_no_switches && snapshot->first_sample == 0;
-}
-
+/* The samples of a row fell into slices alike: but for weights of their own all stand for the same.
+ */
 static uint64_t weight_of(const struct snapshot *snapshot, const struct stored_sample *sample)
 {
-    return has_own_weights(snapshot) && sample->period_ns > 0 ? sample->period_ns : 1;
+    return sample_weights_are_own(snapshot, false) && sample->period_ns > 0 ? sample->period_ns : 1;
 }
 
 /* All the weight of a row: of samples their number, of waits their length. */
 static uint64_t whole_weight(const struct snapshot *snapshot, const struct export_row *row)
 {
-    if (row->kind == EXPORT_ROW_SAMPLED && row->told > 0 && has_own_weights(snapshot)) {
+    if (row->kind == EXPORT_ROW_SAMPLED && row->told > 0 &&
+        sample_weights_are_own(snapshot, false)) {
         return row->told;
     }
     if (row->kind == EXPORT_ROW_SAMPLED && row->n > 0) {

@@ -399,8 +399,14 @@ static void folded_facts(const struct import_reader *reader, struct import_facts
 
 static int folded_next(struct import_reader *reader, struct event_batch *batch)
 {
-    if (!import_names_tell(reader->names, &reader->n_mapped, PID, START_NS, LIBRARY_NAME, batch)) {
-        return 1;
+    for (; reader->n_mapped < import_names_n_libraries(reader->names); reader->n_mapped++) {
+        if (!event_batch_has_room(batch)) {
+            return 1;
+        }
+        if (reader->n_mapped == 0) {
+            import_tell_thread(batch, PID, PID, START_NS, LIBRARY_NAME);
+        }
+        (void)import_names_map(reader->names, reader->n_mapped, PID, START_NS, batch);
     }
     return import_weights_play(&reader->weights, batch);
 }

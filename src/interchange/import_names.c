@@ -7,7 +7,6 @@
 
 #include "base/arena.h"
 #include "base/hash_table.h"
-#include "interchange/import_reader.h"
 
 /* Libraries lie this far apart; places are so far from each other that no ip of a caller (which
  * stands one byte behind its place) is another place. */
@@ -335,19 +334,4 @@ struct kept_symbols *import_names_find_symbols(const struct import_names *names,
     uint64_t hash = hash_bytes(image->path, strlen(image->path));
     uint32_t found = hash_table_find_equal(&names->by_path, hash, has_path, image->path, names);
     return found == HASH_TABLE_NONE ? NULL : names->libraries[found].kept;
-}
-
-bool import_names_tell(const struct import_names *names, size_t *n_told, int64_t pid,
-                       uint64_t time_ns, const char *thread_name, struct event_batch *batch)
-{
-    for (; *n_told < names->n_libraries; (*n_told)++) {
-        if (!event_batch_has_room(batch)) {
-            return false;
-        }
-        if (*n_told == 0) {
-            import_tell_thread(batch, pid, pid, time_ns, thread_name);
-        }
-        (void)import_names_map(names, *n_told, pid, time_ns, batch);
-    }
-    return true;
 }

@@ -71,12 +71,6 @@ uint32_t import_names_make_stack(uint64_t *ips, size_t n_ips);
 int import_names_finish(struct import_names *names);
 
 size_t import_names_n_libraries(const struct import_names *names);
-/*
- * All of one process with one thread, of that pid and name: the thread, then the
- * libraries from *n_told on. False where the batch has no room for the rest.
- */
-bool import_names_tell(const struct import_names *names, size_t *n_told, int64_t pid,
-                       uint64_t time_ns, const char *thread_name, struct event_batch *batch);
 /* The mapping of a library in a process; false where the batch has no room. */
 bool import_names_map(const struct import_names *names, size_t library, int64_t pid,
                       uint64_t time_ns, struct event_batch *batch);
