@@ -285,9 +285,14 @@ static int note_waker_stack(struct aggregate *aggregate, const struct event *eve
         return r;
     }
     *ret_stack = resolved.stack;
+    struct wait_stacks *stacks = &thread->wait_stacks;
     if (serial != 0) {
-        thread->wait_stacks.waker_serial = serial;
-        thread->wait_stacks.waker_stack = resolved.stack;
+        if (stacks->waker_serial != 0) {
+            /* Told long ago perhaps; who was woken from there may have to get its CPU yet. */
+            wakers_remember(&aggregate->wakers, waker, stacks->waker_serial, stacks->waker_stack);
+        }
+        stacks->waker_serial = serial;
+        stacks->waker_stack = resolved.stack;
         wakers_remember(&aggregate->wakers, waker, serial, resolved.stack);
     }
     return 0;

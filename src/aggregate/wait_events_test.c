@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "aggregate/aggregate_test.h"
+#include "aggregate/wakers.h"
 
 #define TID TEST_PID
 #define OTHER (TEST_PID + 1)
@@ -385,6 +386,28 @@ static void a_wait_is_split_where_it_was_woken(void **state)
     assert_non_null(find_row(WAKER_ID_UNKNOWN, TID, ""));
 }
 
+/* It was told long ago, and its waker tells another one before the woken thread has its CPU. */
+static void the_stack_of_a_waker_outlives_its_next(void **state)
+{
+    (void)state;
+    tell_in(aggregate, 10, TID);
+    tell_in(aggregate, 11, OTHER);
+    tell_in(aggregate, 12, THIRD);
+    tell_wakeup(20, TID, OTHER, STACK(there, 1), 1, true);
+    for (uint32_t i = 0; i < 4 * RECENT_WAKER_STACKS; i++) {
+        tell_wakeup(30, TID, THIRD, STACK(here, 0), 1 + i, true);
+    }
+    wait_in(40, TID, NO_STACK, 1);
+    tell_wakeup(60, THIRD, OTHER, STACK(here, 0), 2, true);
+    come_in(70, TID, 50, OTHER, 1);
+    look(80);
+    const struct stored_wait *wait = wait_at(snapshot->n_waits - 1);
+    assert_int_equal(snapshot->threads[wait->thread].tid, TID);
+    assert_int_equal(snapshot->threads[wait->waker].tid, OTHER);
+    assert_int_not_equal(wait->waker_stack, STACK_ID_EMPTY);
+    assert_null(find_row(wait->waker, TID, ""));
+}
+
 static void wakers_are_threads_with_stacks(void **state)
 {
     (void)state;
@@ -557,6 +580,7 @@ int main(void)
         WAIT_TEST(a_look_leaves_what_is_exact),
         WAIT_TEST(a_sample_before_the_wait_is_better_than_nothing),
         WAIT_TEST(a_wait_is_split_where_it_was_woken),
+        WAIT_TEST(the_stack_of_a_waker_outlives_its_next),
         WAIT_TEST(wakers_are_threads_with_stacks),
         WAIT_TEST(the_stack_of_a_waker_is_in_its_own_memory),
         WAIT_TEST(who_was_not_woken_wanted_to_run),

@@ -4,6 +4,10 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define WAKER_STACKS_PER_SET 4u
+#define RECENT_WAKER_SETS (RECENT_WAKER_STACKS / WAKER_STACKS_PER_SET)
 
 /* The name changes while readers look. */
 struct known_outsider {
@@ -83,23 +87,38 @@ struct outsider wakers_get_outsider(const struct wakers *wakers, waker_id waker)
     };
 }
 
-static struct waker_stack *slot_of(const struct wakers *wakers, thread_id thread, uint32_t serial)
+static struct waker_stack *set_of(const struct wakers *wakers, thread_id thread, uint32_t serial)
 {
     uint64_t hash = hash_u64((uint64_t)thread << 32 | serial);
-    return &wakers->recent[hash % RECENT_WAKER_STACKS];
+    return &wakers->recent[hash % RECENT_WAKER_SETS * WAKER_STACKS_PER_SET];
 }
 
+static bool is_it(const struct waker_stack *known, thread_id thread, uint32_t serial)
+{
+    return known->thread == thread && known->serial == serial;
+}
+
+/* The first of its set, and the last one is forgotten. */
 void wakers_remember(struct wakers *wakers, thread_id thread, uint32_t serial, stack_id stack)
 {
-    *slot_of(wakers, thread, serial) =
-        (struct waker_stack){.thread = thread, .serial = serial, .stack = stack};
+    struct waker_stack *set = set_of(wakers, thread, serial);
+    size_t place = 0;
+    while (place + 1 < WAKER_STACKS_PER_SET && !is_it(&set[place], thread, serial)) {
+        place++;
+    }
+    memmove(&set[1], &set[0], place * sizeof(*set));
+    set[0] = (struct waker_stack){.thread = thread, .serial = serial, .stack = stack};
 }
 
 stack_id wakers_find_stack(const struct wakers *wakers, thread_id thread, uint32_t serial)
 {
-    const struct waker_stack *slot = slot_of(wakers, thread, serial);
-    bool is_it = serial != 0 && slot->thread == thread && slot->serial == serial;
-    return is_it ? slot->stack : STACK_ID_EMPTY;
+    const struct waker_stack *set = set_of(wakers, thread, serial);
+    for (size_t i = 0; serial != 0 && i < WAKER_STACKS_PER_SET; i++) {
+        if (is_it(&set[i], thread, serial)) {
+            return set[i].stack;
+        }
+    }
+    return STACK_ID_EMPTY;
 }
 
 static bool is_same_row(uint32_t number, const void *wanted, const void *userdata)

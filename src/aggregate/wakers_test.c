@@ -66,6 +66,14 @@ static void serials_are_those_of_a_thread(void **state)
     assert_int_equal(wakers_find_stack(wakers, 4, 1), 78);
     assert_int_equal(wakers_find_stack(wakers, 3, 2), 79);
     assert_int_equal(wakers_find_stack(wakers, 4, 2), STACK_ID_EMPTY);
+    wakers_remember(wakers, 3, 2, 80); /* told anew */
+    assert_int_equal(wakers_find_stack(wakers, 3, 2), 80);
+    /* Of what was told last, none takes another's place. */
+    for (uint32_t i = 1; i <= 8000; i++) {
+        wakers_remember(wakers, i % 13, i, i);
+        uint32_t oldest = i > RECENT_WAKER_STACKS / 64 ? i - RECENT_WAKER_STACKS / 64 : 1;
+        assert_int_equal(wakers_find_stack(wakers, oldest % 13, oldest), oldest);
+    }
     /* Nothing is ever taken for something else, however many there are. */
     for (uint32_t i = 1; i <= 4 * RECENT_WAKER_STACKS; i++) {
         wakers_remember(wakers, i % 100, i, 100 + i);
