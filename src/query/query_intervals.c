@@ -122,9 +122,12 @@ static int collect_ended(struct work *work)
         if (is_none || !attribution->threads[wait->thread].is_in_view) {
             continue;
         }
+        uint64_t end_ns = thread_steps_end_of(work->snapshot, wait);
+        if (wait->start_ns < attribution->from_ns && end_ns <= attribution->from_ns) {
+            continue; /* only the record of its end, which came late, lies in the range */
+        }
         int r = is_asked_for(work, wait->stack, wait->object);
         if (r > 0) {
-            uint64_t end_ns = thread_steps_end_of(work->snapshot, wait);
             uint64_t wake_ns = thread_steps_wake_of(work->snapshot, wait);
             uint64_t blocked_ns = length_ns(wait->start_ns, wake_ns);
             const struct candidate candidate = {

@@ -115,6 +115,34 @@ static void views_choose_waits(void **state)
     scene_end(&scene);
 }
 
+/* Ends are told late: by the end that is shown a wait lies in a range, not by its record. */
+static void a_range_has_what_ends_in_it(void **state)
+{
+    (void)state;
+    struct scene scene;
+    const uint64_t lock[] = {place_in(__lll_lock_wait, 1), place_in(run_worker, 2)};
+    scene_begin(&scene, true, false);
+    tell_start(&scene, 1000, TEST_PID, "main");
+    tell_block(&scene, 2000, TEST_PID, lock, 2, no_object());
+    tell_in(scene.aggregate, 3000, TEST_PID);
+    tell_block(&scene, 4000, TEST_PID, lock, 2, no_object());
+    tell_in(scene.aggregate, 4050, TEST_PID); /* shorter than its end is late */
+    scene_freeze(&scene, 9000);
+    scene.snapshot->switch_lag_ns = 100;
+    const struct {
+        int64_t from_ns;
+        size_t n_waits;
+    } ranges[] = {{1998, 2}, {2898, 2}, {2899, 1}, {2998, 1}, {3999, 1}, {4000, 0}};
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
+        scene_ask_anew(&scene);
+        scene.view = (struct view){.has_from = true, .from_ns = ranges[i].from_ns};
+        struct intervals_result result = ask(&scene, (struct query_intervals_options){0});
+        assert_int_equal(result.intervals, ranges[i].n_waits);
+        assert_int_equal(result.blocked_ns, ranges[i].n_waits == 2 ? 900 : 0);
+    }
+    scene_end(&scene);
+}
+
 static void wakers_are_told(void **state)
 {
     (void)state;
@@ -277,6 +305,7 @@ int main(void)
         cmocka_unit_test(the_longest_come_first),
         cmocka_unit_test(the_latest_come_first_where_wanted),
         cmocka_unit_test(views_choose_waits),
+        cmocka_unit_test(a_range_has_what_ends_in_it),
         cmocka_unit_test(wakers_are_told),
         cmocka_unit_test(objects_and_looks_are_told),
         cmocka_unit_test(a_limit_keeps_the_right_ones),
