@@ -10,6 +10,7 @@ import time
 import pytest
 
 from private_server import wait_until
+from waiting import names, run_start_ns, slices_of_process_1, wakeups_unseen_at_most
 
 MS = 10 ** 6
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -45,7 +46,8 @@ def test_every_wait_is_told(pingpong):
     intervals = stax.json("intervals", "-n", 0, "--no-stacks")
     threads = stax.json("threads")
     rows = intervals["rows"]
-    assert len(rows) == intervals["intervals"] >= 10000
+    # Mostly two each round; one where a wakeup displaces the one that then need not wait.
+    assert len(rows) == intervals["intervals"] >= 0.5 * stax.pong["rounds"] > 0
     switches = sum(t["voluntary_switches"] for t in threads["rows"])
     assert abs(len(rows) - switches) <= 2  # those that lasted when it began, or ended
     assert sum(r["duration_ns"] for r in rows) == intervals["blocked_ns"]
@@ -62,7 +64,22 @@ def test_every_wait_is_told(pingpong):
         assert sum(r["reason"] == "ipc" for r in rows) >= 0.99 * len(rows)
         assert sum(r["complete"] for r in rows) >= 0.99 * len(rows)
         assert not any(r["approximate"] for r in rows)
-        assert {"main", "pong"} <= {f["name"] for r in latest for f in r["stack"]}
+
+
+def test_waits_have_the_stacks_of_their_threads(pingpong):
+    """The latest of each thread: which of the two waits depends on whom a wakeup displaces.
+
+    Whoever is displaced as soon as it has written finds its answer there and does not wait. So it
+    can go on for long, on a CPU that others want too.
+    """
+    stax = pingpong
+    if not stax.account.is_root:
+        pytest.skip("where ordinary users' threads wait is known from elsewhere")
+    for tid in [t["tid"] for t in stax.json("threads")["rows"]]:
+        rows = stax.json("intervals", "--latest", "-n", 50, "--tid", tid)["rows"]
+        stacks = [names(r["stack"]) for r in rows if r["complete"]]
+        function = "main" if tid == stax.pong["pid"] else "pong"
+        assert stacks and all(function in stack for stack in stacks), stacks
 
 
 def test_views_choose_waits(pingpong):
@@ -75,8 +92,7 @@ def test_views_choose_waits(pingpong):
     assert 0 < len(part) < whole
     for row in part:
         end_ns = row["start_ns"] + row["duration_ns"] + row["runq_ns"]
-        # A user's waits are told without the microseconds by which their ends are told late.
-        assert row["start_ns"] < 500 * MS and end_ns > 400 * MS - MS // 100
+        assert row["start_ns"] < 500 * MS and end_ns > 400 * MS
     none = stax.json("intervals", "--reason", "sem")
     assert none["intervals"] == 0 and "stax off-cpu" in none["hint"]
 
@@ -86,14 +102,14 @@ def test_a_wait_that_lasts(anybody):
     record = stax.start("record", "-q", "--", "/usr/bin/python3", "-c", "import time; time.sleep(60)")
     stax.target_pid()
 
-    def lasting():
+    def lasting(for_ns):
         rows = stax.json("intervals", "--latest", "-n", 1)["rows"]
-        return rows and rows[0]["open"] and rows[0]["duration_ns"] > 500 * MS and rows[0]
-    first = wait_until(lasting, what="a wait that lasts")
-    time.sleep(0.3)
-    second = lasting()
+        return rows and rows[0]["open"] and rows[0]["duration_ns"] > for_ns and rows[0]
+    first = wait_until(lambda: lasting(500 * MS), what="a wait that lasts")
+    second = wait_until(lambda: lasting(first["duration_ns"] + 290 * MS), what="its going on")
     assert second["start_ns"] == first["start_ns"] and "waker" not in second
-    assert second["duration_ns"] >= first["duration_ns"] + 290 * MS
+    now_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - run_start_ns(stax.last_run())
+    assert second["start_ns"] + second["duration_ns"] < now_ns
     if stax.account.is_root:
         assert second["reason"] == "sleep" and second["stack"]
     text = stax.ok("intervals", "--latest", "-n", 1).stdout
@@ -132,18 +148,20 @@ def test_who_woke_whom(stax):
 
 
 def test_timers_are_no_threads(stax):
+    slices = slices_of_process_1()
     out = stax.record("--", "/usr/bin/python3", "-c",
                       "import time\nfor _ in range(50): time.sleep(0.002)")
+    unseen = wakeups_unseen_at_most(slices)
     assert out == ""
     if not tells_wakers(stax):
         pytest.skip("this host does not tell who wakes whom")
     rows = stax.json("wakers", "-n", 0)["rows"]
     timers = [r for r in rows if r["waker_tid"] == 0]
-    assert sum(r["count"] for r in timers) >= 50
+    assert sum(r["count"] for r in timers) >= 50 - unseen
     assert {r["waker_name"] for r in timers} == {"(timer or interrupt)"}
     sleeps = stax.json("intervals", "-n", 0, "--reason", "sleep")["rows"]
     told = [r["waker"]["tid"] for r in sleeps if "waker" in r]
-    assert len(sleeps) >= 50 and len(told) >= len(sleeps) - 1 and set(told) == {0}
+    assert len(sleeps) >= 50 and len(told) >= len(sleeps) - unseen and set(told) == {0}
 
 
 def test_what_is_not_recorded_is_said(other):
@@ -185,7 +203,11 @@ def test_timeline_is_drawn(stax):
         out = stax.ok("timeline", "--buckets", 20, env={**stax.env, **env}).stdout
         return out.splitlines()[2].split("|")[1]
     drawn = line()
-    assert len(drawn) == 20 and set(drawn) <= set(BLOCKS) and drawn.count(" ") < 5
+    assert len(drawn) == 20 and set(drawn) <= set(BLOCKS) and drawn.strip()
+    timeline = stax.json("timeline", "--buckets", 20)
+    for block, cpu_ns in zip(drawn, timeline["rows"][0]["cpu_by_bucket_ns"]):
+        # Full is a bucket with nothing but running in it; the lowest block stands for any at all.
+        assert abs(BLOCKS.index(block) - 8 * cpu_ns / timeline["bucket_ns"]) <= 1, drawn
     plain = line(LC_ALL="C")
     assert len(plain) == 20 and plain.isascii() and plain.count(" ") == drawn.count(" ")
 
@@ -226,7 +248,12 @@ time.sleep(0.2)
     assert main == stax.last_run()["pid"]
     worker_ns = sum(s["total_ns"] for s in why["summary"]
                     if s["tid"] != main and s["kind"] in ("run", "runq"))
-    assert 290 * MS <= worker_ns <= 400 * MS
+    # Once it is told that the thread runs, main may have to wait for a CPU before it can join it.
+    main_ns = sum(s["total_ns"] for s in why["summary"]
+                  if s["tid"] == main and s["kind"] in ("run", "runq"))
+    worker = [t for t in stax.json("threads", "-n", 0)["rows"] if t["tid"] != main]
+    assert len(worker) == 1 and worker_ns <= worker[0]["end_ns"] - worker[0]["start_ns"]
+    assert worker_ns > 0 and worker_ns + main_ns >= 290 * MS
     sleep_ns = sum(s["total_ns"] for s in why["summary"] if s["reason"] == "sleep")
     assert 195 * MS <= sleep_ns <= 260 * MS
     waits_ns = sum(s["total_ns"] for s in why["summary"] if s["kind"] == "wait")

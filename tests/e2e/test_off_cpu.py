@@ -152,9 +152,12 @@ def test_waits_that_last_grow_and_have_objects(stax):
     time.sleep(0.5)
     first = stax.json("off-cpu", "-n", 0)
     assert first["open"] > 0
-    time.sleep(0.3)
-    second = stax.json("off-cpu", "-n", 0)
-    assert second["totals"]["off_cpu_ns"] > first["totals"]["off_cpu_ns"] + 200 * MS
+    more_ns = first["totals"]["off_cpu_ns"] + 200 * MS
+
+    def later():
+        answer = stax.json("off-cpu", "-n", 0)
+        return answer["totals"]["off_cpu_ns"] > more_ns and answer
+    second = wait_until(later, what="waits that go on")
     threads = {row["tid"]: row for row in stax.json("threads", "-n", 0)["rows"]}
     ready = [row for row in second["rows"] if row["reason"] == "ready"]
     if ready and not ready[0]["approximate"]:

@@ -26,10 +26,17 @@ OF_A_DISK = ("read", "fsync", "page")
 # heard of that: some microseconds later where another CPU wakes it, tens where its own sleeps.
 WOKEN_NS = 10 * US
 
+# Ordinary users: how late switches are told is known as the mean of all threads. Those that a disk
+# wakes on a CPU at rest and those that are displaced on a busy one were 4 to 8 us off it.
+LAG_NS = 10 * US
+
 # By which one wait's length may be off its 1 %. A disk's interrupt, and what a hypervisor takes
 # while it is served, lies in no account of the thread: 1 in 100 of such waits was off by 60 us.
 ONE_WAIT_NS = 50 * US
 ONE_WAIT_OF_A_DISK_NS = 120 * US
+
+# /proc/stat tells what was stolen in these.
+TICK_OF_STEAL_NS = 1000 * MS // os.sysconf("SC_CLK_TCK")
 
 
 def record(stax, seconds=4):
@@ -120,6 +127,8 @@ def test_blocked_and_run_queue_agree_with_the_kernel(recorded, report, kind):
     truth = recorded.threads[kind]
     row = recorded.rows[truth["tid"]]
     slack_ns = 0.01 * truth["wall_ns"] + stolen_ns(recorded, truth)
+    if not is_exact(recorded):
+        slack_ns += (row["voluntary_switches"] + row["involuntary_switches"]) * LAG_NS
     report(f"waits, {kind} ({recorded.stax.account}): blocked ms {row['off_cpu_ns'] / MS:.1f} of "
            f"{truth['blocked_ns'] / MS:.1f}, run queue {row['runq_ns'] / MS:.1f} of "
            f"{truth['runq_ns'] / MS:.1f}, cpu {row['cpu_ns'] / MS:.1f} of "
@@ -131,6 +140,14 @@ def test_blocked_and_run_queue_agree_with_the_kernel(recorded, report, kind):
         slack_ns += truth["switches"] * WOKEN_NS
         assert abs(row["off_cpu_ns"] - truth["blocked_ns"]) <= slack_ns
         assert abs(row["runq_ns"] - truth["runq_ns"]) <= slack_ns
+
+
+def test_cpu_time_of_all_threads_agrees_with_the_kernel(recorded):
+    """Also where the threads' parts of it are not exact."""
+    seen_ns = sum(recorded.rows[t["tid"]]["cpu_ns"] for t in recorded.threads.values())
+    counted_ns = sum(t["cpu_ns"] for t in recorded.threads.values())
+    slack_ns = 0.01 * counted_ns + recorded.stolen_ns + TICK_OF_STEAL_NS
+    assert abs(seen_ns - counted_ns) <= slack_ns
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -174,6 +191,7 @@ def share_with_its_duration(recorded, rows, truth, is_split):
     """
     one_ns = ONE_WAIT_OF_A_DISK_NS if truth["kind"] in OF_A_DISK else ONE_WAIT_NS
     found = looked_at = 0
+    off_by_ns = []
     for start_ns, duration_ns, blocked_ns, runq_ns, n_preempted in truth["waits"]:
         if n_preempted and not is_split:
             continue  # the run queue has it for another reason as well
@@ -187,9 +205,30 @@ def share_with_its_duration(recorded, rows, truth, is_split):
             waited_ns = blocked_ns + runq_ns
             off_ns = sum(r["duration_ns"] + r["runq_ns"] for r in inside) - waited_ns
             slack_ns = one_ns
-        found += bool(inside) and abs(off_ns) <= 0.01 * blocked_ns + slack_ns
+        if inside and abs(off_ns) <= 0.01 * blocked_ns + slack_ns:
+            found += 1
+        elif inside:
+            off_by_ns.append(abs(off_ns))
     assert looked_at >= 0.5 * len(truth["waits"])
-    return found / looked_at
+    return (found + n_by_stealing(recorded, truth, off_by_ns)) / looked_at
+
+
+def n_by_stealing(recorded, truth, off_by_ns):
+    """How many of the waits that are off by so much may be so by what a hypervisor took.
+
+    What it takes of a slice makes two waits: the one before seems to end later, and of the one
+    behind, the program has the time for blocked. A disk's threads are those that call it.
+    """
+    all_ns = 0
+    if truth["kind"] in OF_A_DISK:
+        all_ns = 2 * (recorded.stolen_ns + TICK_OF_STEAL_NS)
+    elif recorded.stolen_ns > 0:
+        all_ns = 2 * stolen_ns(recorded, truth)
+    n = 0
+    for off_ns in sorted(off_by_ns):
+        all_ns -= off_ns
+        n += all_ns >= 0
+    return n
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -243,7 +282,7 @@ def test_longest_and_latest(mine, intervals):
     assert [r["duration_ns"] for r in longest] == sorted(
         (r["duration_ns"] for r in everything), reverse=True)[:10]
     latest = mine.stax.json("intervals", "-n", 10, "--latest")["rows"]
-    ends = [r["start_ns"] + r["duration_ns"] for r in latest]
+    ends = [r["start_ns"] + r["duration_ns"] + r["runq_ns"] for r in latest]
     assert ends == sorted(ends, reverse=True) and len(latest) == 10
 
 
@@ -277,11 +316,15 @@ def test_a_wait_that_goes_on_has_its_length_so_far(anybody):
         return rows and rows[0]["duration_ns"] > 300 * MS and rows
     rows = wait_until(is_open, what="an open wait")
     assert len(rows) == 1 and rows[0]["tid"] == pid
-    before_ns = rows[0]["duration_ns"]
-    time.sleep(0.5)
-    row = [r for r in stax.json("intervals", "-n", 0)["rows"] if r["open"]][0]
+    more_ns = rows[0]["duration_ns"] + 400 * MS
+
+    def goes_on():
+        rows = [r for r in stax.json("intervals", "-n", 0)["rows"] if r["open"]]
+        return rows and rows[0]["duration_ns"] > more_ns and rows[0]
+    row = wait_until(goes_on, what="its going on")
     assert row["start_ns"] == rows[0]["start_ns"]
-    assert 400 * MS < row["duration_ns"] - before_ns < 3000 * MS
+    now_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - run_start_ns(stax.last_run())
+    assert row["start_ns"] + row["duration_ns"] < now_ns
     if stax.account.is_root:
         assert row["reason"] == "sleep"
     threads = stax.json("threads", "-n", 0)["rows"]

@@ -12,7 +12,8 @@ import pytest
 
 from fixtures import _ended, _folder, _need_events
 from private_server import Account, PrivateServer
-from waiting import MS, NOBODY, US, by_tid, is_called_by, names, overlap_ns, reaches, run_start_ns
+from waiting import (MS, NOBODY, US, by_tid, is_called_by, names, overlap_ns, reaches,
+                     run_start_ns, slices_of_process_1, wakeups_unseen_at_most)
 
 ROUNDS, JOBS = 250, 100
 EDGES = [f"{one} by {kind}" for kind in ("futex", "condition", "eventfd", "pipe")
@@ -22,12 +23,14 @@ EDGES = [f"{one} by {kind}" for kind in ("futex", "condition", "eventfd", "pipe"
 @pytest.fixture(scope="module")
 def graph():
     _need_events(Account())
+    slices = slices_of_process_1()
     with _folder() as folder, _ended(PrivateServer(folder)) as server:
         truth, run = server.truth("wakes", "--rounds", ROUNDS)
+        unseen = wakeups_unseen_at_most(slices)
         assert run["lost"] == 0, server.json("diagnose")["lost"]
         edges = dict(zip(EDGES, truth["edges"]))
         assert len(edges) == len(truth["edges"]) == len(EDGES)
-        yield SimpleNamespace(stax=server, truth=truth, edges=edges, run=run,
+        yield SimpleNamespace(stax=server, truth=truth, edges=edges, run=run, unseen=unseen,
                               rows=server.json("wakers", "-n", 0)["rows"])
 
 
@@ -70,19 +73,27 @@ def test_stacks_of_wakers(graph, name):
 
 def test_clocks_are_blamed_on_nobody(graph, report):
     """Threads that sleep by the clock, those between two wakeups of others among them."""
-    slept = {s["name"]: s["count"] for s in graph.truth["sleepers"]}
-    exact = {}
+    rows = by_tid(r for r in graph.stax.json("intervals", "-n", 0, "--no-stacks")["rows"]
+                  if not r["open"])
+    exact, unseen = {}, {}
     for sleeper in graph.truth["sleepers"]:
-        rows = [r for r in graph.rows if r["wakee_tid"] == sleeper["tid"]]
-        blamed = [r for r in rows if r["waker_tid"] != 0]
-        assert not blamed, blamed
-        assert {r["waker_name"] for r in rows} == {NOBODY}
-        exact[sleeper["name"]] = sum(r["count"] for r in rows)
-    report(f"wakes: of {ROUNDS} each, woken by the clock: {exact}")
-    # Who is held up finds the time over and does not sleep: it says itself how often it has slept.
-    assert all(count > 0.9 * ROUNDS for count in slept.values()), slept
-    # One or two more where a page of the program had to be read first.
-    assert all(slept[name] <= n <= slept[name] + 5 for name, n in exact.items()), (exact, slept)
+        # A lock of the address space, or of a name in /proc, is another wait: a thread ends it.
+        sleeps = [r for r in rows[sleeper["tid"]] if r["reason"] == "sleep"]
+        wakers = [r["waker"] for r in sleeps if "waker" in r]
+        assert all((w["tid"], w["name"]) == (0, NOBODY) for w in wakers), wakers
+        # Who is held up finds the time over and does not sleep: it says itself how often it has
+        # slept. The clock's wakeup comes either way.
+        assert len(sleeps) == sleeper["count"] > 0, (sleeper, len(sleeps))
+        exact[sleeper["name"]], unseen[sleeper["name"]] = len(sleeps), len(sleeps) - len(wakers)
+        elsewhere = sum((r.get("waker") or {}).get("tid") == 0 for r in rows[sleeper["tid"]]
+                        if r["reason"] != "sleep")
+        of_clock = [r for r in graph.rows
+                    if (r["waker_tid"], r["wakee_tid"]) == (0, sleeper["tid"])]
+        assert {r["waker_name"] for r in of_clock} == {NOBODY}
+        assert len(wakers) <= sum(r["count"] for r in of_clock) - elsewhere <= sleeper["asked"]
+    report(f"wakes: of {ROUNDS} each, woken by the clock: {exact}; of those unseen: "
+           f"{sum(unseen.values())}, at most {graph.unseen} each")
+    assert all(n <= graph.unseen for n in unseen.values()), unseen
 
 
 def test_wakers_of_one_thread(graph):
@@ -200,12 +211,15 @@ def test_critical_path_goes_from_waker_to_wakee(path, report):
 
 
 def test_critical_path_shows_the_work(path):
-    """The stack of a segment that ran is that of the work, where a sample fell into it."""
+    """The stack of a segment that ran is that of the work, where a sample fell into it.
+
+    How many there are depends on who else wants the CPU: a segment ends where it is displaced.
+    """
     for stage in path.stages:
         rows = [s for s in path.why["segments"] if s["tid"] == stage["tid"] and s["kind"] == "run"
                 and s["duration_ns"] > MS and s["stack"]]
         right = [s for s in rows if stage["function"] in names(s["stack"])]
-        assert len(rows) >= 0.5 * JOBS and len(right) >= 0.95 * len(rows), (len(right), len(rows))
+        assert rows and len(right) >= 0.95 * len(rows), (len(right), len(rows))
 
 
 def test_critical_path_of_a_range(path):

@@ -4,8 +4,12 @@
  * stalls - steady work that is held up for a known time every now and then
  *
  * A worker takes a lock, works, lets go, sleeps. At set times another thread
- * keeps the lock: --stall-ms long, and half way between two stalls --near-ms.
- * Truth: when each stall held the worker up, by its own clock readings.
+ * keeps the lock: --stall-ms long, and half way between two stalls --near-ms;
+ * counted from when the worker asks for it, and never twice without the worker
+ * having had it. So each holds the worker up for that long, whatever else the
+ * machine does.
+ * Truth: when each stall held the worker up: from its asking until the lock was
+ * free, by clock readings. How long it waits for a CPU after that is no stall.
  */
 
 #include <getopt.h>
@@ -29,6 +33,8 @@ struct held {
 
 static pthread_mutex_t resource = PTHREAD_MUTEX_INITIALIZER;
 static atomic_bool is_over;
+static atomic_ulong n_asked, n_had; /* how often the worker wanted the lock, and got it */
+static uint64_t freed_ns;           /* under it: when the holder let it go */
 static uint64_t iterations;
 static uint64_t long_ns; /* what the worker notes */
 static struct held *held;
@@ -51,11 +57,13 @@ static void *work(void *argument)
     worker_tid = syscall(SYS_gettid);
     while (!is_over) {
         const uint64_t start_ns = clock_ns(CLOCK_MONOTONIC);
+        n_asked++;
         pthread_mutex_lock(&resource);
-        const uint64_t end_ns = clock_ns(CLOCK_MONOTONIC);
+        n_had++;
+        const uint64_t end_ns = freed_ns;
         steady_work();
         pthread_mutex_unlock(&resource);
-        if (end_ns - start_ns > long_ns && n_held < capacity) {
+        if (end_ns > start_ns && end_ns - start_ns > long_ns && n_held < capacity) {
             held[n_held++] = (struct held){start_ns, end_ns};
         }
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
@@ -70,11 +78,26 @@ static void sleep_until(uint64_t time_ns)
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
-static void hold_until(uint64_t from_ns, uint64_t length_ns)
+static void nap(void)
 {
+    sleep_until(clock_ns(CLOCK_MONOTONIC) + NS_PER_MS / 10);
+}
+
+static void hold(uint64_t from_ns, uint64_t length_ns)
+{
+    static uint64_t n_had_then; /* when it was held the last time */
+
     sleep_until(from_ns);
+    while (n_had == n_had_then) {
+        nap();
+    }
     pthread_mutex_lock(&resource);
+    while (n_asked == n_had) {
+        nap();
+    }
     sleep_until(clock_ns(CLOCK_MONOTONIC) + length_ns);
+    n_had_then = n_had;
+    freed_ns = clock_ns(CLOCK_MONOTONIC);
     pthread_mutex_unlock(&resource);
 }
 
@@ -119,9 +142,9 @@ int main(int argc, char **argv)
     }
     const uint64_t start_ns = clock_ns(CLOCK_MONOTONIC) + lead_ns;
     for (uint64_t i = 0; i < n_stalls; i++) {
-        hold_until(start_ns + i * every_ns, stall_ns);
+        hold(start_ns + i * every_ns, stall_ns);
         if (near_ns > 0) {
-            hold_until(start_ns + i * every_ns + every_ns / 2, near_ns);
+            hold(start_ns + i * every_ns + every_ns / 2, near_ns);
         }
     }
     sleep_until(start_ns + n_stalls * every_ns);

@@ -13,7 +13,8 @@
  * as soon as the one before wakes it.
  *
  * Truth: per edge the two threads, the function that wakes and the count; per
- * sleeper how often; per stage of the path when it worked.
+ * sleeper how often it wanted to sleep, and did; per stage of the path when it
+ * worked.
  *
  *   --rounds N     of the graph, 200 unless given; 0: no graph
  *   --jobs N       of the path, 0 unless given
@@ -44,7 +45,8 @@ struct chain {
     int kind;
     pthread_t waker, second, third;
     atomic_int waker_tid, second_tid, third_tid;
-    uint64_t n_rounds, n_slept;     /* n_slept: by the waker, by the clock */
+    uint64_t n_rounds;
+    uint64_t n_asked, n_slept;      /* by the waker, by the clock: so often it did sleep */
     atomic_ulong n_second, n_third; /* rounds that they were woken in */
 
     struct wake_futex futex;   /* wakes the second */
@@ -196,13 +198,19 @@ static void introduce(atomic_int *ret_tid, const char *prefix, const char *kind)
     *ret_tid = gettid();
 }
 
+static void sleep_between(struct chain *chain, uint64_t duration_ns)
+{
+    chain->n_asked++;
+    chain->n_slept += sleep_ns(duration_ns);
+}
+
 /* Ends when the round is over: both were woken, and went to sleep for the next one. */
 static void await_sleepers(struct chain *chain, uint64_t n_rounds)
 {
     while (chain->second_tid == 0 || chain->third_tid == 0 || chain->n_second < n_rounds ||
            chain->n_third < n_rounds || !is_asleep(chain->second_tid) ||
            !is_asleep(chain->third_tid)) {
-        chain->n_slept += sleep_ns(100 * NS_PER_US);
+        sleep_between(chain, 100 * NS_PER_US);
     }
 }
 
@@ -213,7 +221,7 @@ KEPT void *thread_waker(void *argument)
     introduce(&chain->waker_tid, "w", kinds[chain->kind].name);
     for (uint64_t i = 0; i < chain->n_rounds; i++) {
         await_sleepers(chain, i);
-        chain->n_slept += sleep_ns(200 * NS_PER_US);
+        sleep_between(chain, 200 * NS_PER_US);
         kinds[chain->kind].wake(chain);
     }
     return NULL;
@@ -338,12 +346,14 @@ static void print_graph(FILE *truth, const struct chain *chains, const struct sl
     }
     fprintf(truth, "], \"sleepers\": [");
     for (int i = 0; i < 2 && chains[0].n_rounds > 0; i++) {
-        fprintf(truth, "%s{\"tid\": %d, \"name\": \"t-%s\", \"count\": %lu}", i > 0 ? ", " : "",
-                sleepers[i].tid, sleepers[i].name, sleepers[i].n_slept);
+        fprintf(truth, "%s{\"tid\": %d, \"name\": \"t-%s\", \"asked\": %lu, \"count\": %lu}",
+                i > 0 ? ", " : "", sleepers[i].tid, sleepers[i].name, sleepers[i].n_sleeps,
+                sleepers[i].n_slept);
     }
     for (int kind = 0; kind < KIND_N && chains[0].n_rounds > 0; kind++) {
-        fprintf(truth, ", {\"tid\": %d, \"name\": \"w-%s\", \"count\": %lu}",
-                chains[kind].waker_tid, kinds[kind].name, chains[kind].n_slept);
+        fprintf(truth, ", {\"tid\": %d, \"name\": \"w-%s\", \"asked\": %lu, \"count\": %lu}",
+                chains[kind].waker_tid, kinds[kind].name, chains[kind].n_asked,
+                chains[kind].n_slept);
     }
     fprintf(truth, "]");
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Waits and wakeups of a recorded program beside what the program itself knows of them."""
 
+import pathlib
 import time
 
 MS = 10 ** 6
@@ -16,6 +17,27 @@ def run_start_ns(run):
     apart_ns = min((time.clock_gettime_ns(time.CLOCK_REALTIME)
                     - time.clock_gettime_ns(time.CLOCK_MONOTONIC) for _ in range(20)))
     return run["started_at_unix_ns"] - apart_ns
+
+
+def slices_of_process_1():
+    """How often each of its threads has got a CPU.
+
+    Kernels of some sandboxes keep that process to themselves: while one of its threads is on a
+    CPU they run no program of others there, not even for an interrupt. What it wakes then, nobody
+    has seen being woken; stax says of such a wait how long it was, and names no waker.
+    """
+    found = {}
+    for path in pathlib.Path("/proc/1/task").glob("*/schedstat"):
+        try:
+            found[path.parent.name] = int(path.read_text().split()[2])
+        except OSError:
+            pass  # it has ended meanwhile
+    return found
+
+
+def wakeups_unseen_at_most(before):
+    """Of one thread, since slices_of_process_1() said `before`: it runs between two of them."""
+    return sum(n - before.get(tid, 0) for tid, n in slices_of_process_1().items())
 
 
 def names(stack, of_kernel=False):
