@@ -29,6 +29,10 @@ enum event_kind {
     EVENT_THREAD,
     EVENT_IMAGE,
     EVENT_LOST,
+    EVENT_LANE,
+    EVENT_SPAN_NAME,
+    EVENT_SPAN,
+    EVENT_SPANS_LOST,
     EVENT_KIND_N
 };
 
@@ -139,6 +143,72 @@ struct event_counters {
     uint64_t values[LIMIT_COUNTERS];
 };
 
+/*
+ * What a program reports itself (stax/target.h), read from the memory that it
+ * shares. Lanes and names have numbers that the run gives them, dense from 0
+ * and 1 (name 0: none), and are told before they are used. These events have no
+ * place in the order of the others: a span comes when it has ended, or much
+ * later, and time_ns is how far the others had come when it was read.
+ */
+struct event_lane {
+    uint32_t lane;
+    uint8_t kind; /* enum lane_kind (model/lane.h) */
+    const char *name;
+};
+
+struct event_span_name {
+    uint32_t name;
+    uint32_t parent; /* the name that it is inside of; smaller than `name`; 0: none */
+    const char *text;
+};
+
+/* Where work was queued, or a wait began. tid 0: not told. */
+struct event_origin {
+    int64_t pid, tid;
+    uint64_t time_ns;
+};
+
+struct event_span_counter {
+    uint32_t name, unit; /* names; unit 0: none */
+    double value;
+};
+
+struct event_span_attachment {
+    uint32_t label; /* a name */
+    uint32_t n_dimensions, dimensions[LIMIT_SPAN_DIMENSIONS];
+    uint64_t size_bytes;
+};
+
+/* What few spans have. */
+struct event_span_details {
+    uint64_t queue_id, command_buffer_id, dispatch_id; /* 0: none */
+    struct event_origin wait;                          /* tid 0: nobody has waited, or told */
+    uint64_t wait_end_ns;
+    struct event_origin completion;
+    uint32_t source_file, source_function, source_line; /* names; 0: none */
+    uint32_t n_counters, n_attachments;
+    struct event_span_counter counters[LIMIT_SPAN_DETAILS];
+    struct event_span_attachment attachments[LIMIT_SPAN_DETAILS];
+};
+
+struct event_span {
+    uint32_t lane, name;
+    uint64_t start_ns, end_ns; /* end_ns >= start_ns */
+    struct event_origin origin;
+    const struct event_span_details *details; /* NULL: none */
+};
+
+/* Why spans did not come. */
+enum event_spans_lost_cause {
+    EVENT_SPANS_LOST_TARGET_QUEUE, /* the program found no room in the ring */
+    EVENT_SPANS_LOST_NO_SERVER,    /* the program's recording had ended before they did */
+    EVENT_SPANS_LOST_BAD_DURATION, /* it ends before it begins */
+    EVENT_SPANS_LOST_OUTSIDE_RUN,  /* it ended before the recording began, or lies in the future */
+    EVENT_SPANS_LOST_MALFORMED,    /* a slot, lane or name that makes no sense */
+    EVENT_SPANS_LOST_QUEUE_FULL,   /* the aggregator fell behind */
+    EVENT_SPANS_LOST_CAUSE_N
+};
+
 #define EVENT_NO_WAKER INT64_C(0)         /* no thread: an interrupt, a timer */
 #define EVENT_WAKER_UNKNOWN (-INT64_C(1)) /* nobody told */
 
@@ -199,6 +269,13 @@ struct event {
             enum event_lost_cause cause;
             uint64_t count;
         } lost;
+        struct event_lane lane; /* pid: whose */
+        struct event_span_name span_name;
+        const struct event_span *span; /* pid: who reports it; tid: its thread that did */
+        struct {
+            enum event_spans_lost_cause cause;
+            uint64_t count;
+        } spans_lost;
     };
 };
 

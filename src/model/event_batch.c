@@ -11,9 +11,13 @@
 /* A stack copy lies behind its registers; both begin at a multiple of 8. */
 #define STACK_OVERHEAD (sizeof(struct event_stack_copy) + 8)
 
-/* Counters lie among the ips: words like them. */
+/* Counters and spans lie among the ips: words like them. */
 #define COUNTERS_WORDS (sizeof(struct event_counters) / sizeof(uint64_t))
+#define SPAN_WORDS (sizeof(struct event_span) / sizeof(uint64_t))
+#define DETAILS_WORDS (sizeof(struct event_span_details) / sizeof(uint64_t))
 _Static_assert(sizeof(struct event_counters) % sizeof(uint64_t) == 0, "whole words");
+_Static_assert(sizeof(struct event_span) % sizeof(uint64_t) == 0, "whole words");
+_Static_assert(sizeof(struct event_span_details) % sizeof(uint64_t) == 0, "whole words");
 
 struct event_batch {
     struct event_batch_limits limits;
@@ -140,6 +144,21 @@ const struct event_counters *event_batch_add_counters(struct event_batch *batch,
     return words ? memcpy(words, counters, sizeof(*counters)) : NULL;
 }
 
+const struct event_span *event_batch_add_span(struct event_batch *batch,
+                                              const struct event_span *span)
+{
+    size_t n_words = SPAN_WORDS + (span->details ? DETAILS_WORDS : 0);
+    uint64_t *words = event_batch_add_ips(batch, n_words);
+    if (!words) {
+        return NULL;
+    }
+    struct event_span *copy = memcpy(words, span, sizeof(*span));
+    if (span->details) {
+        copy->details = memcpy(words + SPAN_WORDS, span->details, sizeof(*span->details));
+    }
+    return copy;
+}
+
 struct event_stack_copy *event_batch_add_stack(struct event_batch *batch,
                                                const struct event_stack_copy *copy, size_t n_bytes,
                                                uint8_t **ret_bytes)
@@ -224,6 +243,13 @@ static bool copy_parts(struct event_batch *batch, struct event *copy)
         return copy_text(batch, &copy->wait_seen.site);
     case EVENT_WAKEUP:
         return copy_text(batch, &copy->wakeup.waker_name);
+    case EVENT_LANE:
+        return copy_text(batch, &copy->lane.name);
+    case EVENT_SPAN_NAME:
+        return copy_text(batch, &copy->span_name.text);
+    case EVENT_SPAN:
+        copy->span = event_batch_add_span(batch, copy->span);
+        return copy->span;
     default:
         return true;
     }

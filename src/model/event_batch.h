@@ -50,6 +50,10 @@ struct event_image *event_batch_add_image(struct event_batch *batch,
 const struct event_counters *event_batch_add_counters(struct event_batch *batch,
                                                       const struct event_counters *counters);
 
+/* With its details. */
+const struct event_span *event_batch_add_span(struct event_batch *batch,
+                                              const struct event_span *span);
+
 /* Room for n_bytes of stack memory, unset, with its registers as in `copy` (whose bytes are not
  * looked at); NULL when there is no room. */
 struct event_stack_copy *event_batch_add_stack(struct event_batch *batch,

@@ -247,6 +247,38 @@ static void free_accepts_nothing(void **state)
     assert_null(event_batch_free(NULL));
 }
 
+static void spans_are_copied_with_their_details(void **state)
+{
+    (void)state;
+    const struct event_batch_limits small = {.n_events = 8, .n_ips = 200};
+    struct event_batch *batch = NULL;
+    assert_int_equal(event_batch_new(&small, &batch), 0);
+    char text[] = "kernel";
+    struct event_span_details details = {.n_counters = 1, .counters = {{.name = 3, .value = 1.5}}};
+    struct event_span span = {.lane = 1, .name = 2, .start_ns = 3, .end_ns = 4};
+    struct event lane = {.kind = EVENT_LANE, .lane = {.lane = 1, .name = text}};
+    struct event name = {.kind = EVENT_SPAN_NAME, .span_name = {.name = 2, .text = text}};
+    struct event event = {.kind = EVENT_SPAN, .span = &span};
+    assert_true(event_batch_add_deep(batch, &lane));
+    assert_true(event_batch_add_deep(batch, &name));
+    assert_true(event_batch_add_deep(batch, &event));
+    span.details = &details;
+    assert_true(event_batch_add_deep(batch, &event));
+    /* There is no room for another one with details, and none is added by halves. */
+    assert_false(event_batch_add_deep(batch, &event));
+    assert_int_equal(event_batch_count(batch), 4);
+    span.name = 99;
+    details.counters[0].name = 99;
+    text[0] = 'x';
+    assert_string_equal(event_batch_get(batch, 0)->lane.name, "kernel");
+    assert_string_equal(event_batch_get(batch, 1)->span_name.text, "kernel");
+    assert_int_equal(event_batch_get(batch, 2)->span->name, 2);
+    assert_null(event_batch_get(batch, 2)->span->details);
+    assert_int_equal(event_batch_get(batch, 3)->span->end_ns, 4);
+    assert_int_equal(event_batch_get(batch, 3)->span->details->counters[0].name, 3);
+    event_batch_free(batch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +288,7 @@ int main(void)
         cmocka_unit_test(every_bound_holds),
         cmocka_unit_test(room_means_room_for_the_largest_record),
         cmocka_unit_test(counters_are_copied_with_their_event),
+        cmocka_unit_test(spans_are_copied_with_their_details),
         cmocka_unit_test(free_accepts_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

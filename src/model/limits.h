@@ -20,3 +20,10 @@
 #define LIMIT_REQUEST_BYTES (1u << 20) /* rpc.md */
 #define LIMIT_REQUEST_NESTING 32
 #define LIMIT_MEMORY_DEFAULT_BYTES (UINT64_C(2) << 30) /* --max-memory */
+/* What programs report themselves; of one run. */
+#define LIMIT_LANES 4096u
+#define LIMIT_SPAN_NAMES 65536u
+#define LIMIT_SPAN_NAME_BYTES 256u /* with NUL */
+#define LIMIT_SPAN_DEPTH 32u       /* names inside names */
+#define LIMIT_SPAN_DETAILS 15u     /* counters, and attachments, of one span */
+#define LIMIT_SPAN_DIMENSIONS 4u

@@ -16,6 +16,7 @@
 #include "model/results/counters.h"
 #include "model/results/intervals.h"
 #include "model/results/off_cpu.h"
+#include "model/results/target.h"
 #include "model/results/top.h"
 #include "model/view.h"
 
@@ -144,6 +145,36 @@ struct timeline_request { /* profile.timeline → timeline_result */
 struct why_request { /* profile.why → why_result */
     struct view view;
     uint32_t limit;      /* default 20; 0: all that are kept */
+    uint32_t max_frames; /* of a stack; default 0: all */
+};
+
+/* Patterns of what is asked for; NULL: all. */
+struct target_lanes_request { /* profile.targetLanes → target_lanes_result */
+    struct view view;
+    const char *lane, *name;
+    uint32_t limit; /* default 0: all */
+};
+
+struct target_top_request { /* profile.targetTop → target_top_result */
+    struct view view;
+    enum target_top_sort sort; /* default time */
+    const char *lane, *name;
+    uint32_t limit; /* default 20; 0: all */
+};
+
+struct target_spans_request { /* profile.targetSpans → target_spans_result */
+    struct view view;
+    enum target_spans_order order; /* default longest */
+    const char *lane, *name;
+    uint32_t limit;      /* default 20; 0: all */
+    uint32_t max_frames; /* of a stack; default 0: all */
+};
+
+struct target_origins_request { /* profile.targetOrigins → target_origins_result */
+    struct view view;
+    enum target_origins_by by; /* default stack */
+    const char *lane, *name;
+    uint32_t limit;      /* of origins, and of waiters; default 20; 0: all */
     uint32_t max_frames; /* of a stack; default 0: all */
 };
 

@@ -26,4 +26,5 @@ struct export_result {
     uint64_t file_bytes;
     uint64_t threads, samples, waits;
     uint64_t cpu_ns, off_cpu_ns; /* what the file sums to */
+    uint64_t spans, target_ns;   /* likewise; 0 where the format holds none */
 };

@@ -7,6 +7,7 @@
  * Owner, Threads: see result.h.
  */
 
+#include "model/lane.h"
 #include "model/results/off_cpu_by_reason.h"
 #include "model/results/result.h"
 
@@ -29,7 +30,9 @@ struct compare_side {
     /* What the program reports of itself; 0 where it reports nothing. */
     uint64_t target_ns, spans;
     uint64_t linked_origins, unlinked_origins, missing_origins;
-    uint64_t bad_duration_drops, target_queue_drops, worker_disconnect_drops;
+    uint64_t bad_duration_drops, worker_disconnect_drops;
+    uint64_t target_ring_drops, server_queue_drops;
+    uint64_t target_queue_drops; /* of both */
 };
 
 /* The share of a function in both, and how sure the difference is. */
@@ -55,6 +58,17 @@ struct compare_function {
     uint64_t base_samples, candidate_samples; /* that run through it, of all runs of the side */
 };
 
+/* A lane on both sides: those of the same name and kind, of all processes. */
+struct compare_lane {
+    const char *name;
+    enum lane_kind kind;
+    bool is_new;                  /* the base has no such lane */
+    bool is_gone;                 /* the candidate has none */
+    uint64_t base_ns, base_spans; /* means of a run */
+    uint64_t candidate_ns, candidate_spans;
+    int64_t delta_ns; /* candidate less base */
+};
+
 /* Where the variance of a share comes from. */
 enum compare_method {
     COMPARE_METHOD_NONE,         /* too few samples: nothing is tested */
@@ -77,7 +91,10 @@ struct compare_result {
     uint64_t functions; /* how many rows there are without the limit */
     size_t n_rows;
     struct compare_function
-        *rows; /* significant ones first, by the difference; the rest by share */
+        *rows;      /* significant ones first, by the difference; the rest by share */
+    uint64_t lanes; /* as functions, of lanes */
+    size_t n_lane_rows;
+    struct compare_lane *lane_rows; /* by the larger of both times */
     size_t n_threshold_failures;
     struct compare_failure *threshold_failures;
     const char *hint;

@@ -20,7 +20,7 @@ struct flame_node {
     uint64_t runq_ns; /* of the root, and of its child "(waiting for a CPU)" */
     uint64_t spans, samples;
     uint64_t self_active_ns, self_off_cpu_ns;
-    bool linked;
+    bool linked; /* a remark: its time is in no total of the nodes above it, active_ns is 0 */
     uint64_t hidden_nodes; /* children and their descendants cut by max_depth or threshold_pct */
     size_t n_children;
     struct flame_node *children; /* by weight */

@@ -32,8 +32,8 @@ struct threads_result {
     struct run_stamp run;
     struct view_echo view;
     struct totals totals;
-    uint64_t threads; /* how many rows there are without the limit */
+    uint64_t threads; /* how many rows there are without the limit; lanes are told beyond it */
     size_t n_rows;
-    struct thread_row *rows; /* by cpu_ns */
+    struct thread_row *rows; /* by cpu_ns, then lanes by target_ns */
     const char *hint;
 };

@@ -26,7 +26,7 @@ struct top_row {
     uint64_t self_active_ns, total_active_ns;
     uint64_t self_samples, total_samples;
     uint64_t self_off_cpu_ns, total_off_cpu_ns, waits; /* only where rows are sorted by them */
-    uint64_t target_ns, spans;
+    uint64_t target_ns, spans; /* target: of these spans, with what is inside of them */
     double self_pct, total_pct;
 };
 
