@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * scenario - a test case in a process of its own, since the library is one per process
+ *
+ * Owner:   nothing is kept; the folder of a scenario is removed.
+ * Threads: one, before the scenario starts others.
+ */
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SCENARIO_WAIT_MS 20000
+
+/* What fails there fails the test here. */
+#define CHECK(what)                                                                                \
+    do {                                                                                           \
+        if (!(what)) {                                                                             \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);                             \
+            _exit(1);                                                                              \
+        }                                                                                          \
+    } while (0)
+
+/* Waits for something that will come. */
+#define CHECK_SOON(what)                                                                           \
+    do {                                                                                           \
+        bool is_so = what;                                                                         \
+        for (int waited_ms = 0; !is_so && waited_ms < SCENARIO_WAIT_MS; waited_ms++) {             \
+            usleep(1000);                                                                          \
+            is_so = what;                                                                          \
+        }                                                                                          \
+        if (!is_so) {                                                                              \
+            fprintf(stderr, "%s:%d: never %s\n", __FILE__, __LINE__, #what);                       \
+            _exit(1);                                                                              \
+        }                                                                                          \
+    } while (0)
+
+/* The exit status of what it did: 0 if all that it checked was so. `socket` is where a server may
+ * be made; the library will look for it there. */
+static inline int scenario_run(void (*scenario)(const char *socket))
+{
+    char folder[] = "/tmp/stax-target-XXXXXX";
+    char path[64];
+    int status = -1;
+
+    if (!mkdtemp(folder)) {
+        return -1;
+    }
+    snprintf(path, sizeof(path), "%s/s", folder);
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("STAX_SERVER_SOCKET", path, 1);
+        scenario(path);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    unlink(path);
+    rmdir(folder);
+    return status;
+}
