@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "aggregate/aggregate_internal.h"
+#include "aggregate/snapshot_spans.h"
+#include "aggregate/span_events.h"
 #include "aggregate/stack_resolve.h"
 #include "aggregate/wait_events.h"
 
@@ -62,6 +64,8 @@ static int init(struct aggregate *aggregate)
     r = r ? r : wakers_init(&aggregate->wakers);
     r = r ? r : counters_init(&aggregate->counters);
     r = r ? r : name_table_init(&aggregate->sites);
+    r = r ? r : lanes_init(&aggregate->lanes);
+    r = r ? r : span_log_init(&aggregate->span_log);
     if (r != 0) {
         return r;
     }
@@ -78,6 +82,8 @@ int aggregate_new(const struct aggregate_config *config, struct aggregate **ret_
     aggregate->config = *config;
     arena_init(&aggregate->names, 0);
     hash_table_init(&aggregate->pair_ids);
+    span_totals_init(&aggregate->span_totals);
+    origin_links_init(&aggregate->origin_links, config->max_memory_bytes);
     int r = init(aggregate);
     if (r != 0) {
         return r;
@@ -97,6 +103,7 @@ static void free_snapshots(struct aggregate *aggregate)
     while (aggregate->snapshots) {
         struct held_snapshot *held = aggregate->snapshots;
         aggregate->snapshots = held->next;
+        snapshot_spans_release(held);
         free(held->memory);
         free(held);
     }
@@ -129,6 +136,10 @@ struct aggregate *aggregate_free(struct aggregate *aggregate)
         wakers_release(&aggregate->wakers);
         counters_release(&aggregate->counters);
         name_table_release(&aggregate->sites);
+        lanes_release(&aggregate->lanes);
+        span_totals_release(&aggregate->span_totals);
+        span_log_release(&aggregate->span_log);
+        origin_links_release(&aggregate->origin_links);
         arena_release(&aggregate->names);
         free(aggregate->pair_counts);
         free(aggregate->image_is_seen);
@@ -143,6 +154,7 @@ void aggregate_begin(struct aggregate *aggregate, uint64_t start_ns)
     aggregate->start_ns = start_ns;
     aggregate->newest_ns = start_ns;
     aggregate->checkpoint_at_ns = start_ns + CHECKPOINT_EVERY_NS;
+    aggregate->span_totals.run_start_ns = start_ns;
 }
 
 _Static_assert(STACK_TABLE_MAX_NODES <= 1u << 28 && SLICE_CLASS_N <= 16,
@@ -244,6 +256,7 @@ static int apply_sample(struct aggregate *aggregate, const struct event *event)
         return r;
     }
     wait_events_sampled(thread, resolved.stack);
+    origin_links_note_sample(aggregate, event, id, resolved.stack);
     const struct stored_sample sample = {
         .time_ns = event->time_ns,
         .stack = resolved.stack,
@@ -335,7 +348,9 @@ static int apply_switch(struct aggregate *aggregate, const struct event *event)
     }
     thread_table_switch_out(aggregate->threads, id, event->time_ns, event->cpu, event->is_preempted,
                             event->switch_out.cpu_time_ns);
-    return wait_events_switch_out(aggregate, event, id);
+    int r = wait_events_switch_out(aggregate, event, id);
+    origin_links_note_switch_out(aggregate, event, id);
+    return r;
 }
 
 static int apply_mapping(struct aggregate *aggregate, const struct event *event)
@@ -390,6 +405,16 @@ static int apply_counters(struct aggregate *aggregate, const struct event *event
     return counters_apply(&aggregate->counters, event->counters, &where);
 }
 
+static int apply_wait_seen(struct aggregate *aggregate, const struct event *event)
+{
+    if (aggregate->config.has_no_switches) {
+        return 0;
+    }
+    int r = wait_events_seen(aggregate, event);
+    origin_links_note_seen(aggregate, event);
+    return r;
+}
+
 static int apply_one(struct aggregate *aggregate, const struct event *event)
 {
     switch (event->kind) {
@@ -403,7 +428,7 @@ static int apply_one(struct aggregate *aggregate, const struct event *event)
     case EVENT_IMAGE:
         return apply_image(aggregate, event);
     case EVENT_WAIT_SEEN:
-        return aggregate->config.has_no_switches ? 0 : wait_events_seen(aggregate, event);
+        return apply_wait_seen(aggregate, event);
     case EVENT_WAKEUP:
         return aggregate->config.has_no_switches ? 0 : wait_events_wakeup(aggregate, event);
     case EVENT_COUNTERS:
@@ -411,6 +436,10 @@ static int apply_one(struct aggregate *aggregate, const struct event *event)
     case EVENT_LOST:
         aggregate->lost[event->lost.cause] += event->lost.count;
         return 0;
+    case EVENT_LANE:
+    case EVENT_SPAN_NAME:
+    case EVENT_SPAN:
+    case EVENT_SPANS_LOST:
     case EVENT_NONE:
     case EVENT_KIND_N:
         break;
@@ -432,11 +461,16 @@ static void pass_time(struct aggregate *aggregate, uint64_t now_ns)
 size_t aggregate_apply(struct aggregate *aggregate, const struct event *events, size_t n_events)
 {
     size_t n_failed = 0;
-    if (!aggregate->has_events && n_events > 0) {
-        aggregate->has_events = true;
-        aggregate_begin(aggregate, events[0].time_ns);
-    }
     for (size_t i = 0; i < n_events; i++) {
+        if (span_events_has(events[i].kind)) {
+            n_failed += span_events_apply(aggregate, &events[i]) != 0;
+            aggregate->sequence++;
+            continue;
+        }
+        if (!aggregate->has_events) {
+            aggregate->has_events = true;
+            aggregate_begin(aggregate, events[i].time_ns);
+        }
         pass_time(aggregate, events[i].time_ns);
         n_failed += release_samples(aggregate, events[i].time_ns, false);
         n_failed += wait_events_store(aggregate, events[i].time_ns, false);
@@ -446,6 +480,7 @@ size_t aggregate_apply(struct aggregate *aggregate, const struct event *events, 
             aggregate->newest_ns = events[i].time_ns;
         }
     }
+    n_failed += origin_links_settle(aggregate, aggregate->has_ended);
     aggregate->lost[EVENT_LOST_QUEUE_FULL] += n_failed;
     aggregate_fold(aggregate);
     return n_failed;
@@ -464,6 +499,7 @@ void aggregate_end(struct aggregate *aggregate, uint64_t end_ns)
     }
     aggregate->lost[EVENT_LOST_QUEUE_FULL] += release_samples(aggregate, aggregate->end_ns, true);
     aggregate->lost[EVENT_LOST_QUEUE_FULL] += wait_events_store(aggregate, aggregate->end_ns, true);
+    aggregate->lost[EVENT_LOST_QUEUE_FULL] += origin_links_settle(aggregate, true);
     pending_samples_release(&aggregate->pending);
     pending_waits_release(&aggregate->pending_waits);
     wakers_end(&aggregate->wakers);

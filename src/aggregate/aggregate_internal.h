@@ -15,9 +15,13 @@
 #include "aggregate/code_epoch.h"
 #include "aggregate/counters.h"
 #include "aggregate/frame_table.h"
+#include "aggregate/lanes.h"
 #include "aggregate/name_table.h"
+#include "aggregate/origin_links.h"
 #include "aggregate/pending_samples.h"
 #include "aggregate/pending_waits.h"
+#include "aggregate/span_log.h"
+#include "aggregate/span_totals.h"
 #include "aggregate/stack_table.h"
 #include "aggregate/switch_lag.h"
 #include "aggregate/thread_table.h"
@@ -35,6 +39,7 @@ struct held_snapshot {
     uint64_t number;
     struct held_snapshot *next;
     void *memory; /* what is copied: threads, sums, counts, the newest samples and waits */
+    struct quantile **lengths; /* held, beside snapshot.span_sums */
 };
 
 /* A chunk that was dropped while snapshots up to `number` could still see it. */
@@ -96,6 +101,11 @@ struct aggregate {
     struct wakers wakers;
     struct counters counters;
     struct name_table sites; /* of the kernel, known by name alone: places in IMAGE_ID_NAMED */
+    struct lanes lanes;
+    struct span_totals span_totals;
+    struct span_log span_log;
+    struct origin_links origin_links;
+    uint64_t spans_lost[EVENT_SPANS_LOST_CAUSE_N];
     uint64_t lost[EVENT_LOST_CAUSE_N];
     uint64_t n_wait_stacks_unknown;
     uint64_t n_wakeups, n_stacks_truncated, n_stacks_empty, n_not_stored;

@@ -50,6 +50,13 @@ static void set_run(struct aggregate *aggregate, const struct restore_run *run)
     chunked_begin_at(&aggregate->slices, run->first_slice);
     chunked_begin_at(&aggregate->wait_log.waits, run->first_wait);
     chunked_begin_at(&aggregate->counters.readings, run->first_reading);
+    chunked_begin_at(&aggregate->span_log.spans, run->first_span);
+    aggregate->span_log.folded_until_ns = run->spans_folded_until_ns;
+    aggregate->span_log.n_details_left_out = run->n_span_details_full;
+    aggregate->origin_links.bound_ns = run->origin_bound_ns;
+    aggregate->origin_links.linked = run->linked_distance;
+    aggregate->origin_links.too_far = run->too_far_distance;
+    memcpy(aggregate->spans_lost, run->spans_lost, sizeof(aggregate->spans_lost));
     /* Nothing will be resolved, and nobody woken. */
     free(aggregate->stack_cache);
     aggregate->stack_cache = NULL;
@@ -87,6 +94,7 @@ struct restore *restore_free(struct restore *restore)
         free(restore->image_is_seen);
         free(restore->depths);
         free(restore->threads);
+        free(restore->span_details);
         free(restore);
     }
     return NULL;

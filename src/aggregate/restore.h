@@ -10,8 +10,9 @@
  * what makes no sense at all is refused.
  *
  * Shape:   restore_begin(), then images, code epochs, named places, frames,
- *          stacks, outsiders, wait objects and threads in this order, then
- *          records and sums in any, each kind in its own order; restore_end().
+ *          stacks, outsiders, wait objects, threads, span names and lanes in this
+ *          order, then records and sums in any, each kind in its own order;
+ *          restore_end().
  * Owner:   the caller until restore_end(); names and rows are borrowed.
  * Threads: one.
  * Limits:  those of the tables; config.max_memory_bytes: the oldest records go.
@@ -32,6 +33,9 @@ struct restore_run {
     uint64_t n_wakeups, n_stacks_truncated, n_stacks_empty, n_missed_switches, switch_lag_ns;
     uint64_t lost[EVENT_LOST_CAUSE_N];
     bool has_no_switches;
+    uint64_t first_span, spans_folded_until_ns, origin_bound_ns, n_span_details_full;
+    struct distance_figures linked_distance, too_far_distance;
+    uint64_t spans_lost[EVENT_SPANS_LOST_CAUSE_N];
 };
 
 /* What samples of one length of slices sum to, see snapshot.class_…. */
@@ -85,6 +89,28 @@ int restore_count_sample(struct restore *restore, struct sample_pair pair);
 int restore_count_wait(struct restore *restore, const struct wait_sums *part);
 int restore_count_wakeup(struct restore *restore, const struct wake_sums *part);
 int restore_count_reading(struct restore *restore, const struct stored_reading *reading);
+
+/*
+ * What the target reported itself. Names from 1 on, lanes from 0 on, details
+ * from 0 on, sums from 0 on: numbers of what comes later. Lanes come with their
+ * sums. A span that is PENDING in the middle of others is no longer.
+ */
+int restore_add_span_name(struct restore *restore, const struct span_name *name);
+int restore_add_lane(struct restore *restore, const struct lane_totals *totals);
+int restore_add_span_sums(struct restore *restore, const struct span_sums *sums);
+/* Of the `sums`-th sums that were added, each bucket once, in their order. */
+int restore_add_span_bucket(struct restore *restore, size_t sums, struct span_bucket bucket);
+int restore_add_origin_sums(struct restore *restore, const struct origin_sums *sums);
+int restore_add_span_wait_sums(struct restore *restore, const struct span_wait_sums *sums);
+int restore_add_span_details(struct restore *restore, const struct event_span_details *details);
+/* Their `details` is the number of details that were added, or STORED_SPAN_NO_DETAILS. */
+int restore_add_span(struct restore *restore, const struct stored_span *span);
+int restore_add_longest_span(struct restore *restore, const struct stored_span *span);
+
+/* Counts a span in all that is made of its kind anew: its lane, its sums and their histogram, its
+ * origin, the longest ones. */
+int restore_count_span(struct restore *restore, const struct stored_span *span);
+int restore_count_span_wait(struct restore *restore, const struct span_wait_sums *part);
 
 /* Drops the oldest records where there are more than fit; to be called now and then. */
 void restore_fold(struct restore *restore);

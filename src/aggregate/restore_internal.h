@@ -29,6 +29,10 @@ struct restore {
     size_t threads_capacity;
     uint64_t sample_ns, slice_end_ns, wait_end_ns, reading_ns; /* of the newest so far */
     size_t pairs_capacity, wait_sums_capacity, wake_sums_capacity;
+
+    uint32_t *span_details; /* by the number that they came with: where they are */
+    size_t n_span_details, span_details_capacity;
+    uint32_t next_details; /* spans from now on have these, or later ones */
 };
 
 /* The array with room for one more item behind n_items; NULL where there is no memory: then the

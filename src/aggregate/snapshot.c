@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "aggregate/aggregate_internal.h"
+#include "aggregate/snapshot_spans.h"
 
 static struct held_snapshot *held_of(struct snapshot *snapshot)
 {
@@ -34,6 +35,7 @@ void aggregate_sweep(struct aggregate *aggregate)
         struct held_snapshot *held = *link;
         if (atomic_load_explicit(&held->n_references, memory_order_acquire) == 0) {
             *link = held->next;
+            snapshot_spans_release(held);
             free(held->memory);
             free(held);
             continue;
@@ -150,6 +152,7 @@ struct copies {
     struct wake_sums *wake_sums;
     struct counter_sums *counter_sums;
     struct counter_time *counter_times;
+    void *spans;      /* see snapshot_spans.h */
     uint32_t *counts; /* of pairs, then of the newest samples */
 };
 
@@ -183,6 +186,7 @@ static int make_room(const struct aggregate *aggregate, struct copies *ret_copie
         take_room(&n_bytes, copies.n_counter_sums, sizeof(*copies.counter_sums));
     size_t counter_times_at =
         take_room(&n_bytes, copies.n_counter_times, sizeof(*copies.counter_times));
+    size_t spans_at = take_room(&n_bytes, snapshot_spans_bytes(aggregate), 1);
     size_t counts_at =
         take_room(&n_bytes, copies.n_pairs + copies.n_newest, sizeof(*copies.counts));
     uint8_t *memory = malloc(n_bytes + 1);
@@ -197,6 +201,7 @@ static int make_room(const struct aggregate *aggregate, struct copies *ret_copie
     copies.wake_sums = (void *)(memory + wake_sums_at);
     copies.counter_sums = (void *)(memory + counter_sums_at);
     copies.counter_times = (void *)(memory + counter_times_at);
+    copies.spans = memory + spans_at;
     copies.counts = (void *)(memory + counts_at);
     *ret_copies = copies;
     return 0;
@@ -260,12 +265,6 @@ static void copy_counters(const struct aggregate *aggregate, const struct copies
 struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns)
 {
     aggregate_sweep(aggregate);
-    struct copies copies;
-    struct held_snapshot *held = calloc(1, sizeof(*held));
-    if (!held || make_room(aggregate, &copies) != 0) {
-        free(held);
-        return NULL;
-    }
     if (aggregate->has_ended) {
         now_ns = aggregate->end_ns;
     } else if (now_ns > aggregate->newest_ns) {
@@ -274,6 +273,13 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
         aggregate->sequence++;
     } else {
         now_ns = aggregate->newest_ns;
+    }
+    aggregate->lost[EVENT_LOST_QUEUE_FULL] += origin_links_settle(aggregate, false);
+    struct copies copies;
+    struct held_snapshot *held = calloc(1, sizeof(*held));
+    if (!held || make_room(aggregate, &copies) != 0) {
+        free(held);
+        return NULL;
     }
     copy_threads(aggregate, copies.threads, copies.n_threads, now_ns);
     copy_pairs(aggregate, &copies);
@@ -338,6 +344,7 @@ struct snapshot *aggregate_snapshot(struct aggregate *aggregate, uint64_t now_ns
     };
     memcpy(held->snapshot.lost, aggregate->lost, sizeof(aggregate->lost));
     copy_classes(aggregate, &held->snapshot);
+    snapshot_spans_copy(aggregate, held, copies.spans);
     return &held->snapshot;
 }
 

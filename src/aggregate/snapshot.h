@@ -25,6 +25,7 @@
 #include "images/image_table.h"
 #include "model/event.h"
 #include "model/ids.h"
+#include "model/lane.h"
 
 /* A place in the code. */
 struct frame {
@@ -188,6 +189,72 @@ struct sample_pair {
     uint8_t slice_class;
 };
 
+/* A lane: where work runs that a program reports itself. */
+struct lane_totals {
+    int64_t pid;
+    const char *name; /* lives as long as the aggregate */
+    uint8_t kind;     /* enum lane_kind */
+    uint64_t n_spans; /* all of them … */
+    /* … and the time inside the run of the outermost: inside of no name that was ever reported on
+     * this lane. */
+    uint64_t total_ns;
+    uint64_t first_ns, last_ns;      /* earliest start, latest end */
+    uint64_t states[ORIGIN_STATE_N]; /* what became of the origins of its spans */
+};
+
+/* Numbers begin at 1; in sums, 0 stands for names (and origins, waits) that found no room:
+ * "(other)". */
+struct span_name {
+    uint32_t parent; /* the name that it is inside of; 0: none */
+    const char *text;
+};
+
+/* All spans of `name` on `lane`, over the whole run. Percentiles: snapshot_span_quantile_ns(). */
+struct span_sums {
+    uint32_t lane, name;
+    uint64_t n_spans;
+    uint64_t total_ns;                  /* inside the run */
+    uint64_t length_ns, min_ns, max_ns; /* of whole spans */
+    uint64_t n_waited, waited_ns;       /* of these somebody waited, for so long */
+};
+
+/* All spans of `name` on `lane` whose origin came to `state`; if LINKED: in `stack` of `thread`.
+ * Over the whole run, without those that are PENDING. */
+struct origin_sums {
+    uint32_t lane, name;
+    thread_id thread; /* THREAD_ID_NONE where there is none */
+    stack_id stack;
+    uint8_t state;              /* enum origin_state */
+    uint64_t n_spans, total_ns; /* inside the run */
+};
+
+/* All waits that were reported of `thread` for spans of `name` on `lane`, that began in `stack`
+ * (STACK_ID_EMPTY: not found). A wait counts where it and the span overlap: what it shares. */
+struct span_wait_sums {
+    uint32_t lane, name;
+    thread_id thread;
+    stack_id stack;
+    uint64_t n_waits, waited_ns;
+};
+
+#define STORED_SPAN_NO_DETAILS UINT32_MAX
+
+struct stored_span {
+    uint64_t start_ns, end_ns;
+    uint64_t origin_ns; /* 0: not told */
+    int64_t origin_tid;
+    uint32_t lane, name;
+    thread_id origin_thread; /* THREAD_ID_NONE: not known */
+    stack_id origin_stack;   /* LINKED only */
+    uint64_t distance_ns;    /* from the origin to where its stack was taken; LINKED and TOO_FAR */
+    uint32_t details;        /* STORED_SPAN_NO_DETAILS, or for snapshot_span_details() */
+    uint8_t state;           /* enum origin_state */
+};
+
+struct distance_figures {
+    uint64_t n, min_ns, max_ns, sum_ns;
+};
+
 struct aggregate;
 
 struct snapshot {
@@ -230,6 +297,27 @@ struct snapshot {
     const struct counter_time *counter_times; /* by thread_id; threads past them have none */
     uint64_t n_readings, first_reading;
     uint64_t n_readings_dropped; /* they made no sense, or there were too many places */
+    /*
+     * What the target reported itself. Stored spans come in the order in which they were read;
+     * those before first_span are gone (their sums stay). longest_spans: of each lane and name the
+     * longest SNAPSHOT_LONGEST_SPANS, also when they are gone from the store; by (lane, name),
+     * longest first. */
+    uint32_t n_lanes, n_span_names; /* names without number 0 */
+    const struct lane_totals *lanes;
+    size_t n_span_sums, n_origin_sums, n_span_wait_sums, n_longest_spans;
+    const struct span_sums *span_sums;
+    const struct origin_sums *origin_sums;
+    const struct span_wait_sums *span_wait_sums;
+    const struct stored_span *longest_spans;
+    uint64_t n_spans, first_span;   /* stored so far */
+    uint64_t spans_folded_until_ns; /* spans that ended before may be gone; 0: none are */
+    uint64_t n_pending_spans;       /* the last ones: their origin is PENDING */
+    struct distance_figures linked_distance, too_far_distance;
+    uint64_t origin_bound_ns; /* further off than that nothing is linked */
+    /* How often there was no room: sums that went to name 0, "(other)", of their lane; lengths that
+     * are in no percentile; details that were left out. */
+    uint64_t n_span_details_full;
+    uint64_t spans_lost[EVENT_SPANS_LOST_CAUSE_N];
     uint64_t lost[EVENT_LOST_CAUSE_N];
     uint64_t n_wakeups; /* that somebody told of, those of threads that were awake included */
     uint64_t n_stacks_truncated, n_stacks_empty;
@@ -266,3 +354,25 @@ struct outsider snapshot_outsider(const struct snapshot *snapshot, waker_id wake
 /* The name of the place that a frame of image IMAGE_ID_NAMED stands for. */
 const char *snapshot_named_place(const struct snapshot *snapshot, uint64_t offset);
 struct wait_object snapshot_wait_object(const struct snapshot *snapshot, wait_object_id object);
+
+#define SNAPSHOT_LONGEST_SPANS 16u
+
+struct span_name snapshot_span_name(const struct snapshot *snapshot, uint32_t name);
+/* A copy, since the origin of one that was PENDING is found later; by `index` < n_spans. */
+struct stored_span snapshot_span(const struct snapshot *snapshot, uint64_t index);
+/* Of a stored_span.details that is not STORED_SPAN_NO_DETAILS; names are this run's. */
+const struct event_span_details *snapshot_span_details(const struct snapshot *snapshot,
+                                                       uint32_t details);
+/* The length that this part (0 … 1) of span_sums[index]'s spans does not exceed; off by 1 % at
+ * most. */
+uint64_t snapshot_span_quantile_ns(const struct snapshot *snapshot, size_t index, double part);
+
+/* A part of the histogram that quantiles come from: so many spans are about so long. */
+struct span_bucket {
+    uint64_t number; /* the shortest length that belongs to it, in ns */
+    uint64_t n_spans;
+};
+
+/* The first bucket of span_sums[index] from number `from` on that holds any; false: none does. */
+bool snapshot_span_bucket(const struct snapshot *snapshot, size_t index, uint64_t from,
+                          struct span_bucket *ret_bucket);

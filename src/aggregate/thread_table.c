@@ -77,6 +77,7 @@ static struct thread *add(struct thread_table *table, int64_t pid, int64_t tid, 
         table->capacity = capacity;
     }
     thread_id id = (thread_id)table->n_threads;
+    uint32_t earlier = hash_table_find(&table->newest, (uint64_t)tid);
     if (hash_table_set(&table->newest, (uint64_t)tid, id) != 0) {
         return NULL;
     }
@@ -88,6 +89,7 @@ static struct thread *add(struct thread_table *table, int64_t pid, int64_t tid, 
                    .phase = THREAD_PHASE_UNKNOWN,
                    .start_ns = start_ns,
                    .phase_since_ns = start_ns},
+        .earlier = earlier == HASH_TABLE_NONE ? THREAD_ID_NONE : earlier,
     };
     *ret_id = id;
     return thread;
@@ -133,6 +135,17 @@ thread_id thread_table_find(const struct thread_table *table, int64_t tid, uint6
     const struct thread_totals *totals = &table->threads[id].totals;
     bool is_gone = totals->end_ns != 0 && totals->end_ns + LAST_WAKEUP_NS < time_ns;
     return is_gone ? THREAD_ID_NONE : id;
+}
+
+thread_id thread_table_find_life(const struct thread_table *table, int64_t tid, uint64_t time_ns)
+{
+    uint32_t newest = hash_table_find(&table->newest, (uint64_t)tid);
+    thread_id id = newest == HASH_TABLE_NONE ? THREAD_ID_NONE : newest;
+    while (id != THREAD_ID_NONE && table->threads[id].totals.start_ns > time_ns &&
+           table->threads[id].earlier != THREAD_ID_NONE) {
+        id = table->threads[id].earlier;
+    }
+    return id;
 }
 
 /* The wait before the slice that is open will not change any more. */

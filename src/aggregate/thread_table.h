@@ -58,6 +58,7 @@ struct thread {
     uint64_t cpu_time_ns;          /* the kernel's own total at its last switch-out */
     bool has_cpu_time;             /* … is known; of a newborn it is 0 */
     bool has_events;               /* anything but its announcement */
+    thread_id earlier;             /* the one that had its tid before; THREAD_ID_NONE: none */
     struct ended_wait ended;
     struct wait_stacks wait_stacks;
 };
@@ -88,6 +89,9 @@ struct thread *thread_table_at(struct thread_table *table, thread_id id);
 /* The thread that had this tid at time_ns, or had it until just before: one that dies still wakes
  * whoever waits for its end. THREAD_ID_NONE: none of the run's. */
 thread_id thread_table_find(const struct thread_table *table, int64_t tid, uint64_t time_ns);
+/* The latest of all that had this tid which was born until time_ns; where none was, the first. It
+ * can have ended long before. */
+thread_id thread_table_find_life(const struct thread_table *table, int64_t tid, uint64_t time_ns);
 size_t thread_table_count(const struct thread_table *table);
 /* Switch-ins that were never told and had to be inferred. */
 uint64_t thread_table_missed_switches(const struct thread_table *table);
