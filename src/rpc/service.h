@@ -36,3 +36,12 @@ struct subscribe_request {   /* subscribe → subscription */
 struct subscription {      /* of subscribe; also what unsubscribe takes */
     uint64_t subscription; /* 1, 2, 3 … per connection */
 };
+
+struct target_hello_request { /* target.hello → target_hello_result; with a memfd beside it */
+    uint32_t version;         /* of the memory; the newest that the program speaks */
+    uint32_t oldest_version;  /* 0: only `version` */
+};
+
+struct target_hello_result {
+    uint32_t version; /* that both speak */
+};

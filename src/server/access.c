@@ -216,3 +216,11 @@ int access_check_peer(int connection_fd)
     }
     return peer.uid == geteuid() ? 0 : -EPERM;
 }
+
+int64_t access_get_peer_pid(int connection_fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    bool is_known = getsockopt(connection_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+    return is_known ? peer.pid : 0;
+}

@@ -14,6 +14,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/cleanup.h"
@@ -43,3 +44,6 @@ DEFINE_RELEASEP(access);
 
 /* 0 when the process at the other end of a connection is of our own user, else -EPERM. */
 int access_check_peer(int connection_fd);
+
+/* The process that made the connection, as the kernel says it; 0: it is none of this namespace. */
+int64_t access_get_peer_pid(int connection_fd);

@@ -3,10 +3,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "jsonrpc/frame.h"
 
@@ -28,6 +30,7 @@ struct connection {
     uint64_t sent_bytes;  /* ever queued */
     uint64_t taken_bytes; /* by the client, at the last look */
     uint64_t progress_at_ns;
+    int passed_fd; /* came with what is being read; -1: none did */
     char chunk[CHUNK_BYTES];
 };
 
@@ -46,8 +49,10 @@ int connection_new(uv_loop_t *loop, const struct connection_limits *limits,
     if (!connection) {
         return -ENOMEM;
     }
-    *connection = (struct connection){.n_refs = 1, .limits = limits, .handler = handler};
-    int r = uv_pipe_init(loop, &connection->pipe, 0);
+    *connection =
+        (struct connection){.n_refs = 1, .limits = limits, .handler = handler, .passed_fd = -1};
+    /* ipc: descriptors may come along, see connection_take_fd(). */
+    int r = uv_pipe_init(loop, &connection->pipe, 1);
     if (r < 0) {
         free(connection);
         return r;
@@ -70,6 +75,7 @@ struct connection *connection_unref(struct connection *connection)
     if (connection && --connection->n_refs == 0) {
         assert(!connection->is_open);
         frame_buffer_release(&connection->frame);
+        fd_close(connection->passed_fd);
         free(connection);
     }
     return NULL;
@@ -134,6 +140,39 @@ static void close_if_done(struct connection *connection)
     }
 }
 
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+/*
+ * libuv keeps descriptors that come along until they are asked for, and gives
+ * them away only as pipes, whatever they are: each becomes one that is closed at
+ * once, and the first of them is duplicated before.
+ */
+static void take_passed_fds(struct connection *connection)
+{
+    while (uv_pipe_pending_count(&connection->pipe) > 0) {
+        uv_os_fd_t fd = -1;
+        uv_pipe_t *carrier = malloc(sizeof(*carrier));
+        if (!carrier || uv_pipe_init(connection->pipe.loop, carrier, 0) < 0) {
+            free(carrier);
+            connection_close(connection); /* what it holds goes with it */
+            return;
+        }
+        if (uv_accept((uv_stream_t *)&connection->pipe, (uv_stream_t *)carrier) == 0 &&
+            uv_fileno((uv_handle_t *)carrier, &fd) == 0 && connection->passed_fd < 0) {
+            connection->passed_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        }
+        uv_close((uv_handle_t *)carrier, free_handle);
+    }
+}
+
+int connection_take_fd(struct connection *connection)
+{
+    return TAKE_FD(connection->passed_fd);
+}
+
 static void on_allocate(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *ret_buffer)
 {
     struct connection *connection = handle->data;
@@ -146,7 +185,8 @@ static void on_allocate(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *r
 static void on_read(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *buffer)
 {
     struct connection *connection = stream->data;
-    if (n_read == 0) {
+    take_passed_fds(connection);
+    if (n_read == 0 || !connection->is_open) {
         return;
     }
     if (n_read > 0) {
@@ -194,6 +234,9 @@ static void take_lines(struct connection *connection)
     while (connection->is_open && !connection->is_finishing && !must_pause(connection)) {
         int r = frame_buffer_next(&connection->frame, &line, &n_bytes);
         if (r == 0) {
+            if (!frame_buffer_is_partial(&connection->frame)) {
+                connection->passed_fd = fd_close(connection->passed_fd);
+            }
             break;
         }
         if (r < 0) {

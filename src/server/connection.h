@@ -56,6 +56,11 @@ int connection_adopt(struct connection *connection, int take_fd);
 int connection_start(struct connection *connection);
 int connection_get_fd(const struct connection *connection);
 
+/* The descriptor that the client has sent along (SCM_RIGHTS) with the line that is being handled:
+ * the caller's from now on; -1: none. One that no line takes is closed, as are all but the first.
+ */
+int connection_take_fd(struct connection *connection);
+
 /*
  * A request is being worked on (job), or something else keeps the connection
  * open after the client has sent its last byte (hold: a wait, a subscription).

@@ -6,8 +6,10 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@
 static uv_loop_t loop;
 static struct connection *connection;
 static int client;
+static int taken_fd; /* by the last line that begins with "fd" */
 static int n_lines, n_oversized, n_drained, n_closed;
 static char lines[8][MAX_LINE];
 static bool keeps_jobs; /* lines begin jobs that the test ends */
@@ -37,6 +40,9 @@ static void on_line(void *userdata, struct connection *from, const char *line, s
     snprintf(lines[n_lines++ % 8], MAX_LINE, "%.*s", (int)n_bytes, line);
     if (keeps_jobs) {
         connection_job_begin(from);
+    }
+    if (n_bytes >= 2 && memcmp(line, "fd", 2) == 0) {
+        taken_fd = connection_take_fd(from);
     }
 }
 
@@ -78,6 +84,7 @@ static int set_up(void **state)
     (void)state;
     n_lines = n_oversized = n_drained = n_closed = 0;
     keeps_jobs = false;
+    taken_fd = -1;
     if (uv_loop_init(&loop) != 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0 ||
         connection_new(&loop, &limits, &handler, &connection) != 0 ||
         connection_adopt(connection, pair[0]) != 0) {
@@ -286,6 +293,100 @@ static void test_finish_sends_what_is_owed(void **state)
     assert_int_equal(n_lines, 0);
 }
 
+/* Sends the bytes with so many descriptors of `pipe_end` beside the first of them. */
+static void say_with_fds(const char *bytes, int pipe_end, size_t n_fds)
+{
+    enum { MAX_FDS = 64 };
+    int fds[MAX_FDS];
+    char space[CMSG_SPACE(sizeof(fds))] = {0};
+    struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = strlen(bytes)};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = space,
+                             .msg_controllen = CMSG_SPACE(n_fds * sizeof(int))};
+    for (size_t i = 0; i < n_fds; i++) {
+        fds[i] = pipe_end;
+    }
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+    memcpy(CMSG_DATA(header), fds, n_fds * sizeof(int));
+    assert_int_equal(sendmsg(client, &message, 0), (ssize_t)part.iov_len);
+    turn();
+}
+
+/* Whether a descriptor of the write end is open anywhere but in `pair`, which is closed. */
+static bool is_held(int pair[2])
+{
+    char byte;
+    fd_set_nonblocking(pair[0], true);
+    pair[1] = fd_close(pair[1]);
+    ssize_t n = read(pair[0], &byte, 1);
+    pair[0] = fd_close(pair[0]);
+    return n != 0;
+}
+
+static void test_a_descriptor_comes_along(void **state)
+{
+    (void)state;
+    int pair[2];
+    assert_int_equal(pipe(pair), 0);
+    say_with_fds("fd", pair[1], 1); /* the line is not whole yet */
+    assert_int_equal(taken_fd, -1);
+    say(" please\n");
+    assert_true(taken_fd >= 0);
+    assert_true(fcntl(taken_fd, F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(write(taken_fd, "x", 1), 1);
+    taken_fd = fd_close(taken_fd);
+    say("fd\n");
+    assert_int_equal(taken_fd, -1);
+    char byte;
+    assert_int_equal(read(pair[0], &byte, 1), 1);
+    assert_false(is_held(pair));
+}
+
+/* What is no pipe comes along as well. */
+static void test_a_memfd_comes_along(void **state)
+{
+    (void)state;
+    int memory = memfd_create("test", MFD_CLOEXEC);
+    assert_true(memory >= 0);
+    assert_int_equal(ftruncate(memory, 12345), 0);
+    say_with_fds("one\nfd\n", memory, 1);
+    fd_close(memory);
+    assert_int_equal(n_lines, 2);
+    assert_true(taken_fd >= 0);
+    assert_int_equal(lseek(taken_fd, 0, SEEK_END), 12345);
+    taken_fd = fd_close(taken_fd);
+}
+
+static void test_unwanted_descriptors_are_closed(void **state)
+{
+    (void)state;
+    int pair[2];
+    assert_int_equal(pipe(pair), 0);
+    say_with_fds("one\n", pair[1], 1);
+    assert_int_equal(n_lines, 1);
+    assert_false(is_held(pair));
+    assert_int_equal(pipe(pair), 0);
+    for (int i = 0; i < 20; i++) {
+        say_with_fds("two\n", pair[1], 60);
+    }
+    say_with_fds("fd\n", pair[1], 60);
+    assert_int_equal(n_lines, 22);
+    taken_fd = fd_close(taken_fd);
+    assert_false(is_held(pair));
+    /* In the middle of a line one is kept, and goes with the connection. */
+    assert_int_equal(pipe(pair), 0);
+    say_with_fds("half", pair[1], 60);
+    client = fd_close(client);
+    turn();
+    assert_false(connection_is_open(connection));
+    turn();
+    assert_false(is_held(pair));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -300,6 +401,9 @@ int main(void)
         TEST(test_half_closed_client_is_answered),
         TEST(test_vanished_client_is_noticed),
         TEST(test_finish_sends_what_is_owed),
+        TEST(test_a_descriptor_comes_along),
+        TEST(test_a_memfd_comes_along),
+        TEST(test_unwanted_descriptors_are_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,12 @@ void handle_run_freeze(struct call *call);
 /* handlers_doctor.c */
 void handle_server_doctor(struct call *call);
 
+/* handlers_spans.c */
+void handle_profile_target_lanes(struct call *call);
+void handle_profile_target_top(struct call *call);
+void handle_profile_target_spans(struct call *call);
+void handle_profile_target_origins(struct call *call);
+
 /* handlers_profile.c */
 void handle_profile_top(struct call *call);
 void handle_profile_flame(struct call *call);
@@ -71,6 +77,11 @@ int handlers_take_snapshot(struct call *call, struct run *run, const struct view
 
 /* handlers_compare.c */
 void handle_run_compare(struct call *call);
+
+/* handlers_target_hello.c */
+void handle_target_hello(struct call *call);
+/* The run is told of all programs that are connected to report spans. */
+void handlers_offer_producers(struct server *server, struct run *run);
 
 /* handlers_server.c */
 void handle_server_info(struct call *call);

@@ -224,6 +224,8 @@ static int work_export(struct call *call)
         .waits = tally.n_waits,
         .cpu_ns = tally.cpu_ns,
         .off_cpu_ns = tally.off_cpu_ns,
+        .spans = tally.n_spans,
+        .target_ns = tally.target_ns,
     };
     snapshot_unref(context.snapshot);
     return r;

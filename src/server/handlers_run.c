@@ -172,6 +172,7 @@ void handle_run_start(struct call *call)
         .request = request,
         .symbolizer = server->symbolizer,
         .cfi_store = server_get_cfi_store(server),
+        .producers = &server->producers,
         .on_change = server_on_run_change,
         .userdata = server,
     };
@@ -183,6 +184,7 @@ void handle_run_start(struct call *call)
         return;
     }
     run_registry_begin(&server->registry, run);
+    handlers_offer_producers(server, run);
     if (ring_watch_begin(server, run, &call->error) < 0) {
         log_warn("run %u: its triggers are not watched", run_get_id(run)); /* no memory */
     }

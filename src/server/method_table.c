@@ -17,6 +17,10 @@ static const struct method_entry entries[] = {
     {.name = "profile.intervals", .handler = handle_profile_intervals},
     {.name = "profile.neighbors", .handler = handle_profile_neighbors},
     {.name = "profile.offCpu", .handler = handle_profile_off_cpu},
+    {.name = "profile.targetLanes", .handler = handle_profile_target_lanes},
+    {.name = "profile.targetOrigins", .handler = handle_profile_target_origins},
+    {.name = "profile.targetSpans", .handler = handle_profile_target_spans},
+    {.name = "profile.targetTop", .handler = handle_profile_target_top},
     {.name = "profile.threads", .handler = handle_profile_threads},
     {.name = "profile.timeline", .handler = handle_profile_timeline},
     {.name = "profile.top", .handler = handle_profile_top},
@@ -40,6 +44,7 @@ static const struct method_entry entries[] = {
     {.name = "server.info", .handler = handle_server_info},
     {.name = "server.shutdown", .handler = handle_server_shutdown, .is_long = true},
     {.name = "subscribe", .handler = handle_subscribe},
+    {.name = "target.hello", .handler = handle_target_hello},
     {.name = "unsubscribe", .handler = handle_unsubscribe},
 };
 

@@ -14,6 +14,7 @@
 #include "server/run_drain.h"
 #include "server/run_internal.h"
 #include "server/run_unwind.h"
+#include "server/target_ingest.h"
 
 #define RAISED_NICE (-10)
 
@@ -206,6 +207,16 @@ static int use_import(struct run *run)
     return until_ns > 0 ? jit_left_new(run->jit, until_ns, &run->jit_left) : 0;
 }
 
+static int make_spans(struct run *run)
+{
+    const struct target_ingest_config config = {
+        .pid = run->request.pid,
+        .follows_children = run->request.follow_children,
+        .ingest = run->ingest,
+    };
+    return run->import ? 0 : target_ingest_new(&config, &run->spans);
+}
+
 static int make_parts(struct run *run, const struct run_config *config)
 {
     const struct run_ingest_config ingest = {
@@ -215,6 +226,7 @@ static int make_parts(struct run *run, const struct run_config *config)
     };
     int r = copy_request(run, config->request);
     r = r ? r : run_ingest_new(&ingest, &run->ingest);
+    r = r ? r : make_spans(run);
     r = r ? r : run_unwind_begin(run, config->cfi_store);
     r = r ? r : make_names(run, config->symbolizer);
     if (r == 0 && !config->request->replay) {
@@ -279,6 +291,7 @@ int run_new(const struct run_config *config, struct run **ret_run)
     run->on_change = config->on_change;
     run->userdata = config->userdata;
     run->import = config->take_import;
+    run->producers = config->producers;
     int r = make_parts(run, config);
     r = r ? r : start_threads(run);
     if (r < 0) {
@@ -352,6 +365,7 @@ struct run *run_unref(struct run *run)
     }
     run_symbols_free(run->symbols);
     import_free(run->import);
+    target_ingest_free(run->spans);
     run_ingest_free(run->ingest);
     arena_release(&run->arena);
     pthread_mutex_destroy(&run->lock);
@@ -359,6 +373,32 @@ struct run *run_unref(struct run *run)
     struct run *parent = run->parent;
     free(run);
     return run_unref(parent);
+}
+
+void run_offer_producer(struct run *run, struct target_producer *producer)
+{
+    if (run->spans) {
+        target_ingest_offer(run->spans, producer);
+    }
+}
+
+int64_t run_count_span_programs(const struct run *run)
+{
+    if (!run->spans) {
+        return -1;
+    }
+    struct target_ingest_stats stats;
+    target_ingest_stats(run->spans, &stats);
+    return (int64_t)stats.n_sources;
+}
+
+uint32_t run_count_span_children(const struct run *run)
+{
+    struct target_ingest_stats stats = {0};
+    if (run->spans) {
+        target_ingest_stats(run->spans, &stats);
+    }
+    return (uint32_t)stats.n_children;
 }
 
 void run_stop(struct run *run, enum run_end cause)

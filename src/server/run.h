@@ -34,6 +34,8 @@
 struct import;
 struct object_names;
 struct run;
+struct target_producer;
+struct target_producers;
 
 enum run_phase {
     RUN_PHASE_STARTING,
@@ -59,6 +61,7 @@ struct run_config {
     struct symbolizer *symbolizer;       /* outlives the run */
     struct cfi_store *cfi_store;         /* outlives the run; NULL: no unwinding */
     struct import *take_import;          /* the file that capture plays; NULL: a recording */
+    struct target_producers *producers;  /* whose figures diagnose shows; outlives it; or NULL */
     /* Called by a thread of the run at each change of phase after STARTING; must not block. */
     void (*on_change)(void *userdata);
     void *userdata;
@@ -73,6 +76,14 @@ static inline void run_unrefp(struct run **run)
 {
     *run = run_unref(*run);
 }
+
+/* A program is connected that can report spans: if the run records it, it does from now on. */
+void run_offer_producer(struct run *run, struct target_producer *producer);
+/* How many it has recorded; -1: nobody knows, the run was opened. */
+int64_t run_count_span_programs(const struct run *run);
+
+/* Children of the target that could report spans and are not recorded. */
+uint32_t run_count_span_children(const struct run *run);
 
 /* Asks for the end; returns at once. The first cause counts. */
 void run_stop(struct run *run, enum run_end cause);

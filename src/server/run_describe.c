@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
+#include "server/run_diagnose_target.h"
 #include "server/run_freeze.h"
 #include "server/run_internal.h"
 
@@ -32,10 +33,14 @@ static void count(const struct snapshot *snapshot, struct run_info *info)
         /* Each voluntary switch begins an interval off the CPU. */
         info->intervals += snapshot->threads[i].n_voluntary;
     }
+    for (uint32_t i = 0; i < snapshot->n_lanes; i++) {
+        info->spans += snapshot->lanes[i].n_spans;
+    }
     info->wakeups = snapshot->n_wakeups;
     for (int cause = 0; cause < EVENT_LOST_CAUSE_N; cause++) {
         info->lost += snapshot->lost[cause];
     }
+    info->lost += run_diagnose_spans_lost(snapshot);
     info->memory_bytes = snapshot->memory_bytes;
     if (snapshot->folded_until_ns > snapshot->start_ns) {
         info->folded_until_ns = snapshot->folded_until_ns - snapshot->start_ns;

@@ -9,6 +9,7 @@
 #include "query/cause_cache.h"
 #include "query/image_quality.h"
 #include "query/query_names.h"
+#include "server/run_diagnose_target.h"
 #include "server/run_diagnose_unwind.h"
 #include "server/run_internal.h"
 
@@ -307,10 +308,30 @@ static int allocate(struct findings *findings)
 {
     struct diagnose_result *result = &findings->result;
     struct arena *arena = findings->arena;
-    result->counters = arena_alloc_array(arena, MAX_COUNTERS, sizeof(*result->counters));
-    result->lost = arena_alloc_array(arena, EVENT_LOST_CAUSE_N, sizeof(*result->lost));
-    result->hints = arena_alloc_array(arena, MAX_HINTS, sizeof(*result->hints));
+    result->counters = arena_alloc_array(arena, MAX_COUNTERS + RUN_DIAGNOSE_TARGET_COUNTERS,
+                                         sizeof(*result->counters));
+    result->lost = arena_alloc_array(arena, EVENT_LOST_CAUSE_N + RUN_DIAGNOSE_TARGET_LOST,
+                                     sizeof(*result->lost));
+    result->hints =
+        arena_alloc_array(arena, MAX_HINTS + RUN_DIAGNOSE_TARGET_HINTS, sizeof(*result->hints));
     return result->counters && result->lost && result->hints ? 0 : -ENOMEM;
+}
+
+/* Behind what is said of all else, which has its own room. */
+static int look_at_spans(struct findings *findings)
+{
+    struct target_ingest_stats stats;
+    struct target_producer_stats producers;
+    struct run_diagnose_target target = {.snapshot = findings->snapshot, .arena = findings->arena};
+    if (findings->run->spans) {
+        target_ingest_stats(findings->run->spans, &stats);
+        target.ingest = &stats;
+    }
+    if (findings->run->producers) {
+        target_producers_stats(findings->run->producers, &producers);
+        target.producers = &producers;
+    }
+    return run_diagnose_target(&target, &findings->result);
 }
 
 static int find_out(struct findings *findings)
@@ -345,7 +366,8 @@ static int find_out(struct findings *findings)
     hint_at_short_waits(findings);
     hint_at_stacks(findings);
     hint_at_symbols(findings);
-    return hint_at_notes(findings);
+    r = hint_at_notes(findings);
+    return r ? r : look_at_spans(findings);
 }
 
 int run_diagnose(struct run *run, struct snapshot *snapshot, struct arena *arena,

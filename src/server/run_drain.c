@@ -11,6 +11,7 @@
 #include "interchange/import.h"
 #include "server/run_internal.h"
 #include "server/run_unwind.h"
+#include "server/target_ingest.h"
 #include "symbols/kallsyms.h"
 
 #define DRAIN_TIMEOUT_MS 20
@@ -70,6 +71,16 @@ static void ask_capture(struct run *run)
     run->ops->stats(run->capture, &run->stats);
 }
 
+static int on_captured(void *userdata, const struct event *events, size_t n_events)
+{
+    struct run *run = userdata;
+    struct event_sink sink = run_ingest_sink(run->ingest);
+    if (run->spans) {
+        target_ingest_note(run->spans, events, n_events);
+    }
+    return sink.on_events(sink.userdata, events, n_events);
+}
+
 static int open_capture(struct run *run, struct capture **ret_capture)
 {
     const struct start_request *request = &run->request;
@@ -94,7 +105,8 @@ static int open_capture(struct run *run, struct capture **ret_capture)
         .daemon_socket = request->daemon_socket,
         .script = request->replay,
     };
-    int r = run->ops->open(&config, run_ingest_sink(run->ingest), ret_capture, &run->error);
+    const struct event_sink sink = {.userdata = run, .on_events = on_captured};
+    int r = run->ops->open(&config, sink, ret_capture, &run->error);
     if (r < 0 && !error_is_set(&run->error)) {
         error_set_errno(&run->error, r, "opening the capture");
     }
@@ -126,6 +138,9 @@ static int begin(struct run *run)
         }
         return r;
     }
+    if (run->spans) {
+        target_ingest_begin(run->spans, run->start_ns);
+    }
     pthread_mutex_lock(&run->lock);
     run->capture = capture;
     snprintf(run->backend, sizeof(run->backend), "%s", run->ops->describe(capture));
@@ -156,9 +171,17 @@ static int timeout_ms(const struct run *run, uint64_t now_ns)
     return left_ms < DRAIN_TIMEOUT_MS ? (int)left_ms : DRAIN_TIMEOUT_MS;
 }
 
+/* Returns how long drain() may wait, other things aside. */
+static int take_spans(struct run *run)
+{
+    int wait_ms = run->spans ? target_ingest_poll(run->spans, clock_now_ns()) : -1;
+    return wait_ms >= 0 ? wait_ms : DRAIN_TIMEOUT_MS;
+}
+
 static void drain_until_end(struct run *run)
 {
     enum capture_state state = CAPTURE_RUNNING;
+    int spans_wait_ms = 0; /* the first round may not wait: a program may be there already */
     while (atomic_load_explicit(&run->end, memory_order_acquire) == RUN_END_NONE) {
         uint64_t now_ns = clock_now_ns();
         int wait_ms = timeout_ms(run, now_ns);
@@ -166,6 +189,7 @@ static void drain_until_end(struct run *run)
             run_stop(run, RUN_END_TIME_LIMIT);
             return;
         }
+        wait_ms = spans_wait_ms < wait_ms ? spans_wait_ms : wait_ms;
         int r = run->ops->drain(run->capture, wait_ms, &state);
         if (r < 0) {
             pthread_mutex_lock(&run->lock);
@@ -182,6 +206,14 @@ static void drain_until_end(struct run *run)
         if (!run->ops->is_recorded) {
             run_ingest_progress(run->ingest, now_ns);
         }
+        spans_wait_ms = take_spans(run);
+    }
+}
+
+static void end_spans(struct run *run)
+{
+    if (run->spans) {
+        target_ingest_end(run->spans, clock_now_ns());
     }
 }
 
@@ -192,6 +224,9 @@ static void finish(struct run *run)
     bool has_ended_itself = atomic_load(&run->end) == RUN_END_TARGET_EXITED;
     uint64_t end_ns = has_ended_itself ? 0 : clock_now_ns();
     set_phase(run, RUN_PHASE_STOPPING);
+    if (run->spans) {
+        target_ingest_close(run->spans);
+    }
     int r = run->ops->stop(run->capture);
     if (r < 0) {
         log_warn("run %u: stopping the capture: %s", run->id, strerror(-r));
@@ -202,6 +237,7 @@ static void finish(struct run *run)
     run->capture = run->ops->free(run->capture);
     pthread_mutex_unlock(&run->lock);
     target_process_release(&run->target);
+    end_spans(run);
     run_ingest_end(run->ingest, end_ns);
 }
 
@@ -212,6 +248,7 @@ void *run_drain_main(void *userdata)
     int r = begin(run);
     if (r < 0) {
         target_process_release(&run->target);
+        end_spans(run);
         set_phase(run, RUN_PHASE_FAILED);
         run_ingest_end(run->ingest, 0);
         return NULL;

@@ -27,6 +27,8 @@
 #define HEARTBEAT_NS (20 * NS_PER_MS)
 /* One slab in so many is kept for what is not a sample. */
 #define RESERVED_FRACTION 8u
+/* Spans are left where they are when no more of it is free. */
+#define TOLD_FRACTION 4u
 
 struct run_ingest {
     struct run_slab *slabs;
@@ -44,9 +46,11 @@ struct run_ingest {
     uint64_t latest_ns;
     uint64_t told_until_ns; /* what the consumer was told last */
     uint64_t n_lost_untold;
+    uint64_t n_spans_untold[EVENT_SPANS_LOST_CAUSE_N];
+    bool has_spans_untold;
 
     /* Written by one thread each, read by any. */
-    atomic_uint_fast64_t n_pushed, n_returned, n_fill_max, n_lost, n_wakeups;
+    atomic_uint_fast64_t n_pushed, n_returned, n_fill_max, n_lost, n_wakeups, n_spans_lost;
 };
 
 int run_ingest_new(const struct run_ingest_config *config, struct run_ingest **ret_ingest)
@@ -85,8 +89,11 @@ int run_ingest_new(const struct run_ingest_config *config, struct run_ingest **r
         }
         spsc_queue_push(ingest->pool, &ingest->slabs[i]);
     }
-    const struct event_batch_limits last = {
-        .n_events = 1, .n_ips = 1, .n_images = 1, .text_bytes = 1, .stack_bytes = 1};
+    const struct event_batch_limits last = {.n_events = 1 + EVENT_SPANS_LOST_CAUSE_N,
+                                            .n_ips = 1,
+                                            .n_images = 1,
+                                            .text_bytes = 1,
+                                            .stack_bytes = 1};
     if (event_batch_new(&last, &ingest->last.batch) < 0) {
         return -ENOMEM;
     }
@@ -176,10 +183,19 @@ static bool open_slab(struct run_ingest *ingest)
     return true;
 }
 
-/* What follows makes up for a reading of counters that is missing. */
-static bool is_dispensable(const struct event *event)
+/* Not into the open slab, whatever room it has. */
+static bool is_refused(const struct run_ingest *ingest, const struct event *event)
 {
-    return event->kind == EVENT_SAMPLE || event->kind == EVENT_COUNTERS;
+    switch (event->kind) {
+    case EVENT_SAMPLE:
+    case EVENT_COUNTERS: /* what follows makes up for a reading that is missing */
+    case EVENT_SPAN:
+    case EVENT_SPAN_NAME: /* told again with the next span that uses them */
+    case EVENT_LANE:
+        return ingest->open_is_reserved;
+    default:
+        return false;
+    }
 }
 
 /* Into the open slab, or a fresh one when it is full. */
@@ -188,14 +204,14 @@ static bool add(struct run_ingest *ingest, const struct event *event)
     if (!ingest->open && !open_slab(ingest)) {
         return false;
     }
-    if (is_dispensable(event) && ingest->open_is_reserved) {
+    if (is_refused(ingest, event)) {
         return false;
     }
     if (event_batch_add_deep(ingest->open->batch, event)) {
         return true;
     }
     hand_over_open(ingest);
-    if (!open_slab(ingest) || (is_dispensable(event) && ingest->open_is_reserved)) {
+    if (!open_slab(ingest) || is_refused(ingest, event)) {
         return false;
     }
     return event_batch_add_deep(ingest->open->batch, event);
@@ -218,6 +234,95 @@ static void tell_lost(struct run_ingest *ingest)
     }
 }
 
+static struct event spans_lost_event(const struct run_ingest *ingest, int cause)
+{
+    return (struct event){
+        .kind = EVENT_SPANS_LOST,
+        .time_ns = ingest->latest_ns,
+        .spans_lost = {.cause = (enum event_spans_lost_cause)cause,
+                       .count = ingest->n_spans_untold[cause]},
+    };
+}
+
+static void tell_spans_lost(struct run_ingest *ingest)
+{
+    ingest->has_spans_untold = false;
+    for (int cause = 0; cause < EVENT_SPANS_LOST_CAUSE_N; cause++) {
+        if (ingest->n_spans_untold[cause] > 0) {
+            const struct event lost = spans_lost_event(ingest, cause);
+            if (add(ingest, &lost)) {
+                ingest->n_spans_untold[cause] = 0;
+            } else {
+                ingest->has_spans_untold = true;
+            }
+        }
+    }
+}
+
+static void lose_spans(struct run_ingest *ingest, enum event_spans_lost_cause cause, uint64_t count)
+{
+    ingest->n_spans_untold[cause] += count;
+    ingest->has_spans_untold = true;
+}
+
+/* What was dropped since it was told last; not while room is short. */
+static void tell_losses(struct run_ingest *ingest)
+{
+    if (ingest->n_lost_untold > 0) {
+        tell_lost(ingest);
+    }
+    if (ingest->has_spans_untold) {
+        tell_spans_lost(ingest);
+    }
+}
+
+static void count_dropped(struct run_ingest *ingest, const struct event *event)
+{
+    if (event->kind == EVENT_SPAN) {
+        lose_spans(ingest, EVENT_SPANS_LOST_QUEUE_FULL, 1);
+        atomic_fetch_add_explicit(&ingest->n_spans_lost, 1, memory_order_relaxed);
+    } else {
+        ingest->n_lost_untold++;
+        atomic_fetch_add_explicit(&ingest->n_lost, 1, memory_order_relaxed);
+    }
+}
+
+void run_ingest_flush(struct run_ingest *ingest)
+{
+    bool is_behind = n_under_way(ingest) >= ingest->n_slabs / 2;
+    if (ingest->open ? !ingest->open_is_reserved : ingest->has_spans_untold && !is_behind) {
+        tell_losses(ingest);
+    }
+    if (!is_behind) {
+        hand_over_open(ingest);
+    }
+}
+
+bool run_ingest_has_room_for_told(const struct run_ingest *ingest)
+{
+    size_t n_free = ingest->n_slabs - n_under_way(ingest);
+    return ingest->waits_for_room || n_free > ingest->n_slabs / TOLD_FRACTION;
+}
+
+bool run_ingest_add_told(struct run_ingest *ingest, const struct event *event)
+{
+    struct event copy = *event;
+    copy.time_ns = ingest->latest_ns;
+    bool is_added = add(ingest, &copy);
+    if (!is_added && event->kind == EVENT_SPAN) {
+        count_dropped(ingest, event);
+    }
+    return is_added;
+}
+
+void run_ingest_lose_spans(struct run_ingest *ingest, enum event_spans_lost_cause cause,
+                           uint64_t count)
+{
+    if (count > 0) {
+        lose_spans(ingest, cause, count);
+    }
+}
+
 static int on_events(void *userdata, const struct event *events, size_t n_events)
 {
     struct run_ingest *ingest = userdata;
@@ -227,16 +332,9 @@ static int on_events(void *userdata, const struct event *events, size_t n_events
                 events[i].time_ns > ingest->latest_ns ? events[i].time_ns : ingest->latest_ns;
             continue;
         }
-        ingest->n_lost_untold++;
-        atomic_fetch_add_explicit(&ingest->n_lost, 1, memory_order_relaxed);
+        count_dropped(ingest, &events[i]);
     }
-    /* Not while room is short: the drops so far are told together when it is over. */
-    if (ingest->n_lost_untold > 0 && ingest->open && !ingest->open_is_reserved) {
-        tell_lost(ingest);
-    }
-    if (n_under_way(ingest) < ingest->n_slabs / 2) {
-        hand_over_open(ingest);
-    }
+    run_ingest_flush(ingest);
     return 0;
 }
 
@@ -254,9 +352,7 @@ void run_ingest_progress(struct run_ingest *ingest, uint64_t complete_until_ns)
         return;
     }
     if (ingest->open || open_slab(ingest)) {
-        if (ingest->n_lost_untold > 0) {
-            tell_lost(ingest);
-        }
+        tell_losses(ingest);
         hand_over_open(ingest);
     }
 }
@@ -267,6 +363,12 @@ void run_ingest_end(struct run_ingest *ingest, uint64_t end_ns)
     if (ingest->n_lost_untold > 0) {
         const struct event lost = lost_event(ingest);
         event_batch_add(ingest->last.batch, &lost);
+    }
+    for (int cause = 0; cause < EVENT_SPANS_LOST_CAUSE_N; cause++) {
+        if (ingest->n_spans_untold[cause] > 0) {
+            const struct event lost = spans_lost_event(ingest, cause);
+            event_batch_add(ingest->last.batch, &lost);
+        }
     }
     ingest->last.is_last = true;
     ingest->last.complete_until_ns = end_ns > ingest->latest_ns ? end_ns : ingest->latest_ns;
@@ -323,6 +425,7 @@ void run_ingest_stats(const struct run_ingest *ingest, struct run_ingest_stats *
         .n_pushed = atomic_load_explicit(&ingest->n_pushed, memory_order_relaxed),
         .n_fill_max = atomic_load_explicit(&ingest->n_fill_max, memory_order_relaxed),
         .n_lost = atomic_load_explicit(&ingest->n_lost, memory_order_relaxed),
+        .n_spans_lost = atomic_load_explicit(&ingest->n_spans_lost, memory_order_relaxed),
         .n_wakeups = atomic_load_explicit(&ingest->n_wakeups, memory_order_relaxed),
         .memory_bytes = ingest->n_slabs * slab_bytes,
     };

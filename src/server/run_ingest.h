@@ -10,14 +10,18 @@
  * for. Samples are dropped first: the last slabs are kept for threads, images
  * and switches, so that names and exact times survive an overload.
  *
+ * Spans that programs report themselves wait where they are as soon as a quarter
+ * of the pool is left: they cannot push out what the kernel tells.
+ *
  * Shape:   a slab also says up to which time the stream is complete; it comes
  *          empty when nothing happens, so that a sleeping target's time passes.
  * Owner:   run_ingest_new()/_free(). A slab is lent by run_ingest_next() and
  *          given back with run_ingest_return().
- * Threads: on_events, progress and end: the producer. next, wait and return:
+ * Threads: on_events, …_told, progress and end: the producer. next, wait and return:
  *          the consumer. wake, stats: any.
  * Limits:  RUN_INGEST_SLABS slabs of RUN_INGEST_SLAB_EVENTS events; past that
- *          EVENT_LOST with EVENT_LOST_QUEUE_FULL follows as soon as there is room.
+ *          EVENT_LOST with EVENT_LOST_QUEUE_FULL follows as soon as there is room,
+ *          EVENT_SPANS_LOST likewise.
  * Tests:   run_ingest_test.c
  */
 
@@ -52,6 +56,7 @@ struct run_ingest_stats {
     uint64_t n_pushed;     /* slabs handed over */
     uint64_t n_fill_max;   /* most slabs in the queue at once */
     uint64_t n_lost;       /* events dropped */
+    uint64_t n_spans_lost; /* spans dropped, not in n_lost */
     uint64_t n_wakeups;    /* times the aggregator went to sleep */
     uint64_t memory_bytes; /* of the pool, when all of it is used */
 };
@@ -65,6 +70,23 @@ void run_ingest_retire(struct run_ingest *ingest);
 
 /* The producer's side. */
 struct event_sink run_ingest_sink(struct run_ingest *ingest);
+
+/* Otherwise what programs tell should be left where it is for now. */
+bool run_ingest_has_room_for_told(const struct run_ingest *ingest);
+
+/*
+ * One of EVENT_LANE, EVENT_SPAN_NAME and EVENT_SPAN, which have no place in the
+ * order of the others: its time_ns becomes that of the latest event. False: there
+ * is no room; a span is counted, of the others the caller must not use the number.
+ */
+bool run_ingest_add_told(struct run_ingest *ingest, const struct event *event);
+
+/* So many spans did not come, for another cause than EVENT_SPANS_LOST_QUEUE_FULL. */
+void run_ingest_lose_spans(struct run_ingest *ingest, enum event_spans_lost_cause cause,
+                           uint64_t count);
+
+/* That is all for now: hands over what there is, unless the consumer is behind anyway. */
+void run_ingest_flush(struct run_ingest *ingest);
 
 /* Every event up to this time has been given to on_events(). Cheap when nothing is due. */
 void run_ingest_progress(struct run_ingest *ingest, uint64_t complete_until_ns);

@@ -74,6 +74,8 @@ struct run {
     struct jit_tail *jit_tail; /* NULL: the events are no process' of this host, */
     struct jit_left *jit_left; /* or were: NULL as well */
     struct run_ingest *ingest;
+    struct target_ingest *spans; /* NULL: nothing reports any, it was recorded before */
+    struct target_producers *producers;
     struct snapshot_desk desk;
 
     /* Of an opened run, constant: what the archive says. In the arena; NULL: it was recorded here.

@@ -60,6 +60,7 @@ static void on_connection_closed(void *userdata, struct connection *connection)
     struct server *server = userdata;
     subscription_set_free(connection_get_peer(connection));
     connection_set_peer(connection, NULL);
+    target_producers_remove(&server->producers, connection);
     for (size_t i = 0; i < server->n_connections; i++) {
         if (server->connections[i] == connection) {
             server->connections[i] = server->connections[--server->n_connections];
@@ -306,6 +307,7 @@ int server_new(const struct server_config *config, struct server **ret_server,
         .on_closed = on_connection_closed,
     };
     run_registry_init(&server->registry);
+    target_producers_init(&server->producers);
     int r = access_open(config->socket_path, &server->access, reterr_error);
     if (r < 0) {
         free(server);
@@ -336,6 +338,7 @@ struct server *server_free(struct server *server)
     if (server) {
         ring_watch_release(server);
         run_registry_release(&server->registry);
+        target_producers_release(&server->producers);
         symbolizer_free(server->symbolizer);
         cfi_store_free(server->cfi_store);
         access_release(&server->access);

@@ -22,6 +22,7 @@
 #include "server/connection.h"
 #include "server/job_queue.h"
 #include "server/run_registry.h"
+#include "server/target_producer.h"
 #include "symbols/symbolizer.h"
 #include "unwind/cfi_store.h"
 
@@ -63,6 +64,7 @@ struct server {
     atomic_uint n_saves; /* at work, on threads of the queue */
 
     struct run_registry registry;
+    struct target_producers producers;
     struct symbolizer *symbolizer; /* made with the first run */
     struct cfi_store *cfi_store;   /* likewise */
     struct call *start_call;       /* waits for the starting run */

@@ -15,12 +15,14 @@
 
 #define MAX_STATUS_BYTES (64u << 10)
 #define MAX_COMMAND_BYTES (4u << 20)
+#define MAX_GENERATIONS 32
 
 /* The members of /proc/PID/status that matter here. */
 struct status {
     char name[64];
     char state;
-    long long process;     /* the pid, when asked for a thread */
+    long long process; /* the pid, when asked for a thread */
+    long long parent;
     unsigned long uids[3]; /* real, effective, saved */
 };
 
@@ -56,6 +58,9 @@ static int read_status(int64_t pid, struct status *ret_status)
         return -EBADMSG;
     }
     ret_status->process = strtoll(value, NULL, 10);
+    if (line_value(text, "\nPPid:\t", &value)) {
+        ret_status->parent = strtoll(value, NULL, 10);
+    }
     if (!line_value(text, "\nUid:\t", &value)) {
         return -EBADMSG;
     }
@@ -64,6 +69,18 @@ static int read_status(int64_t pid, struct status *ret_status)
         ret_status->uids[i] = strtoul(at, &at, 10);
     }
     return ret_status->process > 0 ? 0 : -EBADMSG;
+}
+
+bool target_process_descends(int64_t pid, int64_t ancestor)
+{
+    struct status status;
+    for (int i = 0; i < MAX_GENERATIONS && pid > 1 && read_status(pid, &status) == 0; i++) {
+        if (status.parent == ancestor) {
+            return true;
+        }
+        pid = status.parent;
+    }
+    return false;
 }
 
 static int no_such_process(int64_t pid, struct error *reterr_error)

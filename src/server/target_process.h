@@ -6,11 +6,13 @@
  *
  * Owner:   target_process_open()/_release(); the descriptor keeps the pid from
  *          being taken for another process that gets the same number.
- * Threads: one at a time. Reads files of the target, so not for the main loop.
+ * Threads: one at a time. Reads files of the target, so not for the main loop; but who
+ *          descends from whom is told without waiting for anybody.
  * Source:  proc_pid_status(5), proc_pid_cmdline(5), pidfd_open(2).
  * Tests:   target_process_test.c
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -32,3 +34,6 @@ struct target_process {
 int target_process_open(int64_t pid, struct target_process *ret_target, struct error *reterr_error);
 void target_process_release(struct target_process *target);
 DEFINE_RELEASEP(target_process);
+
+/* A child of it, or of one of its children, as far as they have not been left by their parent. */
+bool target_process_descends(int64_t pid, int64_t ancestor);

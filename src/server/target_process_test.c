@@ -141,12 +141,45 @@ static void test_somebody_elses(void **state)
     assert_int_equal(status, 0);
 }
 
+static void test_children_of_children(void **state)
+{
+    (void)state;
+    int ready[2], blocking[2];
+    pid_t inner = 0;
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(blocking), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char byte;
+        close(blocking[1]);
+        inner = fork();
+        if (inner != 0 && write(ready[1], &inner, sizeof(inner)) != (ssize_t)sizeof(inner)) {
+            _exit(1);
+        }
+        (void)!read(blocking[0], &byte, 1);
+        _exit(0);
+    }
+    assert_int_equal(read(ready[0], &inner, sizeof(inner)), sizeof(inner));
+    assert_true(target_process_descends(pid, getpid()));
+    assert_true(target_process_descends(inner, pid));
+    assert_true(target_process_descends(inner, getpid()));
+    assert_false(target_process_descends(pid, pid));
+    assert_false(target_process_descends(pid, inner));
+    assert_false(target_process_descends(getpid(), pid));
+    assert_false(target_process_descends(-1, getpid()));
+    close(blocking[1]);
+    close(blocking[0]);
+    waitpid(pid, NULL, 0);
+    assert_false(target_process_descends(pid, getpid()));
+    close(ready[0]);
+    close(ready[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_child),
-        cmocka_unit_test(test_arguments_are_shown_as_typed),
-        cmocka_unit_test(test_no_process),
+        cmocka_unit_test(test_a_child),        cmocka_unit_test(test_arguments_are_shown_as_typed),
+        cmocka_unit_test(test_no_process),     cmocka_unit_test(test_children_of_children),
         cmocka_unit_test(test_somebody_elses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

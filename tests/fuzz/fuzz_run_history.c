@@ -4,8 +4,8 @@
  * Records of a run that nobody has recorded: what is made of them is asked
  * everything, for the whole run and for a part of it.
  *
- * Input: kind, number of rows, the rows as they lie in memory; and so on. Instead of a kind
- * TIMES, a byte, and when the run began and ended.
+ * Input: number of a kind less 1, number of rows, the rows as they lie in memory; and so on.
+ * Instead of a kind TIMES, a byte, and when the run began and ended.
  */
 
 #include <stdint.h>
@@ -65,6 +65,18 @@ static size_t put_times(struct members *members, const uint8_t *data, size_t siz
     return 18;
 }
 
+/* By the number that it has for ever. */
+static enum history_kind kind_of(uint8_t byte)
+{
+    uint16_t number = byte % HISTORY_KIND_N + 1;
+    int kind = 0;
+    while (kind < HISTORY_KIND_N - 1 &&
+           history_table((enum history_kind)kind)->columns.kind != number) {
+        kind++;
+    }
+    return (enum history_kind)kind;
+}
+
 /* Takes one batch of rows off the input; how many bytes that were. */
 static size_t put_rows(struct members *members, const uint8_t *data, size_t size)
 {
@@ -72,7 +84,7 @@ static size_t put_rows(struct members *members, const uint8_t *data, size_t size
     if (data[0] == TIMES) {
         return put_times(members, data, size);
     }
-    enum history_kind kind = (enum history_kind)(data[0] % HISTORY_KIND_N);
+    enum history_kind kind = kind_of(data[0]);
     const struct column_table *table = &history_table(kind)->columns;
     size_t n_rows = data[1];
     size_t n_bytes = n_rows * table->row_bytes;
@@ -125,6 +137,28 @@ static void ask_waits(const struct query_context *context)
     (void)query_why(context, &why, &result.why, &error);
 }
 
+static void ask_spans(const struct query_context *context)
+{
+    struct error error = {0};
+    union {
+        struct target_lanes_result lanes;
+        struct target_top_result top;
+        struct target_spans_result spans;
+        struct target_origins_result origins;
+    } result;
+    const struct query_target_lanes_options lanes = {.limit = 50};
+    const struct query_target_top_options top = {.sort = TARGET_TOP_SORT_P95, .limit = 50};
+    const struct query_target_spans_options longest = {.limit = 50};
+    const struct query_target_spans_options latest = {.order = TARGET_SPANS_ORDER_LATEST,
+                                                      .limit = 50};
+    const struct query_target_origins_options origins = {.limit = 50};
+    (void)query_target_lanes(context, &lanes, &result.lanes, &error);
+    (void)query_target_top(context, &top, &result.top, &error);
+    (void)query_target_spans(context, &longest, &result.spans, &error);
+    (void)query_target_spans(context, &latest, &result.spans, &error);
+    (void)query_target_origins(context, &origins, &result.origins, &error);
+}
+
 static void ask(const struct query_context *about, const struct view *view)
 {
     struct query_context own = *about, *context = &own;
@@ -149,6 +183,7 @@ static void ask(const struct query_context *about, const struct view *view)
     (void)query_threads(context, &threads, &result.threads, &error);
     (void)query_counters(context, &counters, &result.counters, &error);
     ask_waits(context);
+    ask_spans(context);
     arena_release(&arena);
 }
 
@@ -163,9 +198,11 @@ static void ask_all(struct aggregate *aggregate)
     const struct view part = {
         .has_from = true, .has_to = true, .from_ns = 1000000, .to_ns = 30000000000};
     const struct view waits = {.mode = VIEW_MODE_OFF_CPU};
+    const struct view spans = {.mode = VIEW_MODE_TARGET};
     ask(&context, &whole);
     ask(&context, &part);
     ask(&context, &waits);
+    ask(&context, &spans);
     query_names_free(names);
     snapshot_unref(snapshot);
 }
