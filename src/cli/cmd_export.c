@@ -18,8 +18,8 @@ struct export_options {
     struct server_options server;
 };
 
-/* In the order of enum view_mode, whose last one has no command yet. */
-static const char *const modes[] = {"active", "cpu", "off-cpu", "wall", NULL};
+/* In the order of enum view_mode. */
+static const char *const modes[] = {"active", "cpu", "off-cpu", "wall", "target", NULL};
 
 static const struct option_spec specs[] = {
     {
@@ -36,7 +36,7 @@ static const struct option_spec specs[] = {
         .value_name = "MODE",
         .fallback = "active",
         .choices = modes,
-        .summary = "what folded and svg hold: active, cpu, off-cpu, wall",
+        .summary = "what folded and svg hold: active, cpu, off-cpu, wall, target",
         .offset = offsetof(struct export_options, mode),
     },
 };

@@ -15,8 +15,8 @@ struct flame_options {
     struct server_options server;
 };
 
-/* In the order of enum view_mode, whose last one has no command yet. */
-static const char *const modes[] = {"active", "cpu", "off-cpu", "wall", NULL};
+/* In the order of enum view_mode. */
+static const char *const modes[] = {"active", "cpu", "off-cpu", "wall", "target", NULL};
 
 static const struct option_spec specs[] = {
     {
@@ -43,7 +43,7 @@ static const struct option_spec specs[] = {
         .value_name = "MODE",
         .fallback = "active",
         .choices = modes,
-        .summary = "what weighs: active, cpu, off-cpu, wall (all of it)",
+        .summary = "what weighs: active, cpu, off-cpu, wall (all), target",
         .offset = offsetof(struct flame_options, mode),
     },
     {
@@ -92,7 +92,8 @@ const struct command command_flame = {
     .summary = "the call tree, callers above callees",
     .description =
         "Prints the call tree of a run, indented, the heaviest child first; also while the run\n"
-        "is recorded. What is cut ends in \"…N more frames\".",
+        "is recorded. What is cut ends in \"…N more frames\". Lanes of the program's own spans\n"
+        "stand beside the stacks; what is \"(linked)\" ran in parallel and adds nothing above it.",
     .options =
         {
             .groups =
@@ -106,6 +107,7 @@ const struct command command_flame = {
     .examples = "  stax flame\n"
                 "  stax flame --invert -d 4               # who calls the hottest functions\n"
                 "  stax flame --mode off-cpu              # where threads were blocked\n"
+                "  stax flame --mode target               # what the program's own spans took\n"
                 "  stax flame -d 0 --threshold-pct 0      # the whole tree\n"
                 "  stax flame --tid 4712 --from 2.5 --to 3\n",
     .run = run_flame,

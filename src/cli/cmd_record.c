@@ -87,6 +87,13 @@ static const struct option_spec what_specs[] = {
         .offset = offsetof(struct record_options, no_kernel),
     },
     {
+        .name = "spans",
+        .kind = OPTION_TEXT,
+        .value_name = "LIST",
+        .summary = "also the ranges that COMMAND tells by: nvtx,itt",
+        .offset = offsetof(struct record_options, spans),
+    },
+    {
         .name = "max-memory",
         .kind = OPTION_BYTES,
         .value_name = "BYTES",
@@ -253,6 +260,27 @@ static int check_ring(const struct invocation *invocation, const struct record_o
     return EXIT_CODE_DONE;
 }
 
+static int check_spans(const struct invocation *invocation, const struct record_options *options,
+                       struct span_dialects *ret_dialects)
+{
+    struct error error = {0};
+    if (options->pid.is_given) {
+        return complain_usage(invocation->command,
+                              "--spans needs a command to launch: a program that runs has looked "
+                              "for its libraries already");
+    }
+    int r = span_dialects_parse(options->spans, ret_dialects);
+    if (r < 0) {
+        return complain_usage(invocation->command, "--spans %s: nvtx and itt are known, as in %s",
+                              options->spans, "--spans nvtx,itt");
+    }
+    if (span_dialects_find(ret_dialects, !options->quiet, &error) < 0) {
+        complain_error(&error);
+        return EXIT_CODE_LAUNCH_FAILED;
+    }
+    return EXIT_CODE_DONE;
+}
+
 static int run_record(const struct invocation *invocation)
 {
     const struct record_options *options = invocation->values;
@@ -281,6 +309,10 @@ static int run_record(const struct invocation *invocation)
     int usage = options->save ? check_save(invocation, options) : EXIT_CODE_DONE;
     struct ring_options ring = {0};
     usage = usage != EXIT_CODE_DONE ? usage : check_ring(invocation, options, &ring);
+    struct span_dialects dialects = {.n_variables = 0};
+    if (options->spans && usage == EXIT_CODE_DONE) {
+        usage = check_spans(invocation, options, &dialects);
+    }
     if (usage != EXIT_CODE_DONE) {
         return usage;
     }
@@ -295,6 +327,7 @@ static int run_record(const struct invocation *invocation)
         .arena = invocation->arena,
         .socket_path = socket_path,
         .ring = ring,
+        .dialects = &dialects,
     };
     int code = has_command ? launch_repeatedly(&recording, invocation->operands)
                            : record_attach(&recording);
@@ -331,6 +364,7 @@ const struct command command_record = {
                 "  stax record --pid 4711 -l 2.5\n"
                 "  stax record --ring 30 --on 'lock>100ms' --pid 4711\n"
                 "  stax record --save %n-%t.stax -- ./bench\n"
-                "  stax record --repeat 5 -- ./bench          # then stax compare 1-5 6-10\n",
+                "  stax record --repeat 5 -- ./bench          # then stax compare 1-5 6-10\n"
+                "  stax record --spans nvtx,itt -- python3 train.py\n",
     .run = run_record,
 };

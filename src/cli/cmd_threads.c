@@ -52,7 +52,7 @@ const struct command command_threads = {
     .description =
         "Prints each thread's time on a CPU (exact, from the scheduler), blocked (off-CPU) and\n"
         "waiting for a CPU (runq), and for what it was blocked the longest; the busiest first,\n"
-        "also while the run is recorded.",
+        "also while the run is recorded. Lanes of the program's own spans stand below them.",
     .options =
         {
             .groups =

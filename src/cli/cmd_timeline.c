@@ -65,7 +65,7 @@ const struct command command_timeline = {
         "Prints a line for each thread, the busiest first: the range is cut into parts of equal\n"
         "length, and the higher the block, the more of it the thread was on a CPU. Exact, from "
         "the\n"
-        "scheduler; also while the run is recorded.",
+        "scheduler; also while the run is recorded. Lanes of the program's own spans stand below.",
     .options =
         {
             .groups =

@@ -80,7 +80,9 @@ const struct command command_top = {
     .description =
         "Prints the functions that took the most time on a CPU, also while the run is "
         "recorded.\nA recursive function counts once per stack. Inlined functions have rows "
-        "of their own.\nWith --sort off-cpu those in which threads waited the longest.",
+        "of their own.\nThe program's own spans stand among them. With --sort off-cpu the "
+        "functions\n"
+        "in which threads waited the longest.",
     .options =
         {
             .groups =

@@ -39,10 +39,12 @@ struct invocation {
 
 struct command {
     const char *name;
-    const char *summary;            /* a line of `stax --help` */
-    const char *description;        /* below the usage line of `stax NAME --help` */
-    const char *operands;           /* NULL: takes none */
-    int min_operands, max_operands; /* max < 0: any number */
+    const char *summary;                /* a line of `stax --help` */
+    const char *description;            /* below the usage line of `stax NAME --help` */
+    const char *operands;               /* NULL: takes none */
+    int min_operands, max_operands;     /* max < 0: any number */
+    const char *const *operand_choices; /* words that the operand can be, for completions; ends with
+                                           NULL. NULL: any */
     struct option_table options;
     const char *examples;                            /* lines of "stax …   # what for" */
     int (*run)(const struct invocation *invocation); /* returns the exit code */
@@ -69,6 +71,7 @@ extern const struct command command_wakers;
 extern const struct command command_timeline;
 extern const struct command command_why;
 extern const struct command command_annotate;
+extern const struct command command_target;
 extern const struct command command_diagnose;
 extern const struct command command_doctor;
 extern const struct command command_setup;

@@ -37,7 +37,8 @@ static const struct figure figures[] = {
     FIGURE("unlinked origins", unlinked_origins, false, false),
     FIGURE("missing origins", missing_origins, false, false),
     FIGURE("drops: bad duration", bad_duration_drops, false, false),
-    FIGURE("drops: target queue", target_queue_drops, false, false),
+    FIGURE("drops: target ring", target_ring_drops, false, false),
+    FIGURE("drops: server queue", server_queue_drops, false, false),
     FIGURE("drops: disconnects", worker_disconnect_drops, false, false),
     FIGURE("samples", samples, false, true),
     FIGURE("off-CPU intervals", intervals, false, false),
@@ -95,6 +96,18 @@ bool compare_figures_next(const struct compare_result *result, size_t *index,
         }
     }
     return false;
+}
+
+void compare_figures_lane(const struct compare_lane *lane, struct compare_figure *ret_figure)
+{
+    static const struct figure target_time = {.is_time = true};
+    describe(&target_time, lane->base_ns, lane->candidate_ns, ret_figure);
+}
+
+void compare_figures_append_lane_facts(const struct compare_lane *lane, struct text *text)
+{
+    text_printf(text, " (%s)%s%s", lane_kind_name(lane->kind), lane->is_new ? " new" : "",
+                lane->is_gone ? " gone" : "");
 }
 
 void compare_figures_append_runs(const struct compare_side *side, struct text *text)

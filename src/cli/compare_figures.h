@@ -33,3 +33,8 @@ void compare_figures_append_runs(const struct compare_side *side, struct text *t
 
 /* "2 functions differ significantly (71 differences tested)" */
 void compare_figures_append_verdict(const struct compare_result *result, struct text *text);
+
+/* A lane: its target time as figures have it; without a name. */
+void compare_figures_lane(const struct compare_lane *lane, struct compare_figure *ret_figure);
+/* "GPU 0 (gpu) new" is what this and its name make: " (gpu) new" */
+void compare_figures_append_lane_facts(const struct compare_lane *lane, struct text *text);

@@ -28,6 +28,14 @@ static void append_commands(struct text *text, const struct command *const *comm
     text_append(text, "help");
 }
 
+/* Words that its operand can be, each with a blank behind it. */
+static void append_operands(struct text *text, const struct command *command)
+{
+    for (size_t i = 0; command->operand_choices && command->operand_choices[i]; i++) {
+        text_printf(text, "%s ", command->operand_choices[i]);
+    }
+}
+
 static bool is_file(const struct option_spec *spec)
 {
     return spec->kind == OPTION_TEXT && strcmp(spec->value_name, "PATH") == 0;
@@ -127,6 +135,7 @@ static void bash(struct text *text, const struct command *const *commands, size_
         text_append(text, "        esac\n"
                           "        COMPREPLY=($(compgen -W '");
         for_each_option(text, command, bash_option_words);
+        append_operands(text, command);
         text_append(text, "--help' -- \"$word\")) ;;\n");
     }
     text_append(text, "    esac\n"
@@ -216,6 +225,11 @@ static void zsh(struct text *text, const struct command *const *commands, size_t
         text_printf(text, "    %s)\n        _arguments", commands[c]->name);
         for_each_option(text, commands[c], zsh_option);
         text_append(text, " \\\n            '(- *)--help[this text]'");
+        if (commands[c]->operand_choices) {
+            text_append(text, " \\\n            ':question:(");
+            append_operands(text, commands[c]);
+            text_append(text, ")'");
+        }
         if (commands[c]->options.stops_at_operand) {
             text_append(text, " \\\n            '*::command: _normal'");
         }
@@ -280,6 +294,12 @@ static void fish(struct text *text, const struct command *const *commands, size_
         fish_text(text, commands[c]->summary);
         text_append_char(text, '\n');
         for_each_option(text, commands[c], fish_option);
+        if (commands[c]->operand_choices) {
+            text_printf(text, "complete -c stax -n '__fish_seen_subcommand_from %s' -a '",
+                        commands[c]->name);
+            append_operands(text, commands[c]);
+            text_append(text, "'\n");
+        }
         text_printf(text,
                     "complete -c stax -n '__fish_seen_subcommand_from %s' -s h -l help -d 'help'\n",
                     commands[c]->name);

@@ -15,8 +15,9 @@
 #include "base/fd.h"
 #include "cli/completions.h"
 
-static const struct command *const commands[] = {&command_record, &command_top, &command_flame};
-#define N_COMMANDS 3
+static const struct command *const commands[] = {&command_record, &command_top, &command_flame,
+                                                 &command_target};
+#define N_COMMANDS 4
 
 static void make(const char *shell, struct text *text)
 {
@@ -81,6 +82,8 @@ static void bash_completes(void **state)
     assert_completed("stax --completions f", "fish");
     assert_completed("stax record --fre", "--frequency");
     assert_completed("stax top --run ''", "");
+    assert_completed("stax target or", "origins");
+    assert_completed("stax target top --by p9", "p95 p99");
 }
 
 int main(void)

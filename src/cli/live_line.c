@@ -23,8 +23,12 @@ void live_line_append(const struct run_info *run, const struct top_result *top, 
 {
     char duration[QUANTITY_TEXT_BYTES];
     quantity_format_duration(run->duration_ns, duration);
-    text_printf(text, "%s · %" PRIu64 " samples · %" PRIu64 " off-CPU intervals · %" PRIu64 " lost",
-                duration, run->samples, run->intervals, run->lost);
+    text_printf(text, "%s · %" PRIu64 " samples · %" PRIu64 " off-CPU intervals · ", duration,
+                run->samples, run->intervals);
+    if (run->spans > 0) {
+        text_printf(text, "%" PRIu64 " spans · ", run->spans);
+    }
+    text_printf(text, "%" PRIu64 " lost", run->lost);
     if (top && top->n_rows > 0) {
         text_append(text, " · ");
         label_append(text, top->rows[0].name);

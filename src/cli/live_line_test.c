@@ -36,6 +36,12 @@ static void the_line_tells_the_figures(void **state)
     live_line_append(&run, &top, &text);
     assert_string_equal(text.data,
                         "12.5 s · 11250 samples · 320 off-CPU intervals · 0 lost · main\\x0a 43 %");
+    struct run_info with_spans = run;
+    with_spans.spans = 7;
+    text_clear(&text);
+    live_line_append(&with_spans, NULL, &text);
+    assert_string_equal(text.data,
+                        "12.5 s · 11250 samples · 320 off-CPU intervals · 7 spans · 0 lost");
 }
 
 static void read_terminal(int master, char *ret_text, size_t text_bytes)

@@ -30,8 +30,8 @@ static const struct command *const commands[] = {
     &command_export,    &command_compare,    &command_top,      &command_flame,
     &command_threads,   &command_off_cpu,    &command_counters, &command_annotate,
     &command_neighbors, &command_intervals,  &command_wakers,   &command_timeline,
-    &command_why,       &command_diagnose,   &command_doctor,   &command_setup,
-    &command_shutdown,
+    &command_why,       &command_target,     &command_diagnose, &command_doctor,
+    &command_setup,     &command_shutdown,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -12,6 +12,7 @@
 #include "cli/ring_ear.h"
 #include "cli/ring_options.h"
 #include "cli/server_options.h"
+#include "cli/span_dialects.h"
 #include "model/requests.h"
 #include "model/results/run.h"
 
@@ -25,6 +26,7 @@ struct record_options {
     bool no_off_cpu;
     bool no_kernel;
     bool counters;
+    const char *spans; /* NULL: none but those of libstax-target */
     const char *daemon_socket;
     struct option_number max_memory_bytes;
     struct option_number ring_ns;
@@ -42,6 +44,7 @@ struct recording {
     struct arena *arena;
     const char *socket_path;
     struct ring_options ring;
+    const struct span_dialects *dialects;
     struct rpc_client *client;
     struct run_info run;
     struct ring_ear *ear; /* NULL: nothing can be frozen */

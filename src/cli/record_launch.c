@@ -178,6 +178,8 @@ int record_launch(struct recording *recording, char **argv)
     text_init(&command, COMMAND_MAX_BYTES);
     append_command(&command, argv);
     _cleanup_(launch_freep) struct launch *launch = NULL;
+    span_dialects_set(recording->dialects,
+                      recording->options->server.socket ? recording->socket_path : NULL);
     r = launch_start(path, argv, &launch);
     if (r < 0) {
         complain("starting %s: %s", argv[0], strerror(-r));

@@ -125,10 +125,16 @@ static void show_summary(struct recording *recording, const struct run_info *beg
     text_init(&text, RENDER_MAX_BYTES);
     render_run_summary(&recording->run, r == 0 ? &top.totals : NULL, &text);
     append_new_notes(recording, began, &text);
-    text_append(&text, recording->run.samples > 0
-                           ? "  next: stax top · stax flame · stax threads · stax off-cpu\n"
-                           : "  next: stax threads · stax off-cpu (no sample was taken; why: stax "
-                             "diagnose)\n");
+    const char *spans = recording->run.spans > 0 ? " · stax target top" : "";
+    if (recording->run.samples > 0) {
+        text_printf(&text, "  next: stax top · stax flame · stax threads · stax off-cpu%s\n",
+                    spans);
+    } else {
+        text_printf(&text,
+                    "  next: stax threads · stax off-cpu%s (no sample was taken; why: stax "
+                    "diagnose)\n",
+                    spans);
+    }
     write_stderr(&text);
 }
 

@@ -24,6 +24,7 @@
 #include "model/results/neighbors.h"
 #include "model/results/off_cpu.h"
 #include "model/results/run.h"
+#include "model/results/target.h"
 #include "model/results/threads.h"
 #include "model/results/timeline.h"
 #include "model/results/top.h"
@@ -55,6 +56,20 @@ void render_timeline(const struct timeline_result *result, const struct terminal
                      struct text *text);
 void render_why(const struct why_result *result, const struct terminal *terminal,
                 struct text *text);
+
+void render_target_lanes(const struct target_lanes_result *result, const struct terminal *terminal,
+                         struct text *text);
+void render_target_top(const struct target_top_result *result, const struct terminal *terminal,
+                       struct text *text);
+void render_target_spans(const struct target_spans_result *result, const struct terminal *terminal,
+                         struct text *text);
+void render_target_origins(const struct target_origins_result *result,
+                           const struct terminal *terminal, struct text *text);
+/* "step → forward": a span's name behind those that it is inside of. */
+void render_span_path(char *const *path, size_t n_path, const char *name, struct text *text);
+/* "submit ← main": who queued it, or waited; without n_inner frames, unless these are all. */
+void render_span_place(const struct frame_result *stack, size_t n_stack, size_t n_inner,
+                       struct text *text);
 
 /* How an annotated function is shown. */
 struct render_annotate_style {

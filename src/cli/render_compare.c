@@ -15,6 +15,11 @@ static const struct table_column figure_columns[] = {{"base", TABLE_RIGHT},
                                                      {"difference", TABLE_RIGHT},
                                                      {"", TABLE_LEFT}};
 
+static const struct table_column lane_columns[] = {
+    {"base", TABLE_RIGHT},       {"candidate", TABLE_RIGHT}, {"difference", TABLE_RIGHT},
+    {"base spans", TABLE_RIGHT}, {"spans", TABLE_RIGHT},     {"lane (kind)", TABLE_LEFT},
+};
+
 static const struct table_column function_columns[] = {
     {"self %", TABLE_RIGHT},          {"was", TABLE_RIGHT}, {"difference", TABLE_RIGHT},
     {"total %", TABLE_RIGHT},         {"was", TABLE_RIGHT}, {"difference", TABLE_RIGHT},
@@ -48,6 +53,37 @@ static void append_figures(const struct compare_result *result, const struct ter
         table_add(&table, "%s", figure.name);
     }
     table_append(&table, terminal, text);
+}
+
+static void append_lanes(const struct compare_result *result, const struct terminal *terminal,
+                         struct text *text)
+{
+    if (result->n_lane_rows == 0) {
+        return;
+    }
+    if (result->n_lane_rows < result->lanes) {
+        text_printf(text, "target time of %" PRIu64 " lanes (%zu shown; -n 0: all)\n",
+                    result->lanes, result->n_lane_rows);
+    }
+    _cleanup_(table_releasep) struct table table;
+    table_init(&table, lane_columns, sizeof(lane_columns) / sizeof(lane_columns[0]));
+    for (size_t i = 0; i < result->n_lane_rows; i++) {
+        const struct compare_lane *lane = &result->lane_rows[i];
+        struct compare_figure figure;
+        _cleanup_(text_releasep) struct text name;
+        text_init(&name, CELL_MAX_BYTES);
+        compare_figures_lane(lane, &figure);
+        label_append(&name, lane->name);
+        compare_figures_append_lane_facts(lane, &name);
+        table_add(&table, "%s", figure.base);
+        table_add(&table, "%s", figure.candidate);
+        table_add(&table, "%s", figure.difference);
+        table_add(&table, "%" PRIu64, lane->base_spans);
+        table_add(&table, "%" PRIu64, lane->candidate_spans);
+        table_add(&table, "%s", name.data);
+    }
+    table_append(&table, terminal, text);
+    text_append_char(text, '\n');
 }
 
 /* The interval is as wide on both sides. */
@@ -107,5 +143,6 @@ void render_compare(const struct compare_result *result, const struct terminal *
     text_append_char(text, '\n');
     append_figures(result, terminal, text);
     text_append_char(text, '\n');
+    append_lanes(result, terminal, text);
     append_functions(result, terminal, text);
 }

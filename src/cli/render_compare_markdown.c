@@ -50,6 +50,27 @@ static void append_figures(const struct compare_result *result, struct text *tex
     }
 }
 
+static void append_lanes(const struct compare_result *result, struct text *text)
+{
+    for (size_t i = 0; i < result->n_lane_rows; i++) {
+        const struct compare_lane *lane = &result->lane_rows[i];
+        struct compare_figure figure;
+        compare_figures_lane(lane, &figure);
+        text_append(text, i == 0
+                              ? "\n| lane | base | candidate | difference | base spans | spans |\n"
+                                "|---|---:|---:|---:|---:|---:|\n"
+                              : "");
+        text_append(text, "| ");
+        append_code(lane->name, true, text);
+        compare_figures_append_lane_facts(lane, text);
+        text_printf(text, " | %s | %s | %s | %" PRIu64 " | %" PRIu64 " |\n", figure.base,
+                    figure.candidate, figure.difference, lane->base_spans, lane->candidate_spans);
+    }
+    if (result->n_lane_rows < result->lanes) {
+        text_printf(text, "\n… and %" PRIu64 " more lanes\n", result->lanes - result->n_lane_rows);
+    }
+}
+
 static void append_share(const struct compare_share *share, struct text *text)
 {
     text_printf(text, " %.2f | %.2f | ", share->base_pct, share->candidate_pct);
@@ -112,6 +133,7 @@ void render_compare_markdown(const struct compare_result *result, struct text *t
     compare_figures_append_verdict(result, text);
     text_append(text, "**\n\n");
     append_figures(result, text);
+    append_lanes(result, text);
     append_functions(result, text);
     append_failures(result, text);
 }

@@ -150,6 +150,48 @@ static void markdown_has_what_is_significant(void **state)
         "- `active time grew by 300.000 ms`\n");
 }
 
+static void lanes_are_a_table_of_their_own(void **state)
+{
+    (void)state;
+    struct compare_lane lanes[] = {
+        {.name = "GPU|0",
+         .kind = LANE_KIND_GPU,
+         .base_ns = 20000000,
+         .base_spans = 4,
+         .candidate_ns = 30000000,
+         .candidate_spans = 6,
+         .delta_ns = 10000000},
+        {.name = "pool",
+         .kind = LANE_KIND_EXECUTOR,
+         .is_new = true,
+         .candidate_ns = 1000,
+         .candidate_spans = 1,
+         .delta_ns = 1000},
+    };
+    struct compare_result result = sample_result();
+    result.lanes = 3;
+    result.n_lane_rows = 2;
+    result.lane_rows = lanes;
+    _cleanup_(text_releasep) struct text text;
+    text_init(&text, 1 << 16);
+    render_compare(&result, &no_terminal, &text);
+    assert_non_null(
+        strstr(text.data, "\ntarget time of 3 lanes (2 shown; -n 0: all)\n"
+                          "   base  candidate          difference  base spans  spans  lane (kind)\n"
+                          "20.0 ms    30.0 ms  +10.0 ms (+50.0 %)           4      6  GPU|0 (gpu)\n"
+                          "   0 ns    1.00 us            +1.00 us           0      1  pool "
+                          "(executor) new\n\n"));
+    text_clear(&text);
+    render_compare_markdown(&result, &text);
+    assert_non_null(strstr(text.data,
+                           "\n| lane | base | candidate | difference | base spans | spans |\n"
+                           "|---|---:|---:|---:|---:|---:|\n"
+                           "| <code>GPU&#124;0</code> (gpu) | 20.0 ms | 30.0 ms | +10.0 ms "
+                           "(+50.0 %) | 4 | 6 |\n"
+                           "| `pool` (executor) new | 0 ns | 1.00 us | +1.00 us | 0 | 1 |\n"
+                           "\n… and 1 more lanes\n"));
+}
+
 static void foreign_texts_are_no_markup(void **state)
 {
     (void)state;
@@ -203,11 +245,28 @@ static void nothing_significant_is_said(void **state)
     rows[0].self.is_significant = true;
 }
 
+static void full_rings_and_queues_are_told_apart(void **state)
+{
+    (void)state;
+    struct compare_result result = sample_result();
+    result.base.target_ring_drops = 2;
+    result.base.target_queue_drops = 2;
+    result.candidate.server_queue_drops = 2;
+    result.candidate.target_queue_drops = 2;
+    _cleanup_(text_releasep) struct text text;
+    text_init(&text, 1 << 16);
+    render_compare(&result, &no_terminal, &text);
+    assert_non_null(strstr(text.data, "-2 (-100.0 %)  drops: target ring\n"));
+    assert_non_null(strstr(text.data, "+2  drops: server queue\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_and_functions_are_tables),
+        cmocka_unit_test(full_rings_and_queues_are_told_apart),
         cmocka_unit_test(markdown_has_what_is_significant),
+        cmocka_unit_test(lanes_are_a_table_of_their_own),
         cmocka_unit_test(foreign_texts_are_no_markup),
         cmocka_unit_test(nothing_significant_is_said),
     };

@@ -51,6 +51,25 @@ static void add_ms(struct table *table, uint64_t duration_ns)
     table_add(table, "%.2f", (double)duration_ns / NS_PER_MS);
 }
 
+/* What is linked has no share in the nodes above it: where waits are told, the part of them that
+ * the work took; else its own time only. */
+static void add_linked_times(struct table *table, const struct flame_node *node,
+                             enum view_mode mode)
+{
+    if (mode == VIEW_MODE_OFF_CPU) {
+        add_ms(table, node->target_ns);
+        return;
+    }
+    table_add(table, "%s", "");
+    if (mode == VIEW_MODE_WALL) {
+        table_add(table, "%s", "");
+        add_ms(table, node->target_ns);
+        return;
+    }
+    add_duration(table, node->target_ns);
+    table_add(table, "%" PRIu64, node->spans);
+}
+
 /* The columns before the share. */
 static void add_times(struct table *table, const struct flame_node *node, enum view_mode mode)
 {
@@ -72,16 +91,33 @@ static void add_times(struct table *table, const struct flame_node *node, enum v
 static void add_node(struct table *table, const struct flame_node *node,
                      const struct flame_result *result, unsigned depth)
 {
-    add_times(table, node, result->mode);
-    uint64_t whole_ns = weight_ns(&result->root, result->mode);
-    double share_pct =
-        whole_ns > 0 ? 100.0 * (double)weight_ns(node, result->mode) / (double)whole_ns : 0;
-    table_add(table, "%.1f", share_pct);
+    if (node->linked) {
+        add_linked_times(table, node, result->mode);
+        table_add(table, "%s", "");
+    } else {
+        add_times(table, node, result->mode);
+        uint64_t whole_ns = weight_ns(&result->root, result->mode);
+        double share_pct =
+            whole_ns > 0 ? 100.0 * (double)weight_ns(node, result->mode) / (double)whole_ns : 0;
+        table_add(table, "%.1f", share_pct);
+    }
     _cleanup_(text_releasep) struct text frame;
     text_init(&frame, FRAME_MAX_BYTES);
     text_printf(&frame, "%*s", (int)(depth * INDENT), "");
     render_frame(node->name, node->image, node->inlined, &frame);
+    if (node->linked) {
+        text_append(&frame, " (linked)");
+    }
     table_add(table, "%s", frame.data);
+}
+
+static bool has_linked(const struct flame_node *node, unsigned depth)
+{
+    bool is_found = node->linked;
+    for (size_t i = 0; i < node->n_children && !is_found && depth < MAX_DEPTH; i++) {
+        is_found = has_linked(&node->children[i], depth + 1);
+    }
+    return is_found;
 }
 
 static void add_tree(struct table *table, const struct flame_node *node,
@@ -133,4 +169,8 @@ void render_flame(const struct flame_result *result, const struct terminal *term
     }
     add_tree(&table, &result->root, result, 0);
     table_append(&table, terminal, text);
+    if (has_linked(&result->root, 0)) {
+        text_append(text, "(linked): work that ran in parallel, queued by these threads or waited "
+                          "for here; its time is in no line above it\n");
+    }
 }

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "cli/render.h"
 
@@ -64,11 +66,60 @@ static void an_empty_tree_is_only_a_head(void **state)
                         "run 2 (recording, 0 ns): 0 ns active, 0 ns target, 0 ns off-CPU\n");
 }
 
+static void linked_work_is_marked(void **state)
+{
+    (void)state;
+    struct flame_node kernel = {.name = "kernel",
+                                .image = "[GPU 0]",
+                                .kind = FRAME_KIND_TARGET,
+                                .target_ns = 25 * NS_PER_MS,
+                                .spans = 2,
+                                .linked = true};
+    struct flame_node waiting = {.name = "sync",
+                                 .image = "bench",
+                                 .active_ns = 10 * NS_PER_MS,
+                                 .off_cpu_ns = 30 * NS_PER_MS,
+                                 .n_children = 1,
+                                 .children = &kernel};
+    struct flame_result result = {
+        .run = {.id = 2, .state = RUN_STATE_STOPPED, .duration_ns = NS_PER_S},
+        .view = {.to_ns = NS_PER_S},
+        .totals = {.active_ns = 10 * NS_PER_MS, .off_cpu_ns = 30 * NS_PER_MS},
+        .root = {.name = "(all)",
+                 .active_ns = 10 * NS_PER_MS,
+                 .off_cpu_ns = 30 * NS_PER_MS,
+                 .n_children = 1,
+                 .children = &waiting},
+    };
+    static const char note[] = "(linked): work that ran in parallel, queued by these threads or "
+                               "waited for here; its time is in no line above it\n";
+    static const struct {
+        enum view_mode mode;
+        const char *line;
+    } cases[] = {
+        {VIEW_MODE_ACTIVE, "\n         25.0 ms      2             kernel ([GPU 0]) (linked)\n"},
+        {VIEW_MODE_OFF_CPU, "\n     25.00             kernel ([GPU 0]) (linked)\n"},
+        {VIEW_MODE_WALL,
+         "\n                         25.00             kernel ([GPU 0]) (linked)\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        _cleanup_(text_releasep) struct text text;
+        text_init(&text, 100000);
+        result.mode = cases[i].mode;
+        render_flame(&result, &plain, &text);
+        if (!strstr(text.data, cases[i].line)) {
+            fail_msg("%s", text.data);
+        }
+        assert_non_null(strstr(text.data, note));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tree_is_indented),
         cmocka_unit_test(an_empty_tree_is_only_a_head),
+        cmocka_unit_test(linked_work_is_marked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

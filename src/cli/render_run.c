@@ -35,8 +35,18 @@ void render_run_summary(const struct run_info *run, const struct totals *totals,
         quantity_format_duration(totals->cpu_ns, cpu);
         text_printf(text, "%s on CPU, ", cpu);
     }
-    text_printf(text, "%" PRIu64 " off-CPU interval%s, %" PRIu64 " lost", run->intervals,
-                quantity_plural(run->intervals), run->lost);
+    text_printf(text, "%" PRIu64 " off-CPU interval%s, ", run->intervals,
+                quantity_plural(run->intervals));
+    if (run->spans > 0) {
+        text_printf(text, "%" PRIu64 " span%s", run->spans, quantity_plural(run->spans));
+        if (totals) {
+            char target[QUANTITY_TEXT_BYTES];
+            quantity_format_duration(totals->target_ns, target);
+            text_printf(text, " of %s", target);
+        }
+        text_append(text, ", ");
+    }
+    text_printf(text, "%" PRIu64 " lost", run->lost);
     if (run->lost > 0) {
         text_append(text, " (why: stax diagnose)");
     }

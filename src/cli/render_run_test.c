@@ -56,6 +56,24 @@ static void a_summary_tells_how_it_ended(void **state)
                    "--from and --to\n");
 }
 
+static void spans_are_told_where_there_are_some(void **state)
+{
+    (void)state;
+    struct run_info run = ended;
+    struct totals totals = {.cpu_ns = 9980 * NS_PER_MS, .target_ns = 1500 * NS_PER_MS};
+    run.spans = 7;
+    assert_summary(
+        &run, &totals,
+        "run 3 (stopped, 10.0 s), pid 4711, ./bench --fast: target exited, exit status 0\n"
+        "  8983 samples, 4 threads, 9.98 s on CPU, 1 off-CPU interval, 7 spans of 1.50 s, 0 "
+        "lost\n");
+    run.spans = 1;
+    assert_summary(
+        &run, NULL,
+        "run 3 (stopped, 10.0 s), pid 4711, ./bench --fast: target exited, exit status 0\n"
+        "  8983 samples, 4 threads, 1 off-CPU interval, 1 span, 0 lost\n");
+}
+
 static void a_list_is_a_table(void **state)
 {
     (void)state;
@@ -144,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_summary_tells_how_it_ended),
+        cmocka_unit_test(spans_are_told_where_there_are_some),
         cmocka_unit_test(a_list_is_a_table),
         cmocka_unit_test(status_tells_server_host_and_runs),
         cmocka_unit_test(an_idle_server_has_neither),

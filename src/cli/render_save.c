@@ -26,6 +26,12 @@ void render_export(const struct export_result *result, struct text *text)
     if (result->off_cpu_ns > 0) {
         text_printf(text, ", %s off CPU", off_cpu);
     }
+    if (result->spans > 0) {
+        char target[QUANTITY_TEXT_BYTES];
+        quantity_format_duration(result->target_ns, target);
+        text_printf(text, ", %s in %" PRIu64 " span%s", target, result->spans,
+                    quantity_plural(result->spans));
+    }
     text_printf(text, ", %" PRIu64 " thread%s, %s, %s\n", result->threads,
                 quantity_plural(result->threads), size, result->path);
 }

@@ -50,8 +50,12 @@ static void append_active(const struct run_info *run, struct text *text)
     render_run_line(run, text);
     text_printf(text,
                 "\n            %" PRIu32 " Hz, %" PRIu64 " samples, %" PRIu64 " threads, %" PRIu64
-                " off-CPU intervals, %" PRIu64 " lost\n",
-                run->frequency_hz, run->samples, run->threads, run->intervals, run->lost);
+                " off-CPU intervals, ",
+                run->frequency_hz, run->samples, run->threads, run->intervals);
+    if (run->spans > 0) {
+        text_printf(text, "%" PRIu64 " spans, ", run->spans);
+    }
+    text_printf(text, "%" PRIu64 " lost\n", run->lost);
     if (run->folded_until_ns > 0) {
         char until[QUANTITY_TEXT_BYTES];
         quantity_format_duration(run->folded_until_ns, until);

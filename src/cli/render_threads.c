@@ -31,19 +31,35 @@ static void add_blocked(struct table *table, const struct thread_row *row)
               (double)*off_cpu_by_reason_at(&times, reason) / NS_PER_MS);
 }
 
-void render_threads(const struct threads_result *result, const struct terminal *terminal,
-                    struct text *text)
+static void append_head(const struct threads_result *result, struct text *text)
 {
     char cpu[QUANTITY_TEXT_BYTES];
     char off_cpu[QUANTITY_TEXT_BYTES];
+    size_t n_lanes = 0; /* all of them have a row */
+    for (size_t i = 0; i < result->n_rows; i++) {
+        n_lanes += result->rows[i].kind == THREAD_KIND_TARGET;
+    }
+    uint64_t n_threads = result->threads - n_lanes;
     quantity_format_duration(result->totals.cpu_ns, cpu);
     quantity_format_duration(result->totals.off_cpu_ns, off_cpu);
     render_head(&result->run, &result->view, text);
-    text_printf(text, "%" PRIu64 " thread%s", result->threads, quantity_plural(result->threads));
+    text_printf(text, "%" PRIu64 " thread%s", n_threads, quantity_plural(n_threads));
     if (result->n_rows < result->threads) {
-        text_printf(text, " (%zu shown; -n 0: all)", result->n_rows);
+        text_printf(text, " (%zu shown; -n 0: all)", result->n_rows - n_lanes);
     }
-    text_printf(text, ", %s on CPU, %s off-CPU\n", cpu, off_cpu);
+    text_printf(text, ", %s on CPU, %s off-CPU", cpu, off_cpu);
+    if (n_lanes > 0) {
+        char target[QUANTITY_TEXT_BYTES];
+        quantity_format_duration(result->totals.target_ns, target);
+        text_printf(text, "; %zu lane%s, %s target", n_lanes, quantity_plural(n_lanes), target);
+    }
+    text_append_char(text, '\n');
+}
+
+void render_threads(const struct threads_result *result, const struct terminal *terminal,
+                    struct text *text)
+{
+    append_head(result, text);
     if (result->n_rows == 0) {
         return;
     }

@@ -71,11 +71,54 @@ static void letters_stand_where_blocks_cannot_be_shown(void **state)
     }
 }
 
+static void lanes_have_columns_of_their_own(void **state)
+{
+    (void)state;
+    uint64_t cpu_ns[] = {0, 50 * NS_PER_MS}, target_ns[] = {150 * NS_PER_MS, 0};
+    struct timeline_row rows[] = {
+        {.tid = 7,
+         .name = "tool",
+         .cpu_ns = 50 * NS_PER_MS,
+         .n_cpu_by_bucket_ns = 2,
+         .cpu_by_bucket_ns = cpu_ns},
+        {.tid = 4293918720,
+         .name = "GPU 0",
+         .kind = THREAD_KIND_TARGET,
+         .target_ns = 150 * NS_PER_MS,
+         .spans = 3,
+         .n_target_by_bucket_ns = 2,
+         .target_by_bucket_ns = target_ns},
+    };
+    const struct timeline_result result = {
+        .run = {.id = 3, .state = RUN_STATE_STOPPED, .duration_ns = 200 * NS_PER_MS},
+        .view = {.to_ns = 200 * NS_PER_MS},
+        .buckets = 2,
+        .bucket_ns = 100 * NS_PER_MS,
+        .threads = 5,
+        .n_rows = 2,
+        .rows = rows,
+    };
+    const struct terminal terminal = {.width = SIZE_MAX, .is_ascii = true};
+    _cleanup_(text_releasep) struct text text;
+    text_init(&text, 100000);
+    render_timeline(&result, &terminal, &text);
+    assert_string_equal(
+        text.data,
+        "run 3 (stopped, 200 ms): 4 threads (1 shown; -n 0: all), 1 lane, 2 buckets of 100 ms\n"
+        "cpu ms  off-CPU ms  runq ms  target ms  spans  on a CPU or in spans, 0 ns to 200 ms"
+        "         tid  name\n"
+        " 50.00        0.00     0.00       0.00      0  | +|                                "
+        "           7  tool\n"
+        "  0.00        0.00     0.00     150.00      3  |@ |                                "
+        "  4293918720  GPU 0\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_as_high_as_the_time),
         cmocka_unit_test(letters_stand_where_blocks_cannot_be_shown),
+        cmocka_unit_test(lanes_have_columns_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,19 +84,39 @@ static size_t count_shown(const struct top_result *result)
     return n_shown;
 }
 
+/* "1.20 s active, 400 ms of it target, 900 samples, 30 spans, 12 functions and names of spans by
+ * self time" */
+static void append_head(const struct top_result *result, struct text *text)
+{
+    char active[QUANTITY_TEXT_BYTES];
+    const struct totals *totals = &result->totals;
+    quantity_format_duration(totals->active_ns, active);
+    render_head(&result->run, &result->view, text);
+    text_printf(text, "%s active, ", active);
+    if (totals->spans > 0) {
+        char target[QUANTITY_TEXT_BYTES];
+        quantity_format_duration(totals->target_ns, target);
+        text_printf(text, "%s of it target, ", target);
+    }
+    text_printf(text, "%" PRIu64 " sample%s, ", totals->samples, quantity_plural(totals->samples));
+    if (totals->spans > 0) {
+        text_printf(text, "%" PRIu64 " span%s, ", totals->spans, quantity_plural(totals->spans));
+    }
+    text_printf(text, "%" PRIu64 " %s%s", result->functions, things[result->group],
+                quantity_plural(result->functions));
+    if (totals->spans > 0) {
+        text_printf(text, " and %s", result->group == TOP_GROUP_IMAGE ? "lanes" : "names of spans");
+    }
+    text_printf(text, " by %s time\n", result->sort == TOP_SORT_TOTAL ? "total" : "self");
+}
+
 void render_top(const struct top_result *result, const struct terminal *terminal, struct text *text)
 {
     if (result->sort == TOP_SORT_OFF_CPU) {
         render_waits(result, terminal, text);
         return;
     }
-    char active[QUANTITY_TEXT_BYTES];
-    quantity_format_duration(result->totals.active_ns, active);
-    render_head(&result->run, &result->view, text);
-    text_printf(text, "%s active, %" PRIu64 " sample%s, %" PRIu64 " %s%s by %s time\n", active,
-                result->totals.samples, quantity_plural(result->totals.samples), result->functions,
-                things[result->group], quantity_plural(result->functions),
-                result->sort == TOP_SORT_TOTAL ? "total" : "self");
+    append_head(result, text);
     size_t n_shown = count_shown(result);
     if (n_shown == 0) {
         return;

@@ -155,6 +155,33 @@ static void an_image_has_its_path_where_it_is_a_file(void **state)
                       "     0.00       0.00        1      0  [kernel]\n");
 }
 
+static void spans_are_counted_in_the_head(void **state)
+{
+    (void)state;
+    struct top_row with_span[] = {
+        rows[0],
+        {
+            .name = "kernel",
+            .image = "[GPU 0]",
+            .kind = FRAME_KIND_TARGET,
+            .self_active_ns = 1500000,
+            .total_active_ns = 2500000,
+            .target_ns = 2500000,
+            .spans = 40,
+        },
+    };
+    struct top_result spans = result;
+    spans.rows = with_span;
+    spans.totals.target_ns = 2500000;
+    spans.totals.spans = 41;
+    assert_top(&spans,
+               "run 3 (recording, 10.0 s): 9.99 s active, 2.50 ms of it target, 8991 samples, 41 "
+               "spans, 412 functions and names of spans by self time\n"
+               "active ms  target ms  samples  spans  function (image)\n"
+               "  4990.12       0.00     4491      0  burn_half (bench)\n"
+               "     1.50       2.50        0     40  kernel ([GPU 0])\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +191,7 @@ int main(void)
         cmocka_unit_test(the_head_tells_the_view),
         cmocka_unit_test(rows_that_only_call_are_counted),
         cmocka_unit_test(an_image_has_its_path_where_it_is_a_file),
+        cmocka_unit_test(spans_are_counted_in_the_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

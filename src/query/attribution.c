@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "base/clock.h"
+#include "base/time_sum.h"
 #include "query/portion.h"
 #include "query/sample_weight.h"
 #include "query/stack_filter.h"
 #include "query/stack_frames.h"
 #include "query/thread_range.h"
+#include "query/view_range.h"
 
 struct work {
     const struct query_context *context;
@@ -33,48 +34,16 @@ struct equal_samples {
 
 /* ---- the range ---- */
 
-static uint64_t resolve_time(const struct snapshot *snapshot, int64_t time_ns)
-{
-    uint64_t start_ns = snapshot->start_ns, end_ns = snapshot->now_ns;
-    uint64_t length_ns = end_ns - start_ns;
-    if (time_ns < 0) {
-        uint64_t back_ns = (uint64_t)0 - (uint64_t)time_ns;
-        return back_ns > length_ns ? start_ns : end_ns - back_ns;
-    }
-    return (uint64_t)time_ns > length_ns ? end_ns : start_ns + (uint64_t)time_ns;
-}
-
 static int resolve_range(struct work *work, struct error *reterr_error)
 {
-    const struct view *view = work->context->view;
-    const struct snapshot *snapshot = work->snapshot;
-    struct attribution *result = work->result;
-    result->from_ns = view->has_from ? resolve_time(snapshot, view->from_ns) : snapshot->start_ns;
-    result->to_ns = view->has_to ? resolve_time(snapshot, view->to_ns) : snapshot->now_ns;
-    if (view_has_range(view) && result->from_ns >= result->to_ns) {
-        error_set(reterr_error, "invalid_params",
-                  "the range is empty: it begins at %.3f s and ends at %.3f s of a run of %.3f s",
-                  (double)(result->from_ns - snapshot->start_ns) / NS_PER_S,
-                  (double)(result->to_ns - snapshot->start_ns) / NS_PER_S,
-                  (double)(snapshot->now_ns - snapshot->start_ns) / NS_PER_S);
-        error_hint(reterr_error,
-                   "times count from the start of the run, negative ones from its end");
-        return -EINVAL;
-    }
-    return 0;
+    struct view_range range;
+    int r = view_range_resolve(work->context, &range, reterr_error);
+    work->result->from_ns = range.from_ns;
+    work->result->to_ns = range.to_ns;
+    return r;
 }
 
 /* ---- which threads ---- */
-
-static bool has_tid(const struct view *view, int64_t tid)
-{
-    for (size_t i = 0; i < view->n_tids; i++) {
-        if (view->tids[i] == tid) {
-            return true;
-        }
-    }
-    return view->n_tids == 0;
-}
 
 static int choose_threads(struct work *work, struct error *reterr_error)
 {
@@ -85,8 +54,11 @@ static int choose_threads(struct work *work, struct error *reterr_error)
         bool overlaps = totals->start_ns < work->result->to_ns &&
                         (totals->end_ns == 0 || totals->end_ns >= work->result->from_ns);
         work->result->threads[i].is_in_view =
-            has_tid(view, totals->tid) && (overlaps || !view_has_range(view));
-        n_chosen += has_tid(view, totals->tid);
+            view_has_tid(view, totals->tid) && (overlaps || !view_has_range(view));
+        n_chosen += view_has_tid(view, totals->tid);
+    }
+    for (uint32_t i = 0; i < work->snapshot->n_lanes && view->n_tids > 0; i++) {
+        n_chosen += view_has_tid(view, LANE_TID_FIRST + i);
     }
     if (view->n_tids > 0 && n_chosen == 0) {
         error_set(reterr_error, "not_found", "no thread of this run has tid %" PRId64,
@@ -327,6 +299,33 @@ static int filter_waits(struct work *work)
     return 0;
 }
 
+/* ---- spans ---- */
+
+static int measure_spans(struct work *work, struct error *reterr_error)
+{
+    struct attribution *result = work->result;
+    if (work->snapshot->n_lanes == 0) {
+        return 0;
+    }
+    struct span_view *view = arena_alloc(work->context->arena, sizeof(*view));
+    if (!view) {
+        return -ENOMEM;
+    }
+    const struct query_span_choice all = {0};
+    const struct span_figures_wishes wishes = {0};
+    int r = span_view_make(work->context, &all, view, reterr_error);
+    view->has_threads = false;
+    result->span_view = view;
+    r = r ? r : span_figures_compute(view, &wishes, &result->spans);
+    for (size_t i = 0; r == 0 && i < result->spans.n_rows; i++) {
+        const struct span_figure *row = &result->spans.rows[i];
+        result->totals.target_ns =
+            time_sum_ns(result->totals.target_ns, row->is_outermost ? row->total_ns : 0);
+        result->totals.spans += row->n_spans;
+    }
+    return r;
+}
+
 /* ---- sums ---- */
 
 static void sum_up(struct work *work)
@@ -351,22 +350,13 @@ static void sum_up(struct work *work)
         totals->runq_ns += share->runnable_ns;
         totals->samples += share->kept_samples;
     }
-    totals->active_ns = totals->cpu_ns;
+    totals->active_ns = time_sum_ns(totals->cpu_ns, totals->target_ns);
 }
 
 static void echo_view(struct work *work)
 {
-    const struct view *view = work->context->view;
-    work->result->echo = (struct view_echo){
-        .n_tids = view->n_tids,
-        .tids = view->tids,
-        .from_ns = work->result->from_ns - work->snapshot->start_ns,
-        .to_ns = work->result->to_ns - work->snapshot->start_ns,
-        .n_exclude = view->n_exclude,
-        .exclude = view->exclude,
-        .n_focus = view->n_focus,
-        .focus = view->focus,
-    };
+    const struct view_range range = {work->result->from_ns, work->result->to_ns};
+    work->result->echo = view_range_echo(work->context, &range);
 }
 
 /* Patterns leave a thread the weight of the stacks that match. */
@@ -416,6 +406,7 @@ static int compute(const struct query_context *context, bool wants_stacks, const
     r = r ? r : measure_threads(&work);
     r = r ? r : apply_patterns(&work, reterr_error);
     r = r ? r : filter_waits(&work);
+    r = r ? r : measure_spans(&work, reterr_error);
     if (r != 0) {
         return r;
     }
@@ -506,6 +497,13 @@ const char *attribution_hint(const struct query_context *context,
 {
     if (attribution->totals.samples > 0) {
         return hint_of_folded(context, attribution);
+    }
+    if (attribution->totals.spans > 0) {
+        return attribution->spans.is_partial
+                   ? "the first spans of this range were folded away (--max-memory, --ring); "
+                     "whole-run answers are complete"
+                   : "nothing of this ran on a CPU long enough to be sampled: `stax target top` "
+                     "says more of its spans";
     }
     if (attribution->is_filtered && context->snapshot->n_samples > 0) {
         return "no stack matches; `stax top` without --focus and --exclude shows what there is";

@@ -13,7 +13,9 @@
  *
  * Shape:   arrays by stack_id and by thread_id of the snapshot. The weights of
  *          all stacks and unsampled_ns sum exactly to totals.cpu_ns, those of
- *          all waits to totals.off_cpu_ns.
+ *          all waits to totals.off_cpu_ns, those of outermost spans to
+ *          totals.target_ns. Tids of lanes choose spans; those of threads choose
+ *          none, whatever these have queued.
  * Owner:   arrays lie in the arena of the query.
  * Threads: any.
  * Source:  docs/design/0003-stacks-and-time.md
@@ -21,6 +23,7 @@
  */
 
 #include "query/query.h"
+#include "query/span_figures.h"
 #include "query/wait_shares.h"
 
 /* Of a run without scheduler events. */
@@ -54,6 +57,8 @@ struct attribution {
     uint64_t *stack_ns;           /* of samples whose stack is exactly this */
     uint64_t *stack_samples;      /* both NULL: nobody asked, attribution_compute_threads() */
     uint64_t unsampled_ns;        /* CPU time of threads that no sample met */
+    struct span_view *span_view;  /* of the lanes in the view; NULL: the run has none */
+    struct span_figures spans;    /* of these */
     struct totals totals;
     struct view_echo echo;
     bool has_waits;                  /* they have been asked for; attribution_waits() */

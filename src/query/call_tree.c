@@ -292,6 +292,7 @@ int call_tree_build(const struct query_context *context, const struct attributio
     r = r ? r : make_waits(ret_tree, context->arena);
     hash_table_release(&builder.functions);
     if (r == 0) {
+        ret_tree->node_of_stack = builder.node_of;
         sum_subtrees(ret_tree);
     }
     return r;

@@ -50,6 +50,7 @@ struct call_node {
 struct call_tree {
     uint32_t n_nodes;
     struct call_node *nodes;
+    const uint32_t *node_of_stack;     /* by stack_id: its innermost; CALL_TREE_ROOT: none */
     struct stack_waits *subtree_waits; /* by node; NULL: waits do not count */
     const struct attribution *attribution;
     uint32_t n_functions;

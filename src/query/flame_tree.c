@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "query/flame_spans.h"
+
 struct member {
     uint32_t function;
     uint32_t node;
@@ -93,6 +95,40 @@ static struct member *collect(struct flame_tree *tree, const struct member *pare
     return members;
 }
 
+/* Puts the spans that these nodes have waited for below the one that stands for them. */
+static void add_waited(struct flame_tree *tree, const struct member *members, size_t n_members,
+                       uint32_t depth, struct flame_node *node)
+{
+    size_t n_all = 0, n_found;
+    for (size_t i = 0; i < n_members && tree->links.n_links > 0; i++) {
+        (void)flame_links_of(&tree->links, members[i].node, &n_found);
+        n_all += n_found;
+    }
+    if (n_all == 0) {
+        return;
+    }
+    struct flame_node *children =
+        arena_alloc_array(tree->arena, node->n_children + n_all, sizeof(*children));
+    if (!children) {
+        tree->error = -ENOMEM;
+        return;
+    }
+    for (size_t i = 0; i < node->n_children; i++) {
+        children[i] = node->children[i];
+    }
+    node->children = children;
+    for (size_t i = 0; i < n_members; i++) {
+        const struct flame_link *links = flame_links_of(&tree->links, members[i].node, &n_found);
+        for (size_t k = 0; k < n_found; k++) {
+            if (depth > tree->max_depth || links[k].waited_ns < tree->threshold_ns) {
+                node->hidden_nodes++;
+            } else {
+                children[node->n_children++] = flame_spans_waited(tree->context, &links[k]);
+            }
+        }
+    }
+}
+
 static void build_children(struct flame_tree *tree, const struct member *parents, size_t n_parents,
                            uint32_t depth, struct flame_node *node);
 
@@ -133,6 +169,7 @@ static void build_groups(struct flame_tree *tree, const struct member *members, 
         }
         flame_tree_name(tree, members[first].function, &child);
         build_children(tree, members + first, next - first, depth + 1, &child);
+        add_waited(tree, members + first, next - first, depth + 1, &child);
         node->children[node->n_children++] = child;
     }
     flame_tree_sort(tree->mode, node->children, node->n_children);

@@ -15,9 +15,12 @@
 
 #include "model/results/flame.h"
 #include "query/call_tree.h"
+#include "query/flame_links.h"
 
 struct flame_tree {
+    const struct query_context *context;
     const struct call_tree *calls;
+    struct flame_links links; /* what is shown below whom; upright trees only */
     struct arena *arena;
     enum view_mode mode;   /* which time weighs */
     uint64_t threshold_ns; /* lighter subtrees are cut and counted */

@@ -78,3 +78,13 @@ bool patterns_match(const struct patterns *patterns, const struct symbol *symbol
     }
     return false;
 }
+
+bool patterns_match_text(const struct patterns *patterns, const char *text)
+{
+    for (size_t i = 0; i < patterns->n_patterns; i++) {
+        if (matches(&patterns->items[i], text)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -40,3 +40,5 @@ void patterns_release(struct patterns *patterns);
 
 /* Does any pattern match the function's name or image? */
 bool patterns_match(const struct patterns *patterns, const struct symbol *symbol);
+/* Does any match this name, that has no image? */
+bool patterns_match_text(const struct patterns *patterns, const char *text);

@@ -25,6 +25,7 @@
 #include "model/results/intervals.h"
 #include "model/results/neighbors.h"
 #include "model/results/off_cpu.h"
+#include "model/results/target.h"
 #include "model/results/threads.h"
 #include "model/results/timeline.h"
 #include "model/results/top.h"
@@ -112,6 +113,47 @@ struct query_why_options {
     const char *unrecorded; /* as above */
 };
 
+/* Which of the spans that a view has; patterns as those of --focus. NULL: all. */
+struct query_span_choice {
+    const char *lane, *name; /* of the lane; of the span itself */
+};
+
+/* Of the programs that are recorded: who could report spans. */
+struct query_span_sources {
+    bool is_known;        /* the rest says something */
+    uint32_t n_connected; /* processes with libstax-target, or that speak through it */
+    uint32_t n_children; /* such processes that the target has started, and that are not recorded */
+};
+
+struct query_target_lanes_options {
+    struct query_span_choice choice;
+    struct query_span_sources sources;
+    uint32_t limit; /* 0: all */
+};
+
+struct query_target_top_options {
+    struct query_span_choice choice;
+    struct query_span_sources sources;
+    enum target_top_sort sort;
+    uint32_t limit; /* 0: all */
+};
+
+struct query_target_spans_options {
+    struct query_span_choice choice;
+    struct query_span_sources sources;
+    enum target_spans_order order;
+    uint32_t limit; /* 0: all */
+    uint32_t max_frames;
+};
+
+struct query_target_origins_options {
+    struct query_span_choice choice;
+    struct query_span_sources sources;
+    enum target_origins_by by;
+    uint32_t limit; /* of origins, and of waiters; 0: all */
+    uint32_t max_frames;
+};
+
 struct query_annotate_options {
     const char *function; /* function_choice.h says what it may be; also "image+0x…" */
     bool no_source;
@@ -143,6 +185,19 @@ int query_off_cpu(const struct query_context *context, const struct query_off_cp
 int query_counters(const struct query_context *context,
                    const struct query_counters_options *options, struct counters_result *ret_result,
                    struct error *reterr_error);
+
+int query_target_lanes(const struct query_context *context,
+                       const struct query_target_lanes_options *options,
+                       struct target_lanes_result *ret_result, struct error *reterr_error);
+int query_target_top(const struct query_context *context,
+                     const struct query_target_top_options *options,
+                     struct target_top_result *ret_result, struct error *reterr_error);
+int query_target_spans(const struct query_context *context,
+                       const struct query_target_spans_options *options,
+                       struct target_spans_result *ret_result, struct error *reterr_error);
+int query_target_origins(const struct query_context *context,
+                         const struct query_target_origins_options *options,
+                         struct target_origins_result *ret_result, struct error *reterr_error);
 
 /* As above; -ENOENT where no function is meant. */
 int query_neighbors(const struct query_context *context,

@@ -13,6 +13,7 @@
 #include "aggregate/restore.h"
 #include "aggregate/wait_cursor.h"
 #include "query/attribution.h"
+#include "query/extract_spans.h"
 #include "query/wake_pairs.h"
 
 /* A slice of a thread that runs is cut into pieces of this length. */
@@ -523,7 +524,13 @@ static int begin(struct extract *extract, const struct aggregate_config *config)
         .n_readings_dropped = snapshot->n_readings_dropped,
         .n_missed_switches = snapshot->n_missed_switches,
         .has_no_switches = snapshot->has_no_switches,
+        .origin_bound_ns = snapshot->origin_bound_ns,
+        .n_span_details_full = snapshot->n_span_details_full,
     };
+    memcpy(run.spans_lost, snapshot->spans_lost, sizeof(run.spans_lost));
+    if (snapshot->spans_folded_until_ns > extract->from_ns) {
+        run.spans_folded_until_ns = clip(extract, snapshot->spans_folded_until_ns);
+    }
     if (snapshot->folded_until_ns > extract->from_ns) {
         run.folded_until_ns = clip(extract, snapshot->folded_until_ns);
     }
@@ -544,6 +551,19 @@ static int begin(struct extract *extract, const struct aggregate_config *config)
     return r;
 }
 
+static int copy_spans(const struct extract *extract)
+{
+    const struct extract_spans spans = {
+        .snapshot = extract->snapshot,
+        .view = extract->shares.span_view,
+        .from_ns = extract->from_ns,
+        .to_ns = extract->to_ns,
+        .own_ids = extract->own_ids,
+        .restore = extract->restore,
+    };
+    return extract_spans_copy(&spans);
+}
+
 int query_extract(const struct query_context *context, uint64_t from_ns, uint64_t to_ns,
                   const struct aggregate_config *config, struct aggregate **ret_aggregate,
                   struct error *reterr_error)
@@ -560,6 +580,7 @@ int query_extract(const struct query_context *context, uint64_t from_ns, uint64_
     r = r ? r : copy_code(&extract);
     r = r ? r : copy_partners(&extract);
     r = r ? r : copy_threads(&extract);
+    r = r ? r : copy_spans(&extract);
     r = r ? r : copy_samples(&extract);
     r = r ? r : copy_slices(&extract);
     r = r ? r : copy_waits(&extract);

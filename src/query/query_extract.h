@@ -14,7 +14,9 @@
  *
  * Owner:   the aggregate is the caller's; nothing in it points into the run.
  * Threads: any; works on the arena of the context.
- * Limits:  a wait that reaches over to_ns is cut there, and counts as ended. An
+ * Limits:  a wait that reaches over to_ns is cut there, and counts as ended; spans
+ *          are cut at both ends, so that lengths of single ones are shorter. A name
+ *          of which the part has no span takes nobody's time away there. An
  *          answer may differ by nanoseconds where a time is shared out.
  * Tests:   query_extract_test.c
  */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "query/query_test.h"
+#include "query/span_test.h"
 
 #define RUNS 60
 
@@ -320,6 +320,80 @@ static void counters_are_those_of_the_range(void **state)
     end_pair(&pair);
 }
 
+static void compare_spans(struct pair *pair)
+{
+    const struct query_target_top_options top = {0};
+    const struct query_target_origins_options origins = {0};
+    const struct query_context *contexts[] = {&pair->scene.context, &pair->part_context};
+    struct target_top_result tops[2];
+    struct target_origins_result from[2];
+    struct error *error = &pair->scene.error;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(query_target_top(contexts[i], &top, &tops[i], error), 0);
+        assert_int_equal(query_target_origins(contexts[i], &origins, &from[i], error), 0);
+    }
+    assert_int_equal(tops[0].spans, tops[1].spans);
+    assert_int_equal(tops[0].target_ns, tops[1].target_ns);
+    assert_int_equal(tops[0].n_rows, tops[1].n_rows);
+    for (size_t i = 0; i < tops[0].n_rows; i++) {
+        const struct target_top_row *one = &tops[0].rows[i], *other = &tops[1].rows[i];
+        assert_string_equal(one->name, other->name);
+        assert_string_equal(one->lane, other->lane);
+        assert_int_equal(one->tid, other->tid);
+        assert_int_equal(one->n_path, other->n_path);
+        assert_int_equal(one->spans, other->spans);
+        assert_int_equal(one->total_ns, other->total_ns);
+        assert_int_equal(one->waits, other->waits);
+        assert_int_equal(one->waited_ns, other->waited_ns);
+        assert_true(one->max_ns >= other->max_ns); /* those at the edges are cut */
+    }
+    assert_memory_equal(&from[0].origins, &from[1].origins, sizeof(from[0].origins));
+    assert_memory_equal(&from[0].linked, &from[1].linked, sizeof(from[0].linked));
+    assert_memory_equal(&from[0].too_far, &from[1].too_far, sizeof(from[0].too_far));
+    assert_int_equal(from[0].bound_ns, from[1].bound_ns);
+    assert_int_equal(from[0].n_waiters, from[1].n_waiters);
+    for (size_t i = 0; i < from[0].n_waiters; i++) {
+        assert_int_equal(from[0].waiters[i].count, from[1].waiters[i].count);
+        assert_int_equal(from[0].waiters[i].waited_ns, from[1].waiters[i].waited_ns);
+        assert_int_equal(from[0].waiters[i].n_stack, from[1].waiters[i].n_stack);
+    }
+}
+
+static void spans_are_those_of_the_range(void **state)
+{
+    (void)state;
+    static struct span_told told[500];
+    struct random_life chance = {.state = 8};
+    for (unsigned int i = 0; i < 30; i++) {
+        struct pair pair = {0};
+        if (i == 0) {
+            span_test_begin(&pair.scene);
+        } else {
+            span_test_begin_random(&pair.scene, told, 500);
+        }
+        uint64_t start_ns = pair.scene.snapshot->start_ns;
+        uint64_t from_ns = start_ns + random_life_below(&chance, 50 * SPAN_MS);
+        /* Every name is reported in it: else what is inside of that is outermost in the part. */
+        uint64_t to_ns = from_ns + (20 + random_life_below(&chance, 30)) * SPAN_MS;
+        take_part(&pair, i == 0 ? start_ns + 11 * SPAN_MS : from_ns,
+                  i == 0 ? start_ns + 30 * SPAN_MS : to_ns);
+        compare_spans(&pair);
+        const struct snapshot *part = pair.part_snapshot;
+        for (uint64_t k = part->first_span; k < part->n_spans; k++) {
+            const struct stored_span span = snapshot_span(part, k);
+            assert_true(span.start_ns >= part->start_ns && span.end_ns <= part->now_ns);
+            assert_true(span.origin_thread < part->n_threads ||
+                        span.origin_thread == THREAD_ID_NONE);
+        }
+        if (i == 0) { /* the first kernel has its details still */
+            const struct stored_span span = snapshot_span(part, 0);
+            assert_int_equal(snapshot_span_details(part, span.details)->queue_id, 3);
+        }
+        drop_part(&pair);
+        end_pair(&pair);
+    }
+}
+
 static void an_empty_range_is_refused(void **state)
 {
     (void)state;
@@ -345,6 +419,7 @@ int main(void)
         cmocka_unit_test(threads_of_other_times_are_left_out),
         cmocka_unit_test(samples_alone_are_taken_as_well),
         cmocka_unit_test(counters_are_those_of_the_range),
+        cmocka_unit_test(spans_are_those_of_the_range),
         cmocka_unit_test(an_empty_range_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
-#include "query/flame_tree.h"
+#include "query/dispatch_hint.h"
+#include "query/flame_spans.h"
 
 /* JSON nests twice per frame; readers bound their depth. */
 #define DEPTH_MAX 900u
+
+static bool has_samples(enum view_mode mode)
+{
+    return mode != VIEW_MODE_OFF_CPU && mode != VIEW_MODE_TARGET;
+}
+
+static bool has_waits(enum view_mode mode)
+{
+    return mode == VIEW_MODE_OFF_CPU || mode == VIEW_MODE_WALL;
+}
 
 /* Time without a place is a child of the root like any other. */
 static int add_placeless(const struct attribution *attribution, const struct flame_tree *tree,
                          struct flame_node *root)
 {
     const struct stack_waits *waits = attribution->stack_waits;
-    bool has_cpu = tree->mode != VIEW_MODE_OFF_CPU;
+    bool has_cpu = has_samples(tree->mode);
     const struct flame_node placeless[] = {
         {
             .name = "(not sampled)",
@@ -56,21 +67,6 @@ static int add_placeless(const struct attribution *attribution, const struct fla
     return 0;
 }
 
-static int refuse_mode(enum view_mode mode, struct error *reterr_error)
-{
-    if (mode != VIEW_MODE_TARGET) {
-        return 0;
-    }
-    error_set(reterr_error, "not_supported", "this version has no spans of programs");
-    error_hint(reterr_error, "the modes are `active`, `cpu`, `off_cpu` and `wall`");
-    return -EINVAL;
-}
-
-static bool has_waits(enum view_mode mode)
-{
-    return mode == VIEW_MODE_OFF_CPU || mode == VIEW_MODE_WALL;
-}
-
 /* What all nodes below the root weigh together. */
 static uint64_t whole_ns(enum view_mode mode, const struct totals *totals)
 {
@@ -79,12 +75,55 @@ static uint64_t whole_ns(enum view_mode mode, const struct totals *totals)
         return totals->off_cpu_ns;
     case VIEW_MODE_WALL:
         return totals->active_ns + totals->off_cpu_ns + totals->runq_ns;
-    case VIEW_MODE_ACTIVE:
     case VIEW_MODE_CPU:
+        return totals->cpu_ns;
     case VIEW_MODE_TARGET:
+        return totals->target_ns;
+    case VIEW_MODE_ACTIVE:
         break;
     }
     return totals->active_ns;
+}
+
+/* "(all)" tells what there is, of active time what the mode counts. */
+static struct flame_node make_root(enum view_mode mode, const struct totals *totals)
+{
+    bool is_cpu = mode == VIEW_MODE_CPU, is_target = mode == VIEW_MODE_TARGET;
+    return (struct flame_node){
+        .name = "(all)",
+        .image = "",
+        .active_ns = is_cpu || is_target ? whole_ns(mode, totals) : totals->active_ns,
+        .off_cpu_ns = totals->off_cpu_ns,
+        .runq_ns = totals->runq_ns,
+        .target_ns = is_cpu ? 0 : totals->target_ns,
+        .spans = is_cpu ? 0 : totals->spans,
+        .samples = is_target ? 0 : totals->samples,
+    };
+}
+
+static const char *hint_of(const struct query_context *context,
+                           const struct attribution *attribution, const struct call_tree *calls)
+{
+    if (context->view->mode == VIEW_MODE_TARGET && attribution->totals.spans == 0) {
+        return "no span was reported in this view: `stax target lanes` says what there is";
+    }
+    const char *hint = has_waits(context->view->mode) ? attribution_wait_hint(context, attribution)
+                                                      : attribution_hint(context, attribution);
+    return hint ? hint : dispatch_hint(context, calls);
+}
+
+/* What ran and waited on CPUs. */
+static int add_calls(struct flame_tree *tree, const struct attribution *attribution,
+                     bool is_inverted, struct flame_node *root)
+{
+    int r = 0;
+    if (!is_inverted && tree->mode != VIEW_MODE_CPU) {
+        r = flame_links_make(tree->context, attribution, tree->calls, &tree->links);
+    }
+    if (r != 0) {
+        return r;
+    }
+    return is_inverted ? flame_tree_build_inverted(tree, root) : flame_tree_build(tree, root);
 }
 
 int query_flame(const struct query_context *context, const struct query_flame_options *options,
@@ -93,8 +132,7 @@ int query_flame(const struct query_context *context, const struct query_flame_op
     enum view_mode mode = context->view->mode;
     struct attribution attribution;
     struct call_tree calls;
-    int r = refuse_mode(mode, reterr_error);
-    r = r ? r : attribution_compute(context, &attribution, reterr_error);
+    int r = attribution_compute(context, &attribution, reterr_error);
     r = r == 0 && has_waits(mode) ? attribution_spread_waits(context, &attribution) : r;
     r = r ? r : call_tree_build(context, &attribution, CALL_TREE_BY_FUNCTION, &calls);
     if (r != 0) {
@@ -103,21 +141,16 @@ int query_flame(const struct query_context *context, const struct query_flame_op
     const struct totals *totals = &attribution.totals;
     bool has_depth = options->max_depth > 0 && options->max_depth < DEPTH_MAX;
     struct flame_tree tree = {
+        .context = context,
         .calls = &calls,
         .arena = context->arena,
         .mode = mode,
         .threshold_ns = (uint64_t)((double)whole_ns(mode, totals) * options->threshold_pct / 100.0),
         .max_depth = has_depth ? options->max_depth : DEPTH_MAX,
     };
-    struct flame_node root = {
-        .name = "(all)",
-        .image = "",
-        .active_ns = totals->active_ns,
-        .off_cpu_ns = totals->off_cpu_ns,
-        .runq_ns = totals->runq_ns,
-        .samples = totals->samples,
-    };
-    r = options->invert ? flame_tree_build_inverted(&tree, &root) : flame_tree_build(&tree, &root);
+    struct flame_node root = make_root(mode, totals);
+    r = mode == VIEW_MODE_TARGET ? 0 : add_calls(&tree, &attribution, options->invert, &root);
+    r = r ? r : flame_spans_add(context, &attribution, &tree, options->invert, &root);
     r = r ? r : add_placeless(&attribution, &tree, &root);
     if (r != 0) {
         return r;
@@ -129,8 +162,7 @@ int query_flame(const struct query_context *context, const struct query_flame_op
         .inverted = options->invert,
         .totals = *totals,
         .root = root,
-        .hint = has_waits(mode) ? attribution_wait_hint(context, &attribution)
-                                : attribution_hint(context, &attribution),
+        .hint = hint_of(context, &attribution, &calls),
     };
     return 0;
 }

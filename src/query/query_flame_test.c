@@ -159,22 +159,6 @@ static void time_without_a_place_is_a_child_of_all(void **state)
     scene_end(&scene);
 }
 
-static void spans_are_refused(void **state)
-{
-    (void)state;
-    struct scene scene;
-    scene_begin(&scene, true, false);
-    tell_hundred(&scene);
-    const struct query_flame_options options = {0};
-    struct flame_result result;
-    scene.view.mode = VIEW_MODE_TARGET;
-    assert_int_equal(query_flame(&scene.context, &options, &result, &scene.error), -EINVAL);
-    assert_string_equal(scene.error.code, "not_supported");
-    scene.view.mode = VIEW_MODE_CPU;
-    assert_int_equal(ask(&scene, 0, 0).mode, VIEW_MODE_CPU);
-    scene_end(&scene);
-}
-
 /* What stands in the tree sums to what the mode weighs. */
 static uint64_t sum_self(const struct flame_node *node)
 {
@@ -519,7 +503,6 @@ int main(void)
         cmocka_unit_test(depth_is_cut_and_counted),
         cmocka_unit_test(what_is_too_light_is_cut_and_counted),
         cmocka_unit_test(time_without_a_place_is_a_child_of_all),
-        cmocka_unit_test(spans_are_refused),
         cmocka_unit_test(waits_are_a_tree),
         cmocka_unit_test(waits_are_a_tree_upside_down),
         cmocka_unit_test(wall_is_everything),

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/time_sum.h"
 #include "query/attribution.h"
 #include "query/wait_causes.h"
 
@@ -44,6 +45,74 @@ static void fill_row(const struct snapshot *snapshot, const struct attribution *
         .involuntary_switches = share->n_involuntary,
     };
 }
+
+/* ---- lanes ---- */
+
+static int by_target(const void *left, const void *right)
+{
+    const struct thread_row *a = left, *b = right;
+    if (a->target_ns != b->target_ns) {
+        return a->target_ns > b->target_ns ? -1 : 1;
+    }
+    return a->tid < b->tid ? -1 : a->tid > b->tid;
+}
+
+static bool is_lane_in_view(const struct attribution *attribution, uint32_t lane)
+{
+    const struct span_view *view = attribution->span_view;
+    const struct lane_totals *totals = &view->context->snapshot->lanes[lane];
+    bool overlaps =
+        totals->first_ns < attribution->to_ns && totals->last_ns >= attribution->from_ns;
+    return view->lane_is_all[lane] && (overlaps || !view->has_range);
+}
+
+static size_t count_lanes(const struct snapshot *snapshot, const struct attribution *attribution)
+{
+    size_t n_lanes = 0;
+    for (uint32_t i = 0; i < snapshot->n_lanes; i++) {
+        n_lanes += is_lane_in_view(attribution, i);
+    }
+    return n_lanes;
+}
+
+/* A row for each lane of the view, by time. */
+static void add_lanes(const struct snapshot *snapshot, const struct attribution *attribution,
+                      struct thread_row *rows)
+{
+    const struct span_figures *spans = &attribution->spans;
+    size_t n_rows = 0, row_at = 0;
+    for (uint32_t i = 0; i < snapshot->n_lanes; i++) {
+        const struct lane_totals *totals = &snapshot->lanes[i];
+        if (!is_lane_in_view(attribution, i)) {
+            continue;
+        }
+        struct thread_row *row = &rows[n_rows++];
+        *row = (struct thread_row){
+            .tid = LANE_TID_FIRST + i,
+            .pid = totals->pid,
+            .name = totals->name,
+            .kind = THREAD_KIND_TARGET,
+        };
+        if (totals->n_spans > 0) {
+            row->start_ns = relative_ns(totals->first_ns, snapshot->start_ns);
+            row->end_ns = relative_ns(totals->last_ns, snapshot->start_ns);
+        }
+        while (row_at < spans->n_rows && spans->rows[row_at].lane < i) {
+            row_at++;
+        }
+        for (; row_at < spans->n_rows && spans->rows[row_at].lane == i; row_at++) {
+            const struct span_figure *figure = &spans->rows[row_at];
+            row->target_ns =
+                time_sum_ns(row->target_ns, figure->is_outermost ? figure->total_ns : 0);
+            row->spans += figure->n_spans;
+        }
+    }
+    if (n_rows > 1) {
+        qsort(rows, n_rows, sizeof(*rows), by_target);
+    }
+}
+
+/* ---- reasons ---- */
 
 /* How long each thread was blocked for which reason: [thread][reason]. */
 static int sum_reasons(const struct query_context *context, struct attribution *attribution,
@@ -93,7 +162,9 @@ int query_threads(const struct query_context *context, const struct query_thread
         return r;
     }
     const struct snapshot *snapshot = context->snapshot;
-    struct thread_row *rows = arena_alloc_array(context->arena, snapshot->n_threads, sizeof(*rows));
+    size_t n_lanes = count_lanes(snapshot, &attribution);
+    struct thread_row *rows =
+        arena_alloc_array(context->arena, snapshot->n_threads + n_lanes, sizeof(*rows));
     if (!rows) {
         return -ENOMEM;
     }
@@ -105,14 +176,17 @@ int query_threads(const struct query_context *context, const struct query_thread
         }
     }
     qsort(rows, n_rows, sizeof(*rows), by_cpu);
+    /* Lanes are few, and nobody finds one that is cut off: all are told, behind the threads. */
+    size_t n_shown = options->limit > 0 && n_rows > options->limit ? options->limit : n_rows;
+    add_lanes(snapshot, &attribution, rows + n_shown);
     *ret_result = (struct threads_result){
         .run = attribution_stamp(context),
         .view = attribution.echo,
         .totals = attribution.totals,
-        .threads = n_rows,
-        .n_rows = options->limit > 0 && n_rows > options->limit ? options->limit : n_rows,
+        .threads = n_rows + n_lanes,
+        .n_rows = n_shown + n_lanes,
         .rows = rows,
-        .hint = n_rows > 0 ? NULL : attribution_hint(context, &attribution),
+        .hint = n_rows + n_lanes > 0 ? NULL : attribution_hint(context, &attribution),
     };
     return 0;
 }

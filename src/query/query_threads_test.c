@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "query/lane_test.h"
 #include "query/wait_test.h"
 
 #include <errno.h>
@@ -207,6 +208,78 @@ static void reasons_sum_to_the_blocked_time(void **state)
     scene_end(&scene);
 }
 
+static void lanes_have_rows_of_their_own(void **state)
+{
+    (void)state;
+    struct scene scene;
+    lane_test_begin(&scene);
+    struct threads_result result = ask(&scene, 0);
+    assert_int_equal(result.threads, 3);
+    assert_int_equal(result.n_rows, 3);
+    assert_int_equal(result.totals.target_ns, 1250);
+    assert_int_equal(result.totals.active_ns, 2250);
+    assert_int_equal(result.totals.spans, 6);
+    assert_int_equal(result.rows[0].kind, THREAD_KIND_THREAD);
+    assert_int_equal(result.rows[0].target_ns, 0); /* what it queued is not its own */
+    const struct thread_row *decoder = &result.rows[1], *gpu = &result.rows[2];
+    assert_int_equal(decoder->kind, THREAD_KIND_TARGET);
+    assert_string_equal(decoder->name, "decoder");
+    assert_int_equal(decoder->tid, LANE_TID_FIRST + LANE_DECODER);
+    assert_int_equal(decoder->pid, TEST_PID);
+    assert_int_equal(decoder->target_ns, 900);
+    assert_int_equal(decoder->spans, 4);
+    assert_int_equal(decoder->start_ns, 0);
+    assert_int_equal(decoder->end_ns, 1000);
+    assert_int_equal(decoder->cpu_ns, 0);
+    assert_string_equal(gpu->name, "GPU 0");
+    assert_int_equal(gpu->target_ns, 350);
+    assert_int_equal(gpu->spans, 2);
+    assert_int_equal(gpu->start_ns, 100);
+    assert_int_equal(gpu->end_ns, 400);
+
+    tell_thread(scene.aggregate, LANE_TEST_NS + 1000, 5, EVENT_THREAD_BORN, "idle");
+    scene_freeze(&scene, LANE_TEST_NS + 1000);
+    result = ask(&scene, 1); /* lanes are told all the same */
+    assert_int_equal(result.threads, 4);
+    assert_int_equal(result.n_rows, 3);
+    assert_int_equal(result.rows[0].tid, TEST_PID);
+    assert_string_equal(result.rows[1].name, "decoder");
+    assert_string_equal(result.rows[2].name, "GPU 0");
+    scene_end(&scene);
+}
+
+static void views_choose_lanes_too(void **state)
+{
+    (void)state;
+    struct scene scene;
+    lane_test_begin(&scene);
+    int64_t tids[] = {LANE_TID_FIRST + LANE_GPU, TEST_PID};
+    scene.view = (struct view){.n_tids = 1, .tids = tids};
+    struct threads_result result = ask(&scene, 0);
+    assert_int_equal(result.n_rows, 1);
+    assert_string_equal(result.rows[0].name, "GPU 0");
+    assert_int_equal(result.totals.active_ns, 350);
+    assert_int_equal(result.totals.cpu_ns, 0);
+    scene.view.n_tids = 2;
+    result = ask(&scene, 0);
+    assert_int_equal(result.n_rows, 2);
+    assert_int_equal(result.totals.active_ns, 1350);
+    tids[0] = LANE_TID_FIRST + 2; /* there is none */
+    scene.view.n_tids = 1;
+    assert_int_equal(query_threads(&scene.context, &no_limit, &result, &scene.error), -EINVAL);
+    assert_string_equal(scene.error.code, "not_found");
+
+    scene.view = (struct view){.has_from = true, .has_to = true, .from_ns = 450, .to_ns = 950};
+    result = ask(&scene, 0);
+    assert_int_equal(result.n_rows, 2); /* the GPU has ended before */
+    assert_string_equal(result.rows[1].name, "decoder");
+    assert_int_equal(result.rows[1].target_ns, 350 + 50);
+    assert_int_equal(result.rows[1].spans, 3);
+    assert_int_equal(result.totals.cpu_ns, 500);
+    assert_int_equal(result.totals.active_ns, 900);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +289,8 @@ int main(void)
         cmocka_unit_test(rows_are_in_order_and_sum_to_the_totals),
         cmocka_unit_test(refusals_and_empty_runs),
         cmocka_unit_test(reasons_sum_to_the_blocked_time),
+        cmocka_unit_test(lanes_have_rows_of_their_own),
+        cmocka_unit_test(views_choose_lanes_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/time_sum.h"
 #include "query/attribution.h"
 #include "query/thread_steps.h"
 
@@ -130,6 +131,124 @@ static int fill_row(const struct work *work, thread_id thread, struct timeline_r
     return 0;
 }
 
+/* ---- lanes ---- */
+
+/* Rows of lanes, and the one of each lane (NULL: not in the view). */
+struct lane_rows {
+    const struct work *work;
+    size_t n_rows;
+    struct timeline_row *rows, **by_lane;
+};
+
+static bool is_lane_in_view(const struct attribution *attribution, uint32_t lane)
+{
+    const struct span_view *view = attribution->span_view;
+    const struct lane_totals *totals = &view->context->snapshot->lanes[lane];
+    bool overlaps =
+        totals->first_ns < attribution->to_ns && totals->last_ns >= attribution->from_ns;
+    return view->lane_is_all[lane] && totals->n_spans > 0 && (overlaps || !view->has_range);
+}
+
+static size_t count_lanes(const struct work *work)
+{
+    size_t n_lanes = 0;
+    for (uint32_t i = 0; i < work->context->snapshot->n_lanes; i++) {
+        n_lanes += is_lane_in_view(&work->attribution, i);
+    }
+    return n_lanes;
+}
+
+static int make_lane_row(const struct work *work, uint32_t lane, struct timeline_row *row)
+{
+    const struct snapshot *snapshot = work->context->snapshot;
+    const struct lane_totals *totals = &snapshot->lanes[lane];
+    size_t n = work->n_buckets;
+    uint64_t *buckets = arena_alloc_array(work->context->arena, 2 * n, sizeof(*buckets));
+    if (!buckets) {
+        return -ENOMEM;
+    }
+    *row = (struct timeline_row){
+        .tid = LANE_TID_FIRST + lane,
+        .pid = totals->pid,
+        .name = totals->name,
+        .kind = THREAD_KIND_TARGET,
+        .start_ns = relative_ns(totals->first_ns, snapshot->start_ns),
+        .end_ns = relative_ns(totals->last_ns, snapshot->start_ns),
+        .n_target_by_bucket_ns = n,
+        .target_by_bucket_ns = buckets,
+        .n_spans_by_bucket = n,
+        .spans_by_bucket = buckets + n,
+    };
+    return 0;
+}
+
+static int add_span(void *userdata, const struct stored_span *span)
+{
+    struct lane_rows *lanes = userdata;
+    const struct work *work = lanes->work;
+    struct timeline_row *row = lanes->by_lane[span->lane];
+    if (!row || work->bucket_ns == 0) {
+        return 0;
+    }
+    uint64_t from_ns = work->attribution.from_ns, to_ns = work->attribution.to_ns;
+    row->spans++;
+    if (span->start_ns >= from_ns && span->start_ns < to_ns) {
+        row->spans_by_bucket[(span->start_ns - from_ns) / work->bucket_ns]++;
+    }
+    const struct thread_step part = {
+        .start_ns = span->start_ns > from_ns ? span->start_ns : from_ns,
+        .end_ns = span->end_ns < to_ns ? span->end_ns : to_ns,
+    };
+    if (part.start_ns < part.end_ns &&
+        span_view_is_outermost(work->attribution.span_view, span->lane, span->name,
+                               STACK_ID_EMPTY)) {
+        row->target_ns =
+            time_sum_ns(row->target_ns, add_step(work, &part, row->target_by_bucket_ns));
+    }
+    return 0;
+}
+
+static int by_target(const void *left, const void *right)
+{
+    const struct timeline_row *a = left, *b = right;
+    if (a->target_ns != b->target_ns) {
+        return a->target_ns > b->target_ns ? -1 : 1;
+    }
+    return a->tid < b->tid ? -1 : a->tid > b->tid;
+}
+
+/* All lanes of the view, by time. */
+static int fill_lanes(const struct work *work, struct timeline_row *rows)
+{
+    const struct snapshot *snapshot = work->context->snapshot;
+    struct lane_rows lanes = {
+        .work = work,
+        .rows = rows,
+        .by_lane =
+            arena_alloc_array(work->context->arena, snapshot->n_lanes, sizeof(*lanes.by_lane)),
+    };
+    if (!lanes.by_lane) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < snapshot->n_lanes; i++) {
+        if (is_lane_in_view(&work->attribution, i)) {
+            int r = make_lane_row(work, i, &rows[lanes.n_rows]);
+            if (r != 0) {
+                return r;
+            }
+            lanes.by_lane[i] = &rows[lanes.n_rows++];
+        }
+    }
+    if (lanes.n_rows == 0) {
+        return 0;
+    }
+    int r = span_view_each(work->attribution.span_view, add_span, &lanes);
+    qsort(rows, lanes.n_rows, sizeof(*rows), by_target);
+    return r;
+}
+
+/* ---- the answer ---- */
+
 static int refuse(const struct query_context *context, const struct query_timeline_options *options,
                   struct error *reterr_error)
 {
@@ -155,6 +274,11 @@ static int refuse(const struct query_context *context, const struct query_timeli
 
 static const char *hint_of(const struct work *work, size_t n_threads)
 {
+    const struct span_view *spans = work->attribution.span_view;
+    if (spans && work->context->snapshot->spans_folded_until_ns > work->attribution.from_ns) {
+        return "the earliest spans were folded away (--max-memory, --ring); "
+               "`stax threads` counts them too";
+    }
     if (work->steps.from_ns > work->attribution.from_ns) {
         return "the earliest switches were folded away (--max-memory, --ring); "
                "`stax threads` counts them too";
@@ -176,7 +300,8 @@ int query_timeline(const struct query_context *context,
         return r;
     }
     size_t n_rows = options->limit > 0 && n_threads > options->limit ? options->limit : n_threads;
-    struct timeline_row *rows = arena_alloc_array(context->arena, n_rows, sizeof(*rows));
+    size_t n_lanes = count_lanes(&work);
+    struct timeline_row *rows = arena_alloc_array(context->arena, n_rows + n_lanes, sizeof(*rows));
     bool *is_wanted = arena_alloc_array(context->arena, context->snapshot->n_threads, sizeof(bool));
     if (!rows || !is_wanted) {
         return -ENOMEM;
@@ -190,6 +315,7 @@ int query_timeline(const struct query_context *context,
     for (size_t i = 0; r == 0 && i < n_rows; i++) {
         r = fill_row(&work, candidates[i].thread, &rows[i]);
     }
+    r = r ? r : fill_lanes(&work, rows + n_rows);
     if (r != 0) {
         return r;
     }
@@ -200,10 +326,10 @@ int query_timeline(const struct query_context *context,
         .buckets = work.n_buckets,
         .bucket_ns = work.bucket_ns,
         .known_ns = relative_ns(work.steps.from_ns, context->snapshot->start_ns),
-        .threads = n_threads,
-        .n_rows = n_rows,
+        .threads = n_threads + n_lanes,
+        .n_rows = n_rows + n_lanes,
         .rows = rows,
-        .hint = hint_of(&work, n_threads),
+        .hint = hint_of(&work, n_threads + n_lanes),
     };
     return 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "query/lane_test.h"
 #include "query/wake_test.h"
 
 #include <errno.h>
@@ -187,6 +188,57 @@ static void an_empty_run_has_no_rows(void **state)
     scene_end(&scene);
 }
 
+static void lanes_have_buckets_of_their_own(void **state)
+{
+    (void)state;
+    struct scene scene;
+    lane_test_begin(&scene);
+    const struct query_timeline_options options = {.buckets = 10, .limit = 1};
+    struct timeline_result result;
+    assert_int_equal(query_timeline(&scene.context, &options, &result, &scene.error), 0);
+    assert_int_equal(result.bucket_ns, 100);
+    assert_int_equal(result.threads, 3);
+    assert_int_equal(result.n_rows, 3);
+    assert_int_equal(result.totals.active_ns, 2250);
+    assert_int_equal(result.rows[0].kind, THREAD_KIND_THREAD);
+    assert_int_equal(result.rows[0].n_target_by_bucket_ns, 0);
+    const struct timeline_row *decoder = &result.rows[1], *gpu = &result.rows[2];
+    assert_int_equal(decoder->kind, THREAD_KIND_TARGET);
+    assert_string_equal(decoder->name, "decoder");
+    assert_int_equal(decoder->n_cpu_by_bucket_ns, 0);
+    assert_int_equal(decoder->target_ns, 900);
+    assert_int_equal(decoder->spans, 4);
+    assert_int_equal(decoder->n_target_by_bucket_ns, 10);
+    for (size_t i = 0; i < 10; i++) {
+        assert_int_equal(decoder->target_by_bucket_ns[i], i == 8 ? 0 : 100);
+        bool begins_one = i == 0 || i == 1 || i == 4 || i == 9;
+        assert_int_equal(decoder->spans_by_bucket[i], begins_one);
+    }
+    /* From 250 to 300 it does two things at once. */
+    static const uint64_t gpu_ns[] = {0, 100, 150, 100, 0, 0, 0, 0, 0, 0};
+    assert_int_equal(gpu->target_ns, 350);
+    assert_memory_equal(gpu->target_by_bucket_ns, gpu_ns, sizeof(gpu_ns));
+
+    scene.view = (struct view){.has_from = true, .has_to = true, .from_ns = 350, .to_ns = 450};
+    const struct query_timeline_options halves = {.buckets = 2};
+    assert_int_equal(query_timeline(&scene.context, &halves, &result, &scene.error), 0);
+    assert_int_equal(result.n_rows, 3);
+    decoder = &result.rows[1];
+    assert_int_equal(decoder->target_ns, 100);
+    assert_int_equal(decoder->spans, 3);
+    assert_int_equal(decoder->spans_by_bucket[0], 0);
+    assert_int_equal(decoder->spans_by_bucket[1], 1);
+    assert_int_equal(result.rows[2].target_by_bucket_ns[0], 50);
+    assert_int_equal(result.rows[2].target_by_bucket_ns[1], 0);
+
+    int64_t tids[] = {LANE_TID_FIRST + LANE_GPU};
+    scene.view = (struct view){.n_tids = 1, .tids = tids};
+    assert_int_equal(query_timeline(&scene.context, &halves, &result, &scene.error), 0);
+    assert_int_equal(result.n_rows, 1);
+    assert_null(result.hint);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +248,7 @@ int main(void)
         cmocka_unit_test(a_limit_keeps_the_busiest),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(an_empty_run_has_no_rows),
+        cmocka_unit_test(lanes_have_buckets_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "query/dispatch_hint.h"
 #include "query/function_sums.h"
+#include "query/span_tree.h"
 
 static int compare_numbers(uint64_t left, uint64_t right)
 {
@@ -177,6 +179,79 @@ static size_t add_placeless(const struct attribution *attribution, enum top_sort
     return n_rows;
 }
 
+/* ---- spans ---- */
+
+/* Spans beside functions; by image, lanes beside files. */
+static bool is_span_row(const struct span_node *node, enum top_group group)
+{
+    return group == TOP_GROUP_IMAGE ? node->name == 0 : node->is_shown || node->n_others > 0;
+}
+
+static size_t count_spans(const struct span_tree *tree, enum top_group group)
+{
+    size_t n_rows = 0;
+    for (uint32_t i = 0; i < tree->n_nodes; i++) {
+        n_rows += is_span_row(&tree->nodes[i], group);
+    }
+    return n_rows;
+}
+
+static struct top_row span_row(const struct query_context *context, const struct span_tree *tree,
+                               const struct span_node *node)
+{
+    return (struct top_row){
+        .name = span_tree_name(context, node),
+        .image = span_tree_image(context, node, tree->tells_pids),
+        .kind = FRAME_KIND_TARGET,
+        .self_active_ns = node->self_ns,
+        .total_active_ns = node->weight_ns,
+        .target_ns = node->total_ns,
+        .spans = node->n_spans,
+    };
+}
+
+/* The lane itself beside files; beside functions its spans without a name. */
+static struct top_row lane_row(const struct query_context *context, const struct span_tree *tree,
+                               const struct span_node *lane, enum top_group group)
+{
+    const struct span_node unnamed = {.lane = lane->lane, .name = SPAN_TREE_NONE};
+    const char *place = span_tree_image(context, &unnamed, tree->tells_pids);
+    struct top_row row = span_row(context, tree, lane);
+    if (group == TOP_GROUP_IMAGE) {
+        row.name = place;
+        row.self_active_ns = lane->weight_ns;
+    } else {
+        row.name = "(other)";
+        row.image = place;
+        row.total_active_ns = row.target_ns = lane->self_ns;
+        row.spans = lane->n_others;
+    }
+    return row;
+}
+
+static int add_spans(const struct query_context *context, const struct span_tree *tree,
+                     const struct top_result *result, struct top_row *rows)
+{
+    size_t n_rows = 0;
+    for (uint32_t i = 0; i < tree->n_nodes; i++) {
+        const struct span_node *node = &tree->nodes[i];
+        if (!is_span_row(node, result->group)) {
+            continue;
+        }
+        struct top_row *row = &rows[n_rows++];
+        *row = node->name == 0 ? lane_row(context, tree, node, result->group)
+                               : span_row(context, tree, node);
+        if (!row->name || !row->image) {
+            return -ENOMEM;
+        }
+        row->self_pct = pct(row->self_active_ns, result->totals.active_ns);
+        row->total_pct = pct(row->total_active_ns, result->totals.active_ns);
+    }
+    return 0;
+}
+
+/* ---- rows ---- */
+
 static int compare_rows_by_self(const void *left, const void *right)
 {
     const struct top_row *a = left, *b = right;
@@ -233,6 +308,50 @@ static size_t choose_functions(struct function_sums *sums, size_t n_sums, enum t
     return n_chosen;
 }
 
+/* Fills in the rows: functions, then what is none, sorted together if there is any of that. */
+static int fill_rows(const struct query_context *context, const struct query_top_options *options,
+                     const struct attribution *attribution, const struct call_tree *tree,
+                     struct top_result *result)
+{
+    struct arena *arena = context->arena;
+    struct function_sums *sums = NULL;
+    struct span_tree spans = {0};
+    int r = function_sums_compute(tree, arena, &sums);
+    if (r == 0 && options->sort != TOP_SORT_OFF_CPU) {
+        r = span_tree_build(context, &attribution->spans, &spans);
+    }
+    if (r != 0) {
+        return r;
+    }
+    size_t n_functions = choose_functions(sums, tree->n_functions, options->sort);
+    size_t n_rows = n_functions, n_spans = count_spans(&spans, options->group);
+    if (options->limit > 0 && n_rows > options->limit) {
+        n_rows = options->limit;
+    }
+    sort_first(sums, n_functions, n_rows, orders[options->sort].functions);
+    struct top_row *rows = arena_alloc_array(arena, n_rows + n_spans + 2, sizeof(*rows));
+    if (!rows) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < n_rows; i++) {
+        name_row(context, &tree->functions[sums[i].function], options->group, &rows[i]);
+        fill_row(&sums[i], &attribution->totals, &rows[i]);
+    }
+    r = add_spans(context, &spans, result, rows + n_rows);
+    size_t n_others = n_spans + add_placeless(attribution, options->sort, rows + n_rows + n_spans);
+    if (n_others > 0) {
+        n_rows += n_others;
+        qsort(rows, n_rows, sizeof(*rows), orders[options->sort].rows);
+        if (options->limit > 0 && n_rows > options->limit) {
+            n_rows = options->limit;
+        }
+    }
+    result->functions = n_functions + n_others;
+    result->n_rows = n_rows;
+    result->rows = rows;
+    return r;
+}
+
 int query_top(const struct query_context *context, const struct query_top_options *options,
               struct top_result *ret_result, struct error *reterr_error)
 {
@@ -242,45 +361,25 @@ int query_top(const struct query_context *context, const struct query_top_option
     int r = attribution_compute(context, &attribution, reterr_error);
     r = r == 0 && is_off_cpu ? attribution_spread_waits(context, &attribution) : r;
     r = r ? r : call_tree_build(context, &attribution, grouping_of(options->group), &tree);
-    struct arena *arena = context->arena;
-    struct function_sums *sums = NULL;
-    r = r ? r : function_sums_compute(&tree, arena, &sums);
     if (r != 0) {
         return r;
     }
-    size_t n_functions = choose_functions(sums, tree.n_functions, options->sort);
-    size_t n_rows = n_functions;
-    if (options->limit > 0 && n_rows > options->limit) {
-        n_rows = options->limit;
-    }
-    sort_first(sums, n_functions, n_rows, orders[options->sort].functions);
-    struct top_row *rows = arena_alloc_array(arena, n_rows + 2, sizeof(*rows));
-    if (!rows) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < n_rows; i++) {
-        name_row(context, &tree.functions[sums[i].function], options->group, &rows[i]);
-        fill_row(&sums[i], &attribution.totals, &rows[i]);
-    }
-    size_t n_placeless = add_placeless(&attribution, options->sort, rows + n_rows);
-    if (n_placeless > 0) {
-        n_rows += n_placeless;
-        qsort(rows, n_rows, sizeof(*rows), orders[options->sort].rows);
-        if (options->limit > 0 && n_rows > options->limit) {
-            n_rows = options->limit;
-        }
-    }
-    *ret_result = (struct top_result){
+    struct top_result result = {
         .run = attribution_stamp(context),
         .view = attribution.echo,
         .sort = options->sort,
         .group = options->group,
         .totals = attribution.totals,
-        .functions = n_functions + n_placeless,
-        .n_rows = n_rows,
-        .rows = rows,
         .hint = is_off_cpu ? attribution_wait_hint(context, &attribution)
                            : attribution_hint(context, &attribution),
     };
+    r = fill_rows(context, options, &attribution, &tree, &result);
+    if (r != 0) {
+        return r;
+    }
+    if (!result.hint) {
+        result.hint = dispatch_hint(context, &tree);
+    }
+    *ret_result = result;
     return 0;
 }

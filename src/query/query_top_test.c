@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "query/lane_test.h"
 #include "query/wait_test.h"
 
 #include <errno.h>
@@ -310,6 +311,91 @@ static void too_little_memory_is_told(void **state)
     scene_end(&scene);
 }
 
+static void assert_span(const struct top_row *row, const char *image, uint64_t self_ns,
+                        uint64_t total_ns, uint64_t n_spans)
+{
+    assert_int_equal(row->kind, FRAME_KIND_TARGET);
+    assert_string_equal(row->image, image);
+    assert_int_equal(row->self_active_ns, self_ns);
+    assert_int_equal(row->total_active_ns, total_ns);
+    assert_int_equal(row->target_ns, total_ns);
+    assert_int_equal(row->spans, n_spans);
+    assert_int_equal(row->self_samples, 0);
+    assert_null(row->address);
+}
+
+static void spans_stand_beside_functions(void **state)
+{
+    (void)state;
+    struct scene scene;
+    lane_test_begin(&scene);
+    struct top_result result = ask(&scene, TOP_SORT_SELF, 0);
+    assert_int_equal(result.totals.active_ns, 2250);
+    assert_int_equal(result.totals.cpu_ns, 1000);
+    assert_int_equal(result.totals.target_ns, 1250);
+    assert_int_equal(result.totals.spans, 6);
+    assert_int_equal(result.functions, 3 + 4);
+    assert_int_equal(result.n_rows, 7);
+    assert_span(find(&result, "kernel"), "[GPU 0]", 350, 350, 2);
+    assert_span(find(&result, "frame"), "[decoder]", 500, 900, 2);
+    assert_span(find(&result, "decode"), "[decoder]", 300, 300, 1);
+    assert_span(find(&result, "filter"), "[decoder]", 100, 100, 1);
+    assert_int_equal(find(&result, "hash_key")->self_active_ns, 500);
+    assert_int_equal(find(&result, "hash_key")->target_ns, 0);
+    uint64_t sum_ns = 0;
+    double sum_pct = 0;
+    for (size_t i = 0; i < result.n_rows; i++) {
+        sum_ns += result.rows[i].self_active_ns;
+        sum_pct += result.rows[i].self_pct;
+        assert_true(i == 0 || result.rows[i - 1].self_active_ns >= result.rows[i].self_active_ns);
+    }
+    assert_int_equal(sum_ns, 2250);
+    assert_float_equal(sum_pct, 100.0, 0.0001);
+
+    result = ask(&scene, TOP_SORT_TOTAL, 2);
+    assert_int_equal(result.n_rows, 2);
+    assert_int_equal(result.functions, 7);
+    assert_string_equal(result.rows[0].name, "run_worker");
+    assert_string_equal(result.rows[1].name, "frame");
+    assert_float_equal(result.rows[1].total_pct, 40.0, 0.0001);
+
+    result = ask(&scene, TOP_SORT_OFF_CPU, 0);
+    for (size_t i = 0; i < result.n_rows; i++) {
+        assert_int_not_equal(result.rows[i].kind, FRAME_KIND_TARGET);
+    }
+    scene_end(&scene);
+}
+
+static void lanes_stand_beside_files(void **state)
+{
+    (void)state;
+    struct scene scene;
+    lane_test_begin(&scene);
+    const struct query_top_options options = {.sort = TOP_SORT_SELF, .group = TOP_GROUP_IMAGE};
+    struct top_result result;
+    assert_int_equal(query_top(&scene.context, &options, &result, &scene.error), 0);
+    assert_int_equal(result.n_rows, 3);
+    assert_int_equal(result.rows[0].self_active_ns, 1000);
+    assert_string_equal(result.rows[1].name, "[decoder]");
+    assert_span(&result.rows[1], "[generic lane]", 900, 900, 4);
+    assert_string_equal(result.rows[2].name, "[GPU 0]");
+    assert_null(result.rows[2].file);
+    scene_end(&scene);
+}
+
+static void spans_alone_are_an_answer(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, true, false);
+    lane_test_tell(scene.aggregate);
+    scene_freeze(&scene, LANE_TEST_NS + 1000);
+    struct top_result result = ask(&scene, TOP_SORT_SELF, 0);
+    assert_int_equal(result.n_rows, 4);
+    assert_non_null(strstr(result.hint, "stax target top"));
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +406,9 @@ int main(void)
         cmocka_unit_test(time_without_a_place_has_a_row),
         cmocka_unit_test(rows_are_what_the_samples_say),
         cmocka_unit_test(too_little_memory_is_told),
+        cmocka_unit_test(spans_stand_beside_functions),
+        cmocka_unit_test(lanes_stand_beside_files),
+        cmocka_unit_test(spans_alone_are_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

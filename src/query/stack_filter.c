@@ -6,7 +6,7 @@
 #include "query/pattern.h"
 #include "query/query_names.h"
 
-enum { STACK_EXCLUDED = 1, STACK_FOCUSED = 2, FRAME_KNOWN = 4 };
+enum { FRAME_KNOWN = 4 };
 
 static uint8_t flags_of_frame(const struct query_context *context, const struct patterns *exclude,
                               const struct patterns *focus, frame_id frame, uint8_t *frame_flags)
@@ -25,8 +25,8 @@ static uint8_t flags_of_frame(const struct query_context *context, const struct 
 }
 
 /* Parents have smaller ids than their children: one forward pass hands their flags down. */
-static int mark_kept(const struct query_context *context, const struct patterns *exclude,
-                     const struct patterns *focus, const uint8_t **ret_is_kept)
+static int mark(const struct query_context *context, const struct patterns *exclude,
+                const struct patterns *focus, uint8_t **ret_flags)
 {
     const struct snapshot *snapshot = context->snapshot;
     uint8_t *frame_flags = arena_alloc(context->arena, snapshot->n_frames);
@@ -39,12 +39,39 @@ static int mark_kept(const struct query_context *context, const struct patterns 
         stack_flags[id] = stack_flags[node.parent] |
                           flags_of_frame(context, exclude, focus, node.frame, frame_flags);
     }
-    for (stack_id id = 0; id < snapshot->n_stacks; id++) {
-        bool is_focused = focus->n_patterns == 0 || (stack_flags[id] & STACK_FOCUSED);
-        stack_flags[id] = is_focused && !(stack_flags[id] & STACK_EXCLUDED);
-    }
-    *ret_is_kept = stack_flags;
+    *ret_flags = stack_flags;
     return 0;
+}
+
+static int make_flags(const struct query_context *context, uint8_t **ret_flags,
+                      struct error *reterr_error)
+{
+    const struct view *view = context->view;
+    struct patterns *both = arena_alloc_array(context->arena, 2, sizeof(*both));
+    if (!both) {
+        return -ENOMEM;
+    }
+    int r = patterns_compile(view->exclude, view->n_exclude, &both[0], reterr_error);
+    r = r ? r : patterns_compile(view->focus, view->n_focus, &both[1], reterr_error);
+    r = r ? r : mark(context, &both[0], &both[1], ret_flags);
+    patterns_release(&both[0]);
+    patterns_release(&both[1]);
+    return r;
+}
+
+int stack_filter_flags(const struct query_context *context, const uint8_t **ret_flags,
+                       struct error *reterr_error)
+{
+    uint8_t *flags;
+    bool has_patterns = context->view->n_exclude > 0 || context->view->n_focus > 0;
+    if (!has_patterns) {
+        flags = arena_alloc(context->arena, context->snapshot->n_stacks);
+        *ret_flags = flags;
+        return flags ? 0 : -ENOMEM;
+    }
+    int r = make_flags(context, &flags, reterr_error);
+    *ret_flags = r == 0 ? flags : NULL;
+    return r;
 }
 
 int stack_filter_make(const struct query_context *context, const uint8_t **ret_is_kept,
@@ -55,19 +82,15 @@ int stack_filter_make(const struct query_context *context, const uint8_t **ret_i
         *ret_is_kept = NULL;
         return 0;
     }
-    struct patterns *both = arena_alloc_array(context->arena, 2, sizeof(*both));
-    if (!both) {
-        return -ENOMEM;
-    }
-    int r = patterns_compile(view->exclude, view->n_exclude, &both[0], reterr_error);
+    uint8_t *flags;
+    int r = make_flags(context, &flags, reterr_error);
     if (r != 0) {
         return r;
     }
-    r = patterns_compile(view->focus, view->n_focus, &both[1], reterr_error);
-    if (r == 0) {
-        r = mark_kept(context, &both[0], &both[1], ret_is_kept);
+    for (stack_id id = 0; id < context->snapshot->n_stacks; id++) {
+        bool is_focused = view->n_focus == 0 || (flags[id] & STACK_FOCUSED);
+        flags[id] = is_focused && !(flags[id] & STACK_EXCLUDED);
     }
-    patterns_release(&both[0]);
-    patterns_release(&both[1]);
-    return r;
+    *ret_is_kept = flags;
+    return 0;
 }

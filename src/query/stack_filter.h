@@ -17,9 +17,16 @@
 
 #include "query/query.h"
 
+/* What the frames of a stack are to a view's patterns. */
+enum { STACK_EXCLUDED = 1, STACK_FOCUSED = 2 };
+
 /*
  * By stack_id: is it left? *ret_is_kept is NULL where the view leaves all. 0, -ENOMEM, or -EINVAL
  * with what is wrong about a pattern.
  */
 int stack_filter_make(const struct query_context *context, const uint8_t **ret_is_kept,
                       struct error *reterr_error);
+
+/* By stack_id what the view's patterns say of it: STACK_…; 0 where it has none. As above. */
+int stack_filter_flags(const struct query_context *context, const uint8_t **ret_flags,
+                       struct error *reterr_error);
