@@ -43,10 +43,47 @@ static uint64_t *scalar_of(struct restore_run *run, uint16_t key)
     }
 }
 
+/* Likewise, of what the target reported itself. */
+static uint64_t *span_scalar_of(struct restore_run *run, uint16_t key)
+{
+    switch (key) {
+    case HISTORY_KEY_FIRST_SPAN:
+        return &run->first_span;
+    case HISTORY_KEY_SPANS_FOLDED_UNTIL_NS:
+        return &run->spans_folded_until_ns;
+    case HISTORY_KEY_ORIGIN_BOUND_NS:
+        return &run->origin_bound_ns;
+    case HISTORY_KEY_N_SPAN_DETAILS_FULL:
+        return &run->n_span_details_full;
+    case HISTORY_KEY_LINKED_N:
+        return &run->linked_distance.n;
+    case HISTORY_KEY_LINKED_MIN_NS:
+        return &run->linked_distance.min_ns;
+    case HISTORY_KEY_LINKED_MAX_NS:
+        return &run->linked_distance.max_ns;
+    case HISTORY_KEY_LINKED_SUM_NS:
+        return &run->linked_distance.sum_ns;
+    case HISTORY_KEY_TOO_FAR_N:
+        return &run->too_far_distance.n;
+    case HISTORY_KEY_TOO_FAR_MIN_NS:
+        return &run->too_far_distance.min_ns;
+    case HISTORY_KEY_TOO_FAR_MAX_NS:
+        return &run->too_far_distance.max_ns;
+    case HISTORY_KEY_TOO_FAR_SUM_NS:
+        return &run->too_far_distance.sum_ns;
+    default:
+        break;
+    }
+    bool is_loss =
+        key >= HISTORY_KEY_SPANS_LOST && key < HISTORY_KEY_SPANS_LOST + EVENT_SPANS_LOST_CAUSE_N;
+    return is_loss ? &run->spans_lost[key - HISTORY_KEY_SPANS_LOST] : NULL;
+}
+
 void history_run_take(const struct history_value *value, struct restore_run *run,
                       uint64_t n_told[HISTORY_KIND_N])
 {
     uint64_t *scalar = scalar_of(run, value->key);
+    scalar = scalar ? scalar : span_scalar_of(run, value->key);
     if (scalar) {
         *scalar = value->value;
     } else if (value->key == HISTORY_KEY_HAS_NO_SWITCHES) {

@@ -177,6 +177,118 @@ static const struct column reading_columns[] = {
     COLUMN(struct history_reading, value_3, 9, PLAIN),
 };
 
+static const struct column span_name_columns[] = {
+    COLUMN(struct history_span_name, parent, 1, PLAIN),
+    COLUMN(struct history_span_name, text, 2, DELTA),
+};
+
+static const struct column lane_columns[] = {
+    COLUMN(struct history_lane, pid, 1, DELTA),
+    COLUMN(struct history_lane, name, 2, PLAIN),
+    COLUMN(struct history_lane, kind, 3, PLAIN),
+    COLUMN(struct history_lane, n_spans, 4, PLAIN),
+    COLUMN(struct history_lane, total_ns, 5, PLAIN),
+    COLUMN(struct history_lane, first_ns, 6, DELTA),
+    COLUMN(struct history_lane, last_ns, 7, DELTA),
+    COLUMN(struct history_lane, state_0, 8, PLAIN),
+    COLUMN(struct history_lane, state_1, 9, PLAIN),
+    COLUMN(struct history_lane, state_2, 10, PLAIN),
+    COLUMN(struct history_lane, state_3, 11, PLAIN),
+    COLUMN(struct history_lane, state_4, 12, PLAIN),
+    COLUMN(struct history_lane, state_5, 13, PLAIN),
+    COLUMN(struct history_lane, state_6, 14, PLAIN),
+    COLUMN(struct history_lane, state_7, 15, PLAIN),
+    COLUMN(struct history_lane, state_8, 16, PLAIN),
+    COLUMN(struct history_lane, state_9, 17, PLAIN),
+};
+
+static const struct column span_sums_columns[] = {
+    COLUMN(struct history_span_sums, lane, 1, PLAIN),
+    COLUMN(struct history_span_sums, name, 2, PLAIN),
+    COLUMN(struct history_span_sums, n_spans, 3, PLAIN),
+    COLUMN(struct history_span_sums, total_ns, 4, PLAIN),
+    COLUMN(struct history_span_sums, min_ns, 5, PLAIN),
+    COLUMN(struct history_span_sums, max_ns, 6, PLAIN),
+    COLUMN(struct history_span_sums, n_waited, 7, PLAIN),
+    COLUMN(struct history_span_sums, waited_ns, 8, PLAIN),
+    COLUMN(struct history_span_sums, length_ns, 9, PLAIN),
+};
+
+static const struct column span_bucket_columns[] = {
+    COLUMN(struct history_span_bucket, sums, 1, DELTA),
+    COLUMN(struct history_span_bucket, number, 2, DELTA),
+    COLUMN(struct history_span_bucket, n_spans, 3, PLAIN),
+};
+
+static const struct column origin_sums_columns[] = {
+    COLUMN(struct history_origin_sums, lane, 1, PLAIN),
+    COLUMN(struct history_origin_sums, name, 2, PLAIN),
+    COLUMN(struct history_origin_sums, thread, 3, PLAIN),
+    COLUMN(struct history_origin_sums, stack, 4, PLAIN),
+    COLUMN(struct history_origin_sums, state, 5, PLAIN),
+    COLUMN(struct history_origin_sums, n_spans, 6, PLAIN),
+    COLUMN(struct history_origin_sums, total_ns, 7, PLAIN),
+};
+
+static const struct column span_wait_sums_columns[] = {
+    COLUMN(struct history_span_wait_sums, lane, 1, PLAIN),
+    COLUMN(struct history_span_wait_sums, name, 2, PLAIN),
+    COLUMN(struct history_span_wait_sums, thread, 3, PLAIN),
+    COLUMN(struct history_span_wait_sums, stack, 4, PLAIN),
+    COLUMN(struct history_span_wait_sums, n_waits, 5, PLAIN),
+    COLUMN(struct history_span_wait_sums, waited_ns, 6, PLAIN),
+};
+
+static const struct column span_counter_columns[] = {
+    COLUMN(struct history_span_counter, name, 1, PLAIN),
+    COLUMN(struct history_span_counter, unit, 2, PLAIN),
+    COLUMN(struct history_span_counter, value, 3, PLAIN),
+};
+
+static const struct column span_attachment_columns[] = {
+    COLUMN(struct history_span_attachment, label, 1, PLAIN),
+    COLUMN(struct history_span_attachment, n_dimensions, 2, PLAIN),
+    COLUMN(struct history_span_attachment, size_0, 3, PLAIN),
+    COLUMN(struct history_span_attachment, size_1, 4, PLAIN),
+    COLUMN(struct history_span_attachment, size_2, 5, PLAIN),
+    COLUMN(struct history_span_attachment, size_3, 6, PLAIN),
+    COLUMN(struct history_span_attachment, size_bytes, 7, PLAIN),
+};
+
+static const struct column span_details_columns[] = {
+    COLUMN(struct history_span_details, queue_id, 1, DELTA),
+    COLUMN(struct history_span_details, command_buffer_id, 2, DELTA),
+    COLUMN(struct history_span_details, dispatch_id, 3, DELTA),
+    COLUMN(struct history_span_details, wait_pid, 4, PLAIN),
+    COLUMN(struct history_span_details, wait_tid, 5, PLAIN),
+    COLUMN(struct history_span_details, wait_ns, 6, DELTA),
+    COLUMN(struct history_span_details, wait_length_ns, 7, PLAIN),
+    COLUMN(struct history_span_details, completion_pid, 8, PLAIN),
+    COLUMN(struct history_span_details, completion_tid, 9, PLAIN),
+    COLUMN(struct history_span_details, completion_ns, 10, DELTA),
+    COLUMN(struct history_span_details, source_file, 11, PLAIN),
+    COLUMN(struct history_span_details, source_function, 12, PLAIN),
+    COLUMN(struct history_span_details, source_line, 13, PLAIN),
+    COLUMN(struct history_span_details, n_counters, 14, PLAIN),
+    COLUMN(struct history_span_details, n_attachments, 15, PLAIN),
+};
+
+/* Of the longest ones, too. */
+static const struct column span_columns[] = {
+    COLUMN(struct history_span, end_ns, 1, DELTA),
+    COLUMN(struct history_span, length_ns, 2, PLAIN),
+    COLUMN(struct history_span, queued_ns, 3, PLAIN),
+    COLUMN(struct history_span, has_origin, 4, PLAIN),
+    COLUMN(struct history_span, origin_tid, 5, PLAIN),
+    COLUMN(struct history_span, lane, 6, PLAIN),
+    COLUMN(struct history_span, name, 7, PLAIN),
+    COLUMN(struct history_span, origin_thread, 8, PLAIN),
+    COLUMN(struct history_span, origin_stack, 9, PLAIN),
+    COLUMN(struct history_span, distance_ns, 10, PLAIN),
+    COLUMN(struct history_span, details, 11, DELTA),
+    COLUMN(struct history_span, state, 12, PLAIN),
+};
+
 /* The number of a kind in its frames is for ever, whatever its place in the enumeration. */
 #define TABLE(name, number, type, list)                                                            \
     {                                                                                              \
@@ -212,10 +324,29 @@ static const struct history_table tables[HISTORY_KIND_N] = {
     [HISTORY_SLICES] = TABLE("slices", 18, struct history_slice, slice_columns),
     [HISTORY_WAITS] = TABLE("waits", 19, struct history_wait, wait_columns),
     [HISTORY_READINGS] = TABLE("readings", 20, struct history_reading, reading_columns),
+    [HISTORY_SPAN_NAMES] = TABLE("span-names", 21, struct history_span_name, span_name_columns),
+    [HISTORY_LANES] = TABLE("lanes", 22, struct history_lane, lane_columns),
+    [HISTORY_SPAN_SUMS] = TABLE("span-sums", 23, struct history_span_sums, span_sums_columns),
+    [HISTORY_SPAN_BUCKETS] =
+        TABLE("span-buckets", 24, struct history_span_bucket, span_bucket_columns),
+    [HISTORY_ORIGIN_SUMS] =
+        TABLE("origin-sums", 25, struct history_origin_sums, origin_sums_columns),
+    [HISTORY_SPAN_WAIT_SUMS] =
+        TABLE("span-wait-sums", 26, struct history_span_wait_sums, span_wait_sums_columns),
+    [HISTORY_SPAN_COUNTERS] =
+        TABLE("span-counters", 27, struct history_span_counter, span_counter_columns),
+    [HISTORY_SPAN_ATTACHMENTS] =
+        TABLE("span-attachments", 28, struct history_span_attachment, span_attachment_columns),
+    [HISTORY_SPAN_DETAILS] =
+        TABLE("span-details", 29, struct history_span_details, span_details_columns),
+    [HISTORY_LONGEST_SPANS] = TABLE("longest-spans", 30, struct history_span, span_columns),
+    [HISTORY_SPANS] = TABLE("spans", 31, struct history_span, span_columns),
 };
 
 _Static_assert(sizeof(struct history_thread) <= HISTORY_ROW_BYTES, "the largest row");
 _Static_assert(LIMIT_COUNTERS == 4, "columns of readings and of their sums");
+_Static_assert(ORIGIN_STATE_N == 10, "columns of lanes");
+_Static_assert(LIMIT_SPAN_DIMENSIONS == 4, "columns of attachments");
 
 const struct history_table *history_table(enum history_kind kind)
 {

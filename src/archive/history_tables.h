@@ -32,10 +32,21 @@ enum history_kind {
     HISTORY_WAKE_SUMS,
     HISTORY_COUNTER_SUMS,
     HISTORY_COUNTER_TIMES,
+    HISTORY_SPAN_NAMES,
+    HISTORY_LANES,
+    HISTORY_SPAN_SUMS,
+    HISTORY_SPAN_BUCKETS,
+    HISTORY_ORIGIN_SUMS,
+    HISTORY_SPAN_WAIT_SUMS,
     HISTORY_SAMPLES,
     HISTORY_SLICES,
     HISTORY_WAITS,
     HISTORY_READINGS,
+    HISTORY_SPAN_COUNTERS,
+    HISTORY_SPAN_ATTACHMENTS,
+    HISTORY_SPAN_DETAILS,
+    HISTORY_LONGEST_SPANS,
+    HISTORY_SPANS,
     HISTORY_KIND_N
 };
 
@@ -70,8 +81,21 @@ enum history_key {
     HISTORY_KEY_N_MISSED_SWITCHES = 16,
     HISTORY_KEY_SWITCH_LAG_NS = 17,
     HISTORY_KEY_HAS_NO_SWITCHES = 18,
-    HISTORY_KEY_ROWS = 0x100, /* + column_table.kind: how many there are */
-    HISTORY_KEY_LOST = 0x200, /* + enum event_lost_cause */
+    HISTORY_KEY_FIRST_SPAN = 19,
+    HISTORY_KEY_SPANS_FOLDED_UNTIL_NS = 20,
+    HISTORY_KEY_ORIGIN_BOUND_NS = 21,
+    HISTORY_KEY_LINKED_N = 22,
+    HISTORY_KEY_LINKED_MIN_NS = 23,
+    HISTORY_KEY_LINKED_MAX_NS = 24,
+    HISTORY_KEY_LINKED_SUM_NS = 25,
+    HISTORY_KEY_TOO_FAR_N = 26,
+    HISTORY_KEY_TOO_FAR_MIN_NS = 27,
+    HISTORY_KEY_TOO_FAR_MAX_NS = 28,
+    HISTORY_KEY_TOO_FAR_SUM_NS = 29,
+    HISTORY_KEY_N_SPAN_DETAILS_FULL = 30,
+    HISTORY_KEY_ROWS = 0x100,       /* + column_table.kind: how many there are */
+    HISTORY_KEY_LOST = 0x200,       /* + enum event_lost_cause */
+    HISTORY_KEY_SPANS_LOST = 0x300, /* + enum event_spans_lost_cause */
 };
 
 struct history_value {
@@ -175,6 +199,45 @@ struct history_counter_time {
     uint64_t enabled_ns, running_ns, tail_ns, longest_ns;
 };
 
+/* ---- what the target reported itself: tables and sums ---- */
+
+/* From 1 on: 0 is none. */
+struct history_span_name {
+    uint32_t parent, text;
+};
+
+struct history_lane {
+    uint64_t pid;
+    uint32_t name;
+    uint8_t kind;
+    uint64_t n_spans, total_ns, first_ns, last_ns;
+    /* By enum origin_state. */
+    uint64_t state_0, state_1, state_2, state_3, state_4, state_5, state_6, state_7, state_8,
+        state_9;
+};
+
+struct history_span_sums {
+    uint32_t lane, name;
+    uint64_t n_spans, total_ns, min_ns, max_ns, n_waited, waited_ns, length_ns;
+};
+
+struct history_span_bucket {
+    uint32_t sums; /* number of the row of sums */
+    uint64_t number;
+    uint64_t n_spans;
+};
+
+struct history_origin_sums {
+    uint32_t lane, name, thread, stack;
+    uint8_t state;
+    uint64_t n_spans, total_ns;
+};
+
+struct history_span_wait_sums {
+    uint32_t lane, name, thread, stack;
+    uint64_t n_waits, waited_ns;
+};
+
 /* ---- records, in the order of their (last) times ---- */
 
 /* Thread, stack and length of the slice are those of a pair; in a run that has forgotten nothing
@@ -215,6 +278,37 @@ struct history_reading {
     uint64_t time_ns;
     uint32_t thread, stack, enabled_ns, running_ns;
     uint64_t value_0, value_1, value_2, value_3;
+};
+
+/* Those of a span's details stand behind those of the details before; likewise attachments. */
+struct history_span_counter {
+    uint32_t name, unit;
+    uint64_t value; /* as the bits of a double */
+};
+
+struct history_span_attachment {
+    uint32_t label, size_0, size_1, size_2, size_3;
+    uint8_t n_dimensions;
+    uint64_t size_bytes;
+};
+
+struct history_span_details {
+    uint64_t queue_id, command_buffer_id, dispatch_id;
+    uint64_t wait_pid, wait_tid, wait_ns, wait_length_ns;
+    uint64_t completion_pid, completion_tid, completion_ns;
+    uint32_t source_file, source_function, source_line;
+    uint8_t n_counters, n_attachments;
+};
+
+struct history_span {
+    uint64_t end_ns, length_ns;
+    uint64_t queued_ns; /* from the origin to the start; wraps where it is after that */
+    uint64_t origin_tid;
+    uint32_t lane, name, origin_thread, origin_stack;
+    uint64_t distance_ns;
+    uint32_t details; /* 0: none; number of the row of details + 1 */
+    uint8_t state;
+    uint8_t has_origin;
 };
 
 static inline uint32_t history_waker_of(waker_id waker)

@@ -33,7 +33,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
-#define RUN_HISTORY_MEMBERS_MAX 24
+#define RUN_HISTORY_MEMBERS_MAX 40
 
 /*
  * The tables and sums, without which nothing can be shown; then the records,

@@ -2,25 +2,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "aggregate/restore.h"
+#include "archive/history_budget.h"
 #include "archive/history_callees.h"
 #include "archive/history_gaps.h"
 #include "archive/history_members.h"
 #include "archive/history_names.h"
 #include "archive/history_run.h"
+#include "archive/history_spans.h"
 #include "archive/history_tables.h"
 #include "archive/run_history.h"
-
-/* What rows may take in memory: rows that are alike take next to nothing in a file. The former, or
- * so many times the members' bytes where that is more. */
-#define MADE_MAX_BYTES (UINT64_C(256) << 20)
-#define MAX_INFLATION 64u
-/* A run that does the same all the time has records that are alike as well, and all of them are of
- * use: these may take a part of the machine's memory, and no more than so much. */
-#define RECORDS_MEMORY_SHARE 4u
-#define RECORDS_MAX_BYTES (UINT64_C(8) << 30)
 
 /* No archive has as many rows of a kind. */
 #define ROWS_MAX (UINT64_C(1) << 34)
@@ -31,10 +23,11 @@ struct sink {
     struct restore *restore;
     struct restore_run run;
     uint64_t n_told[HISTORY_KIND_N]; /* rows that were written */
-    uint64_t n_member_bytes, n_made_bytes, records_max_bytes;
+    struct history_budget budget;
     struct history_names names;
     struct history_callees callees;
     struct history_gaps gaps;
+    struct history_spans_reading spans;
     uint32_t next_pair, first_next; /* of samples: see struct history_sample */
     bool has_lost_slices;           /* from here on gaps would be wrong */
     uint32_t n_stacks;              /* so far, without the root */
@@ -48,28 +41,10 @@ struct sink {
 /* 0, -EBADMSG, -ENOSPC or -ENOMEM, as of restore.h. */
 typedef int (*take_row_cb)(struct sink *sink, const void *row);
 
-static uint64_t choose_records_max(void)
-{
-    long n_pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
-    if (n_pages <= 0 || page_bytes <= 0) {
-        return MADE_MAX_BYTES;
-    }
-    uint64_t share_bytes = (uint64_t)n_pages / RECORDS_MEMORY_SHARE * (uint64_t)page_bytes;
-    share_bytes = share_bytes < RECORDS_MAX_BYTES ? share_bytes : RECORDS_MAX_BYTES;
-    return share_bytes > MADE_MAX_BYTES ? share_bytes : MADE_MAX_BYTES;
-}
-
-/* Memory is going to be taken. 0, or -ENOSPC where that would be too much for such an archive. */
+/* Memory is going to be taken: 0 or -ENOSPC. */
 static int spend(struct sink *sink, uint64_t n_bytes)
 {
-    uint64_t max_bytes = MAX_INFLATION * sink->n_member_bytes;
-    uint64_t least_bytes = sink->kind >= HISTORY_SAMPLES ? sink->records_max_bytes : MADE_MAX_BYTES;
-    max_bytes = max_bytes > least_bytes ? max_bytes : least_bytes;
-    if (n_bytes > max_bytes - sink->n_made_bytes) {
-        return -ENOSPC;
-    }
-    sink->n_made_bytes += n_bytes;
-    return 0;
+    return history_budget_spend(&sink->budget, sink->kind, n_bytes);
 }
 
 /* ---- the run as a whole, and the names ---- */
@@ -376,6 +351,12 @@ static int take_reading(struct sink *sink, const void *row)
     return restore_add_reading(sink->restore, &reading);
 }
 
+static int take_of_spans(struct sink *sink, const void *row)
+{
+    int r = spend(sink, history_spans_row_bytes(sink->kind));
+    return r ? r : history_spans_take(&sink->spans, sink->restore, &sink->names, sink->kind, row);
+}
+
 /* ---- members ---- */
 
 struct kind_of_rows {
@@ -401,10 +382,21 @@ static const struct kind_of_rows kinds[HISTORY_KIND_N] = {
     [HISTORY_WAKE_SUMS] = {take_wake_sums},
     [HISTORY_COUNTER_SUMS] = {take_counter_sums},
     [HISTORY_COUNTER_TIMES] = {take_counter_time, .has_numbers = true},
+    [HISTORY_SPAN_NAMES] = {take_of_spans, .has_numbers = true},
+    [HISTORY_LANES] = {take_of_spans, .has_numbers = true},
+    [HISTORY_SPAN_SUMS] = {take_of_spans, .has_numbers = true},
+    [HISTORY_SPAN_BUCKETS] = {take_of_spans},
+    [HISTORY_ORIGIN_SUMS] = {take_of_spans},
+    [HISTORY_SPAN_WAIT_SUMS] = {take_of_spans},
     [HISTORY_SAMPLES] = {take_sample},
     [HISTORY_SLICES] = {take_slice},
     [HISTORY_WAITS] = {take_wait, .has_numbers = true}, /* each takes the next of the gaps */
     [HISTORY_READINGS] = {take_reading},
+    [HISTORY_SPAN_COUNTERS] = {take_of_spans, .has_numbers = true},
+    [HISTORY_SPAN_ATTACHMENTS] = {take_of_spans, .has_numbers = true},
+    [HISTORY_SPAN_DETAILS] = {take_of_spans, .has_numbers = true},
+    [HISTORY_LONGEST_SPANS] = {take_of_spans},
+    [HISTORY_SPANS] = {take_of_spans},
 };
 
 static void note_loss(struct sink *sink, const struct run_history_loss *loss)
@@ -492,7 +484,7 @@ static int read_kind(struct sink *sink, struct error *reterr_error)
         error_set_errno(reterr_error, r, "reading the archive's records");
         return r;
     }
-    sink->n_member_bytes += bytes.n_bytes;
+    sink->budget.n_member_bytes += bytes.n_bytes;
     bool has_any = sink->kind == HISTORY_RUN || sink->n_told[sink->kind] > 0;
     loss.is_missing = !bytes.bytes && has_any;
     r = !bytes.bytes ? 0 : take_frames(sink, &bytes, &loss, &n_taken);
@@ -537,6 +529,7 @@ static void sink_release(struct sink *sink)
     history_names_release(&sink->names);
     history_callees_release(&sink->callees);
     history_gaps_release(&sink->gaps);
+    history_spans_reading_release(&sink->spans);
     free(sink->stack_callers);
     free(sink->rows);
 }
@@ -552,7 +545,7 @@ int history_members_read(const struct history_members *members,
         .config = config,
         .damage = ret_damage,
         .rows = malloc((size_t)COLUMN_FRAME_ROWS * HISTORY_ROW_BYTES),
-        .records_max_bytes = choose_records_max(),
+        .budget = history_budget_begin(),
     };
     if (!sink.rows) {
         error_set_errno(reterr_error, -ENOMEM, "reading the archive's records");

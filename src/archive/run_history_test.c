@@ -163,6 +163,8 @@ static void saved_after_folding(void **state)
     assert_true(snapshot->n_long_waits > 0 && snapshot->switch_lag_ns > 0);
     assert_true(snapshot->n_counter_sums > 0 && snapshot->n_outsiders > 10);
     assert_true(snapshot->n_wait_objects > 100 && snapshot->n_code_epochs > 2);
+    assert_true(snapshot->first_span > 0 && snapshot->n_longest_spans > 50);
+    assert_true(snapshot->linked_distance.n > 0 && snapshot->n_span_wait_sums > 0);
     snapshot_unref(snapshot);
     check_instant(&world, &folder, &live, "folded");
     aggregate_end(world.aggregate, world.life.now_ns);
@@ -253,6 +255,8 @@ static void a_cut_behind_the_tables_leaves_them(void **state)
         assert_same_tables(whole, snapshot);
         assert_same_threads(whole, snapshot);
         assert_same_sums(whole, snapshot);
+        assert_same_lanes(whole, snapshot);
+        assert_same_span_sums(whole, snapshot);
         snapshot_unref(snapshot);
         aggregate_free(aggregate);
         archive_reader_free(reader);
@@ -367,6 +371,7 @@ static void saved_while_events_come_in(void **state)
     assert_same_threads(snapshot, again);
     assert_same_sums(snapshot, again);
     assert_same_records(snapshot, again);
+    assert_same_spans(snapshot, again);
     assert_int_equal(snapshot->n_outsiders, again->n_outsiders);
     struct snapshot *later = aggregate_snapshot(world.aggregate, world.life.now_ns);
     assert_true(later->sequence > snapshot->sequence);
@@ -386,7 +391,7 @@ static void read_with_little_memory(void **state)
     (void)state;
     struct history_folder folder;
     history_folder_make(&folder);
-    const struct aggregate_config config = {0}, bounded = {.max_memory_bytes = 3u << 20};
+    const struct aggregate_config config = {0}, bounded = {.max_memory_bytes = 10u << 20};
     struct history_world world = {
         .life = {.state = 5, .n_threads = 6, .sample_pct = 60, .has_switches = true}};
     assert_int_equal(aggregate_new(&config, &world.aggregate), 0);
@@ -407,6 +412,12 @@ static void read_with_little_memory(void **state)
     assert_same_tables(snapshot, left);
     assert_same_threads(snapshot, left);
     assert_same_sums(snapshot, left);
+    assert_same_lanes(snapshot, left);
+    assert_same_span_sums(snapshot, left);
+    assert_true(left->first_span > 0 && left->spans_folded_until_ns > left->start_ns);
+    for (size_t i = 0; i < left->n_longest_spans; i++) {
+        assert_same_span(snapshot, &snapshot->longest_spans[i], left, &left->longest_spans[i]);
+    }
     assert_int_equal(snapshot_slice(left, left->n_slices - 1)->end_ns,
                      snapshot_slice(snapshot, left->n_slices - 1)->end_ns);
     snapshot_unref(left);

@@ -13,6 +13,7 @@
 
 #include "aggregate/aggregate_test.h"
 #include "aggregate/wait_cursor.h"
+#include "archive/history_spans_test.h"
 #include "archive/run_history.h"
 
 /* ---- a run by chance ---- */
@@ -24,6 +25,7 @@ struct history_world {
     uint64_t cpu_time_ns;
     uint64_t counted_ns[8];
     uint64_t n_born;
+    struct spans_world spans;
 };
 
 static inline uint64_t world_below(struct history_world *world, uint64_t bound)
@@ -177,6 +179,11 @@ static inline void world_step(struct history_world *world)
         event.lost.cause = (enum event_lost_cause)world_below(world, EVENT_LOST_CAUSE_N);
         event.lost.count = 3;
         tell(world->aggregate, event);
+    }
+    world->spans.aggregate = world->aggregate;
+    world->spans.life = &world->life;
+    if (choice % 3 == 0) {
+        spans_step(&world->spans);
     }
     random_life_play(&world->life, world->aggregate, 4);
 }
@@ -434,6 +441,7 @@ static inline void assert_same_snapshot(const struct snapshot *one, const struct
     assert_same_threads(one, other);
     assert_same_sums(one, other);
     assert_same_records(one, other);
+    assert_same_spans(one, other);
 }
 
 /* ---- archives ---- */

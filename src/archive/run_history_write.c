@@ -14,6 +14,7 @@
 #include "archive/history_gaps.h"
 #include "archive/history_names.h"
 #include "archive/history_pairs.h"
+#include "archive/history_spans.h"
 #include "archive/history_tables.h"
 #include "archive/run_history.h"
 
@@ -27,6 +28,8 @@ struct run_history_writing {
     struct history_callees callees;
     struct history_pairs pairs;
     struct history_gaps gaps;
+    struct history_spans_writing spans;
+    enum history_kind kind;         /* that is put together */
     uint64_t wait_end_ns;           /* told last */
     uint32_t next_pair, first_next; /* of samples: see struct history_sample */
     uint32_t highest_stack;         /* of the pairs so far */
@@ -302,6 +305,11 @@ static void fill_reading(struct run_history_writing *source, uint64_t index, voi
     };
 }
 
+static void fill_of_spans(struct run_history_writing *source, uint64_t index, void *row)
+{
+    note_error(source, history_spans_fill(&source->spans, source->kind, index, row));
+}
+
 /* ---- the run as a whole, and the names ---- */
 
 static void fill_name_byte(struct run_history_writing *source, uint64_t index, void *row)
@@ -310,7 +318,8 @@ static void fill_name_byte(struct run_history_writing *source, uint64_t index, v
         (struct history_name_byte){.byte = (uint8_t)source->names.bytes[index]};
 }
 
-#define N_SCALARS 18u
+#define N_SCALARS 30u
+#define N_LOSSES (EVENT_LOST_CAUSE_N + EVENT_SPANS_LOST_CAUSE_N)
 
 static void fill_run(struct run_history_writing *source, uint64_t index, void *row)
 {
@@ -334,6 +343,18 @@ static void fill_run(struct run_history_writing *source, uint64_t index, void *r
         {HISTORY_KEY_N_MISSED_SWITCHES, snapshot->n_missed_switches},
         {HISTORY_KEY_SWITCH_LAG_NS, snapshot->switch_lag_ns},
         {HISTORY_KEY_HAS_NO_SWITCHES, snapshot->has_no_switches},
+        {HISTORY_KEY_FIRST_SPAN, snapshot->first_span},
+        {HISTORY_KEY_SPANS_FOLDED_UNTIL_NS, snapshot->spans_folded_until_ns},
+        {HISTORY_KEY_ORIGIN_BOUND_NS, snapshot->origin_bound_ns},
+        {HISTORY_KEY_LINKED_N, snapshot->linked_distance.n},
+        {HISTORY_KEY_LINKED_MIN_NS, snapshot->linked_distance.min_ns},
+        {HISTORY_KEY_LINKED_MAX_NS, snapshot->linked_distance.max_ns},
+        {HISTORY_KEY_LINKED_SUM_NS, snapshot->linked_distance.sum_ns},
+        {HISTORY_KEY_TOO_FAR_N, snapshot->too_far_distance.n},
+        {HISTORY_KEY_TOO_FAR_MIN_NS, snapshot->too_far_distance.min_ns},
+        {HISTORY_KEY_TOO_FAR_MAX_NS, snapshot->too_far_distance.max_ns},
+        {HISTORY_KEY_TOO_FAR_SUM_NS, snapshot->too_far_distance.sum_ns},
+        {HISTORY_KEY_N_SPAN_DETAILS_FULL, snapshot->n_span_details_full},
     };
     struct history_value *value = row;
     if (index < N_SCALARS) {
@@ -342,8 +363,12 @@ static void fill_run(struct run_history_writing *source, uint64_t index, void *r
         uint16_t cause = (uint16_t)(index - N_SCALARS);
         *value =
             (struct history_value){(uint16_t)(HISTORY_KEY_LOST + cause), snapshot->lost[cause]};
+    } else if (index < N_SCALARS + N_LOSSES) {
+        uint16_t cause = (uint16_t)(index - N_SCALARS - EVENT_LOST_CAUSE_N);
+        *value = (struct history_value){(uint16_t)(HISTORY_KEY_SPANS_LOST + cause),
+                                        snapshot->spans_lost[cause]};
     } else {
-        enum history_kind kind = (enum history_kind)(index - N_SCALARS - EVENT_LOST_CAUSE_N);
+        enum history_kind kind = (enum history_kind)(index - N_SCALARS - N_LOSSES);
         *value = (struct history_value){
             (uint16_t)(HISTORY_KEY_ROWS + history_table(kind)->columns.kind), source->n_rows[kind]};
     }
@@ -366,10 +391,21 @@ static const fill_row_cb fillers[HISTORY_KIND_N] = {
     [HISTORY_WAKE_SUMS] = fill_wake_sums,
     [HISTORY_COUNTER_SUMS] = fill_counter_sums,
     [HISTORY_COUNTER_TIMES] = fill_counter_time,
+    [HISTORY_SPAN_NAMES] = fill_of_spans,
+    [HISTORY_LANES] = fill_of_spans,
+    [HISTORY_SPAN_SUMS] = fill_of_spans,
+    [HISTORY_SPAN_BUCKETS] = fill_of_spans,
+    [HISTORY_ORIGIN_SUMS] = fill_of_spans,
+    [HISTORY_SPAN_WAIT_SUMS] = fill_of_spans,
     [HISTORY_SAMPLES] = fill_sample,
     [HISTORY_SLICES] = fill_slice,
     [HISTORY_WAITS] = fill_wait,
     [HISTORY_READINGS] = fill_reading,
+    [HISTORY_SPAN_COUNTERS] = fill_of_spans,
+    [HISTORY_SPAN_ATTACHMENTS] = fill_of_spans,
+    [HISTORY_SPAN_DETAILS] = fill_of_spans,
+    [HISTORY_LONGEST_SPANS] = fill_of_spans,
+    [HISTORY_SPANS] = fill_of_spans,
 };
 
 static void set_rows(struct run_history_writing *source, enum history_kind kind, uint64_t first,
@@ -389,7 +425,7 @@ static void count_rows(struct run_history_writing *source)
             source->n_places = (uint32_t)frame.offset + 1;
         }
     }
-    set_rows(source, HISTORY_RUN, 0, N_SCALARS + EVENT_LOST_CAUSE_N + HISTORY_KIND_N);
+    set_rows(source, HISTORY_RUN, 0, N_SCALARS + N_LOSSES + HISTORY_KIND_N);
     set_rows(source, HISTORY_IMAGES, IMAGE_ID_FIRST, snapshot->n_images);
     set_rows(source, HISTORY_CODE_EPOCHS, 1, snapshot->n_code_epochs);
     set_rows(source, HISTORY_PLACES, 0, source->n_places);
@@ -407,6 +443,12 @@ static void count_rows(struct run_history_writing *source)
     set_rows(source, HISTORY_SLICES, snapshot->first_slice, snapshot->n_slices);
     set_rows(source, HISTORY_WAITS, snapshot->first_wait, snapshot->n_waits);
     set_rows(source, HISTORY_READINGS, snapshot->first_reading, snapshot->n_readings);
+    for (int kind = 0; kind < HISTORY_KIND_N; kind++) {
+        uint64_t first, end;
+        if (history_spans_range(&source->spans, (enum history_kind)kind, &first, &end)) {
+            set_rows(source, (enum history_kind)kind, first, end);
+        }
+    }
 }
 
 static int explain(int r, struct error *error)
@@ -420,6 +462,7 @@ static int put_together(struct run_history_writing *source, enum history_kind ki
 {
     const struct history_table *table = history_table(kind);
     uint64_t at = source->first[kind], end = at + source->n_rows[kind];
+    source->kind = kind;
     while (at < end) {
         size_t n_rows = end - at < COLUMN_FRAME_ROWS ? (size_t)(end - at) : COLUMN_FRAME_ROWS;
         for (size_t i = 0; i < n_rows; i++) {
@@ -453,6 +496,7 @@ static int put_tables_together(struct run_history_writing *source, struct error 
 {
     int r = source->rows ? history_names_init(&source->names) : -ENOMEM;
     r = r ? r : history_pairs_init(&source->pairs, source->snapshot);
+    r = r ? r : history_spans_writing_init(&source->spans, source->snapshot, &source->names);
     if (r != 0) {
         return explain(r, reterr_error);
     }
@@ -475,6 +519,7 @@ struct run_history_writing *run_history_writing_free(struct run_history_writing 
         history_callees_release(&writing->callees);
         history_pairs_release(&writing->pairs);
         history_gaps_release(&writing->gaps);
+        history_spans_writing_release(&writing->spans);
         for (int kind = 0; kind < HISTORY_KIND_N; kind++) {
             column_buffer_release(&writing->members[kind]);
         }

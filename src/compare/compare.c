@@ -12,6 +12,7 @@
 #include "compare/block_variance.h"
 #include "compare/compare_hint.h"
 #include "compare/gates.h"
+#include "compare/lane_figures.h"
 #include "compare/run_shares.h"
 #include "compare/share_difference.h"
 #include "compare/side_figures.h"
@@ -540,6 +541,7 @@ static int compare_measured(struct work *work, const struct compare_runs *base,
     function_identities_match(&work->identities);
     r = r ? r : side_figures_sum(base, &result.base, reterr_error);
     r = r ? r : side_figures_sum(candidate, &result.candidate, reterr_error);
+    r = r ? r : lane_figures_compare(base, candidate, &result);
     r = r ? r : measure_side(work, base, &work->base, reterr_error);
     r = r ? r : measure_side(work, candidate, &work->candidate, reterr_error);
     r = r ? r : make_rows(work);
@@ -553,6 +555,7 @@ static int compare_measured(struct work *work, const struct compare_runs *base,
     if (r == 0) {
         uint32_t limit = work->request->limit;
         result.n_rows = limit > 0 && result.n_rows > limit ? limit : result.n_rows;
+        result.n_lane_rows = limit > 0 && result.n_lane_rows > limit ? limit : result.n_lane_rows;
         *ret_result = result;
     }
     return r;

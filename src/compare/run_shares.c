@@ -125,7 +125,7 @@ struct function_sums run_shares_sums(const struct run_shares *shares, uint32_t f
 
 static double ratio(uint64_t part_ns, const struct run_shares *shares)
 {
-    uint64_t whole_ns = shares->attribution.totals.active_ns;
+    uint64_t whole_ns = shares->attribution.totals.cpu_ns;
     return whole_ns > 0 ? (double)part_ns / (double)whole_ns : 0;
 }
 

@@ -6,7 +6,6 @@
  *
  * Owner:   borrows the runs; arrays lie in their arena.
  * Threads: any.
- * Limits:  figures of what programs report of themselves are 0: no run records it yet.
  * Tests:   side_figures_test.c
  */
 

@@ -14,6 +14,7 @@ struct export_writer {
     const char *name;
     int (*write)(struct export_job *job);
     bool is_gzip;
+    bool has_no_spans;
 };
 
 static const struct export_writer writers[EXPORT_FORMAT_N] = {
@@ -22,7 +23,7 @@ static const struct export_writer writers[EXPORT_FORMAT_N] = {
     [EXPORT_FORMAT_SPEEDSCOPE] = {"speedscope", export_speedscope_write, false},
     [EXPORT_FORMAT_FOLDED] = {"folded", export_folded_write, false},
     [EXPORT_FORMAT_PERFETTO] = {"perfetto", export_perfetto_write, false},
-    [EXPORT_FORMAT_CALLGRIND] = {"callgrind", export_callgrind_write, false},
+    [EXPORT_FORMAT_CALLGRIND] = {"callgrind", export_callgrind_write, .has_no_spans = true},
     [EXPORT_FORMAT_SVG] = {"svg", export_svg_write, false},
     [EXPORT_FORMAT_HTML] = {"html", export_html_write, false},
 };
@@ -97,6 +98,9 @@ static int load_frames(struct export_job *job)
     for (size_t i = 0; i < job->shares.n_rows && r == 0; i++) {
         r = export_frames_load(&job->frames, job->shares.rows[i].shown_stack);
     }
+    if (r == 0) {
+        r = export_spans_init(job->context, &job->shares.attribution, &job->frames, &job->spans);
+    }
     return r;
 }
 
@@ -107,7 +111,8 @@ static int write_job(struct export_job *job, const struct export_writer *writer)
     return failed ? failed : r;
 }
 
-static void count(const struct export_job *job, struct export_tally *ret_tally)
+static void count(const struct export_job *job, const struct export_writer *writer,
+                  struct export_tally *ret_tally)
 {
     const struct export_shares *shares = &job->shares;
     *ret_tally = (struct export_tally){
@@ -115,6 +120,8 @@ static void count(const struct export_job *job, struct export_tally *ret_tally)
         .n_threads = shares->n_threads,
         .cpu_ns = shares->attribution.totals.cpu_ns,
         .off_cpu_ns = shares->attribution.totals.off_cpu_ns,
+        .n_spans = writer->has_no_spans ? 0 : job->spans.n_spans,
+        .target_ns = writer->has_no_spans ? 0 : job->spans.target_ns,
     };
     for (size_t i = 0; i < shares->n_threads; i++) {
         ret_tally->n_samples += shares->threads[i].n_samples;
@@ -147,7 +154,7 @@ int export_write(const struct export_source *source, enum export_format format, 
         r = export_sink_init(&job.sink, fd, writers[format].is_gzip);
         r = r ? r : write_job(&job, &writers[format]);
         if (r == 0 && ret_tally) {
-            count(&job, ret_tally);
+            count(&job, &writers[format], ret_tally);
         }
         export_sink_release(&job.sink);
     }

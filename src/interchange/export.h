@@ -5,7 +5,8 @@
  * export - a run in the file format of another tool
  *
  * Every format tells the same numbers: CPU time as `stax top` has it, to the
- * nanosecond, and time off the CPU as `stax off-cpu` has it. What one format
+ * nanosecond, time off the CPU as `stax off-cpu` has it, and target time as
+ * `stax target top` has it. What one format
  * can hold and another cannot (single waits, lines, inlined functions, times
  * of samples) is in docs/reference/export.md.
  *
@@ -40,7 +41,7 @@ enum export_format {
 /*
  * What is exported. The view of the query counts: tids, range, exclude, focus;
  * its mode decides what the formats that hold one number per stack (folded,
- * svg) hold: CPU time, time off the CPU or both.
+ * svg) hold: CPU time, target time, time off the CPU or several of them.
  */
 struct export_source {
     const struct query_context *query;
@@ -52,6 +53,7 @@ struct export_tally {
     uint64_t n_bytes;
     uint64_t n_threads, n_samples, n_waits;
     uint64_t cpu_ns, off_cpu_ns; /* the view's totals, which the file sums to */
+    uint64_t n_spans, target_ns; /* likewise; 0 where the format holds none */
 };
 
 /*

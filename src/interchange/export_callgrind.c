@@ -285,6 +285,10 @@ static void put_all(struct work *work)
     struct export_sink *sink = &work->job->sink;
     const struct run_info *run = work->job->source->run;
     export_sink_text(sink, "# callgrind format\nversion: 1\ncreator: stax " STAX_VERSION "\n");
+    if (work->job->spans.n_spans > 0) {
+        export_sink_text(sink, "# spans that the program has reported are left out: a cost here "
+                               "is one of code\n");
+    }
     if (run) {
         export_sink_text(sink, "pid: ");
         export_sink_u64(sink, (uint64_t)run->pid);

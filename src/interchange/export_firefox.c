@@ -3,13 +3,14 @@
  * The Firefox Profiler's processed profile, version 57. Samples are in the
  * order of time and weigh ms of CPU time; a wait is a sample in the category
  * Off-CPU that weighs its length, and a marker with its reason. Both sum to
- * the totals of `stax top` and `stax off-cpu`.
+ * the totals of `stax top` and `stax off-cpu`. Lanes are threads, too.
  *
  * Source: its docs-developer/CHANGELOG-formats.md and src/types/profile.ts
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "interchange/export_firefox_lanes.h"
 #include "interchange/export_firefox_tables.h"
 #include "interchange/export_format.h"
 #include "interchange/export_timeline.h"
@@ -29,14 +30,17 @@ struct work {
 
 /* ---- the profile ---- */
 
-static void put_categories(struct export_sink *sink)
+static void put_categories(const struct export_job *job, struct export_sink *sink)
 {
     static const char *const colours[EXPORT_KIND_N] = {
         [EXPORT_KIND_USER] = "yellow",  [EXPORT_KIND_KERNEL] = "orange",
         [EXPORT_KIND_JIT] = "green",    [EXPORT_KIND_OFF_CPU] = "blue",
-        [EXPORT_KIND_NOWHERE] = "grey",
+        [EXPORT_KIND_NOWHERE] = "grey", [EXPORT_KIND_TARGET] = "purple",
     };
     for (size_t i = 0; i < EXPORT_KIND_N; i++) {
+        if (i == EXPORT_KIND_TARGET && job->spans.tree.n_nodes == 0) {
+            continue;
+        }
         export_sink_text(sink, i > 0 ? ",{\"name\":" : "{\"name\":");
         export_sink_json(sink, export_kind_name((enum export_kind)i));
         export_sink_printf(sink, ",\"color\":\"%s\",\"subcategories\":[\"Other\"", colours[i]);
@@ -68,7 +72,7 @@ static void put_meta(struct work *work)
     export_sink_ms(sink, export_time_ns(work->job, work->job->shares.attribution.to_ns));
     export_sink_text(sink, ",\"sampleUnits\":{\"time\":\"ms\",\"eventDelay\":\"ms\","
                            "\"threadCPUDelta\":\"ns\"},\"categories\":[");
-    put_categories(sink);
+    put_categories(work->job, sink);
     export_sink_text(
         sink, "],\"markerSchema\":[{\"name\":\"Wait\",\"display\":[\"marker-chart\","
               "\"marker-table\",\"timeline-overview\"],\"chartLabel\":\"{marker.data.reason}\","
@@ -76,7 +80,11 @@ static void put_meta(struct work *work)
               "\"tooltipLabel\":\"waits: {marker.data.reason}\","
               "\"description\":\"The thread was blocked.\",\"fields\":["
               "{\"key\":\"reason\",\"label\":\"Reason\",\"format\":\"string\"},"
-              "{\"key\":\"site\",\"label\":\"Function\",\"format\":\"string\"}]}]},\n");
+              "{\"key\":\"site\",\"label\":\"Function\",\"format\":\"string\"}]}");
+    if (work->job->spans.tree.n_nodes > 0) {
+        firefox_lanes_put_schema(sink);
+    }
+    export_sink_text(sink, "]},\n");
 }
 
 /* ---- samples of one thread ---- */
@@ -300,6 +308,7 @@ static int write_profile(struct work *work)
     for (size_t i = 0; i < job->shares.n_threads && r == 0; i++) {
         r = put_thread(work, i);
     }
+    r = r ? r : firefox_lanes_write(&work->tables, job->shares.n_threads > 0);
     export_sink_text(&job->sink, "],\n");
     firefox_tables_write_shared(&work->tables);
     export_sink_text(&job->sink, "}\n");

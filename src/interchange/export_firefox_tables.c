@@ -163,6 +163,18 @@ int firefox_tables_stack(struct firefox_tables *tables, const struct export_row 
     return r;
 }
 
+int firefox_tables_path(struct firefox_tables *tables, const uint32_t *places, size_t n_places,
+                        uint32_t *ret_stack)
+{
+    uint32_t node = NONE;
+    int r = 0;
+    for (size_t i = 0; i < n_places && r == 0; i++) {
+        r = codeless_node(tables, node, places[i], &node);
+    }
+    *ret_stack = node;
+    return r;
+}
+
 /* ---- tables ---- */
 
 static void put_number(struct export_sink *sink, uint32_t number, const char *none)

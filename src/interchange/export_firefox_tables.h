@@ -49,6 +49,10 @@ void firefox_tables_begin(struct firefox_tables *tables);
 int firefox_tables_stack(struct firefox_tables *tables, const struct export_row *row,
                          enum wait_reason reason, uint32_t *ret_stack);
 
+/* The number of a stack of places without code, outermost first. 0 or -ENOMEM. */
+int firefox_tables_path(struct firefox_tables *tables, const uint32_t *places, size_t n_places,
+                        uint32_t *ret_stack);
+
 /* All tables of the thread, with a comma before each. 0 or -ENOMEM. */
 int firefox_tables_write(struct firefox_tables *tables);
 

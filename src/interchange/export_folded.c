@@ -3,7 +3,8 @@
  * Folded stacks, as flamegraph.pl and those who came after it read them: a
  * line per thread and stack, frames from the outermost to the innermost with
  * semicolons between them, a space and a number, which is ns here. Frames of
- * the kernel, inlined ones and JIT code end in _[k], _[i] and _[j].
+ * the kernel, inlined ones and JIT code end in _[k], _[i] and _[j]. A span is
+ * below its lane and the names that it is inside of.
  */
 #include "interchange/export_format.h"
 
@@ -29,9 +30,10 @@ static bool is_wanted(const struct export_job *job, const struct export_row *row
         return row->kind == EXPORT_ROW_WAIT;
     case VIEW_MODE_WALL:
         return true;
+    case VIEW_MODE_TARGET:
+        return false;
     case VIEW_MODE_ACTIVE:
     case VIEW_MODE_CPU:
-    case VIEW_MODE_TARGET:
         break;
     }
     return row->kind != EXPORT_ROW_WAIT;
@@ -67,6 +69,29 @@ static int put_row(struct export_job *job, const struct export_thread *thread,
     return 0;
 }
 
+static bool has_spans(enum view_mode mode)
+{
+    return mode == VIEW_MODE_ACTIVE || mode == VIEW_MODE_WALL || mode == VIEW_MODE_TARGET;
+}
+
+/* The lane stands where other lines have a thread. */
+static void put_span(struct export_job *job, uint32_t node)
+{
+    const struct export_spans *spans = &job->spans;
+    struct export_sink *sink = &job->sink;
+    uint32_t lane = spans->tree.nodes[node].lane, path[EXPORT_SPAN_PATH_MAX];
+    size_t n_path = export_spans_path(spans, node, path);
+    export_sink_line(sink, export_spans_lane_name(spans, lane), ";");
+    export_sink_char(sink, '-');
+    export_sink_u64(sink, (uint64_t)export_spans_tid(lane));
+    for (size_t i = 1; i < n_path; i++) {
+        put_place(job, path[i]);
+    }
+    export_sink_char(sink, ' ');
+    export_sink_u64(sink, spans->self_ns[node]);
+    export_sink_char(sink, '\n');
+}
+
 int export_folded_write(struct export_job *job)
 {
     const struct export_shares *shares = &job->shares;
@@ -77,6 +102,11 @@ int export_folded_write(struct export_job *job)
                     : 0;
         if (r != 0) {
             return r;
+        }
+    }
+    for (uint32_t i = 0; i < job->spans.tree.n_nodes; i++) {
+        if (has_spans(job->context->view->mode) && job->spans.self_ns[i] > 0) {
+            put_span(job, i);
         }
     }
     return 0;

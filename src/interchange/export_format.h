@@ -14,12 +14,14 @@
 #include "interchange/export_frames.h"
 #include "interchange/export_shares.h"
 #include "interchange/export_sink.h"
+#include "interchange/export_spans.h"
 
 struct export_job {
     const struct export_source *source;
     const struct query_context *context;
     struct export_shares shares;
     struct export_frames frames;
+    struct export_spans spans;
     struct export_sink sink;
     const char *command; /* never NULL */
     struct error *reterr_error;

@@ -89,6 +89,11 @@ int export_frames_init(const struct query_context *context, struct export_frames
     return r;
 }
 
+int export_frames_add_target(struct export_frames *frames, const char *name, uint32_t *ret_place)
+{
+    return add_codeless(frames, name, EXPORT_KIND_TARGET, ret_place);
+}
+
 void export_frames_release(struct export_frames *frames)
 {
     hash_table_release(&frames->function_of);
@@ -237,7 +242,7 @@ const char *export_kind_name(enum export_kind kind)
     static const char *const names[EXPORT_KIND_N] = {
         [EXPORT_KIND_USER] = "User",       [EXPORT_KIND_KERNEL] = "Kernel",
         [EXPORT_KIND_JIT] = "JIT",         [EXPORT_KIND_OFF_CPU] = "Off-CPU",
-        [EXPORT_KIND_NOWHERE] = "Unknown",
+        [EXPORT_KIND_NOWHERE] = "Unknown", [EXPORT_KIND_TARGET] = "Target",
     };
     return kind < EXPORT_KIND_N ? names[kind] : "Unknown";
 }

@@ -30,6 +30,7 @@ enum export_kind {
     EXPORT_KIND_JIT,
     EXPORT_KIND_OFF_CPU, /* the innermost frame of a wait: why */
     EXPORT_KIND_NOWHERE, /* time without a place */
+    EXPORT_KIND_TARGET,  /* a lane, or a span */
     EXPORT_KIND_N
 };
 
@@ -90,6 +91,9 @@ int export_frames_load(struct export_frames *frames, stack_id stack);
  */
 int export_frames_path(struct export_frames *frames, stack_id stack, const uint32_t **ret_places,
                        size_t *ret_n_places);
+
+/* A place for a lane or a span; the name has to outlive the frames. 0 or -ENOMEM. */
+int export_frames_add_target(struct export_frames *frames, const char *name, uint32_t *ret_place);
 
 /* Where it is, in "Kernel", "User" …: the name of a kind. */
 const char *export_kind_name(enum export_kind kind);

@@ -37,6 +37,7 @@ struct page {
     struct top_result top;
     struct threads_result threads;
     struct off_cpu_result waits;
+    struct target_top_result spans; /* no rows where there are none */
 };
 
 /* ---- what is asked ---- */
@@ -59,6 +60,11 @@ static int ask(struct page *page)
     int r = query_flame(&context, &flame, &page->cpu, reterr_error);
     r = r ? r : query_top(&context, &top, &page->top, reterr_error);
     r = r ? r : query_threads(&context, &threads, &page->threads, reterr_error);
+    if (r == 0 && page->job->spans.n_spans > 0) {
+        const struct query_target_top_options spans = {.sort = TARGET_TOP_SORT_TIME,
+                                                       .limit = ROWS_MAX};
+        r = query_target_top(&context, &spans, &page->spans, reterr_error);
+    }
     view.mode = VIEW_MODE_OFF_CPU;
     r = r ? r : query_flame(&context, &flame, &page->off, reterr_error);
     return r ? r : query_off_cpu(&context, &waits, &page->waits, reterr_error);
@@ -212,7 +218,8 @@ static void put_data(struct page *page)
     put_threads(page);
     put_waits(page);
     export_sink_text(sink, "\"totals\":{\"cpu_ns\":");
-    export_sink_u64(sink, page->top.totals.cpu_ns);
+    /* All that the first flamegraph shows: what the page counts shares of. */
+    export_sink_u64(sink, page->top.totals.active_ns);
     put_member(sink, "off_cpu_ns", page->top.totals.off_cpu_ns);
     put_member(sink, "samples", page->top.totals.samples);
     export_sink_text(sink, "},\n\"strings\":[");
@@ -221,6 +228,63 @@ static void put_data(struct page *page)
         export_sink_json(sink, page->strings.strings[i]);
     }
     export_sink_text(sink, "]}\n</script>\n");
+}
+
+/* ---- lanes ---- */
+
+static void put_cell(struct export_sink *sink, const char *text)
+{
+    export_sink_text(sink, "<td>");
+    export_sink_xml(sink, text);
+    export_sink_text(sink, "</td>");
+}
+
+static void put_time_cell(struct export_sink *sink, uint64_t time_ns)
+{
+    export_sink_text(sink, "<td class=\"number\">");
+    export_sink_ms(sink, time_ns);
+    export_sink_text(sink, "</td>");
+}
+
+static void put_span_row(struct export_sink *sink, const struct target_top_row *row)
+{
+    export_sink_text(sink, "<tr>");
+    put_time_cell(sink, row->total_ns);
+    export_sink_text(sink, "<td class=\"number\">");
+    export_sink_u64(sink, row->spans);
+    export_sink_text(sink, "</td>");
+    put_time_cell(sink, row->avg_ns);
+    put_time_cell(sink, row->p95_ns);
+    put_time_cell(sink, row->p99_ns);
+    put_time_cell(sink, row->max_ns);
+    put_cell(sink, row->lane);
+    export_sink_text(sink, "<td>");
+    for (size_t i = 0; i < row->n_path; i++) {
+        export_sink_xml(sink, row->path[i]);
+        export_sink_text(sink, " › ");
+    }
+    export_sink_xml(sink, row->name);
+    export_sink_text(sink, "</td></tr>\n");
+}
+
+/* What programs have reported themselves: a table that needs no script. */
+static void put_spans(struct page *page)
+{
+    struct export_sink *sink = page->sink;
+    if (page->spans.n_rows == 0) {
+        return;
+    }
+    export_sink_text(sink,
+                     "<style>\n#spans { max-height: 38vh; overflow: auto; padding: 0 24px 18px; }\n"
+                     "#spans h2 { font-size: 14px; margin: 0 0 6px; }\n"
+                     "#spans .number { text-align: right; }\n</style>\n"
+                     "<div id=\"spans\"><h2>Target spans, in ms</h2>\n<table><thead><tr>"
+                     "<th>total</th><th>spans</th><th>average</th><th>p95</th><th>p99</th>"
+                     "<th>longest</th><th>lane</th><th>name</th></tr></thead><tbody>\n");
+    for (size_t i = 0; i < page->spans.n_rows; i++) {
+        put_span_row(sink, &page->spans.rows[i]);
+    }
+    export_sink_text(sink, "</tbody></table></div>\n");
 }
 
 /* ---- the head ---- */
@@ -288,6 +352,10 @@ static void put_head(struct page *page)
     export_sink_text(sink, "</h1>\n<dl class=\"facts\">\n");
     put_fact(sink, "recorded", (double)stamp->duration_ns / 1e9, 2, " s");
     put_fact(sink, "on CPUs", (double)totals->cpu_ns / 1e9, 3, " s");
+    if (totals->spans > 0) {
+        put_fact(sink, "in target spans", (double)totals->target_ns / 1e9, 3, " s");
+        put_fact(sink, "spans", (double)totals->spans, 0, "");
+    }
     put_fact(sink, "off-CPU", (double)totals->off_cpu_ns / 1e9, 3, " s");
     put_fact(sink, "waiting for a CPU", (double)totals->runq_ns / 1e9, 3, " s");
     put_fact(sink, "samples", (double)totals->samples, 0, "");
@@ -306,6 +374,7 @@ int export_html_write(struct export_job *job)
     export_strings_init(&page.strings);
     put_head(&page);
     export_sink_text(page.sink, page_html);
+    put_spans(&page);
     put_data(&page);
     export_sink_text(page.sink, "<script>\n");
     export_sink_text(page.sink, page_js);

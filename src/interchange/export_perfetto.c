@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A Perfetto trace: samples as perf_sample packets, what ran on which CPU as
- * sched_switch events, waits as slices on the track of their thread. The
+ * sched_switch events, waits as slices on the track of their thread, spans as
+ * slices on tracks of their lanes. The
  * timebase of the samples counts ns of CPU time, as their weights have them.
  *
  * Source: the trace packet reference (protos/perfetto/trace)
@@ -11,6 +12,7 @@
 
 #include "interchange/export_format.h"
 #include "interchange/export_perfetto_code.h"
+#include "interchange/export_perfetto_lanes.h"
 #include "interchange/export_slices.h"
 #include "interchange/perfetto_fields.h"
 #include "interchange/protobuf_write.h"
@@ -89,11 +91,6 @@ static void put_defaults(struct work *work)
 
 /* ---- names ---- */
 
-static uint64_t process_uuid(int64_t pid)
-{
-    return hash_u64((uint64_t)pid) | 1;
-}
-
 static uint64_t thread_uuid(thread_id thread)
 {
     return hash_u64(((uint64_t)thread + 1) << 32) | 1;
@@ -105,7 +102,7 @@ static void put_process(struct work *work, const struct export_thread *thread)
     text_clear(&work->field);
     protobuf_uint(&work->field, PROCESS_PID, (uint64_t)thread->pid);
     protobuf_string(&work->field, PROCESS_NAME, export_process_name(work->job, thread));
-    protobuf_uint(inner, TRACK_UUID, process_uuid(thread->pid));
+    protobuf_uint(inner, TRACK_UUID, perfetto_process_uuid(thread->pid));
     protobuf_message(inner, TRACK_PROCESS, &work->field);
     protobuf_message(&work->packet, PACKET_TRACK_DESCRIPTOR, inner);
     text_clear(inner);
@@ -126,7 +123,7 @@ static void put_threads(struct work *work)
         protobuf_uint(&work->field, THREAD_TID, (uint64_t)thread->tid);
         protobuf_string(&work->field, THREAD_NAME, thread->name);
         protobuf_uint(inner, TRACK_UUID, thread_uuid(thread->thread));
-        protobuf_uint(inner, TRACK_PARENT_UUID, process_uuid(thread->pid));
+        protobuf_uint(inner, TRACK_PARENT_UUID, perfetto_process_uuid(thread->pid));
         protobuf_message(inner, TRACK_THREAD, &work->field);
         protobuf_message(&work->packet, PACKET_TRACK_DESCRIPTOR, inner);
         text_clear(inner);
@@ -324,7 +321,8 @@ static int write_trace(struct work *work)
     put_packet(work);
     int r = put_slices(work);
     r = r ? r : export_shares_visit_samples(&job->shares, put_sample, work);
-    return r ? r : export_shares_visit_waits(&job->shares, put_wait, work);
+    r = r ? r : export_shares_visit_waits(&job->shares, put_wait, work);
+    return r ? r : perfetto_lanes_write(job);
 }
 
 int export_perfetto_write(struct export_job *job)

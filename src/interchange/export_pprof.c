@@ -3,7 +3,9 @@
  * pprof's profile.proto, compressed. A sample is what one thread did in one
  * stack, with four values: samples, CPU time, waits and time off the CPU. Its
  * labels name the thread and say why it waited. A location is a frame, its
- * lines are the functions that were inlined there, innermost first.
+ * lines are the functions that were inlined there, innermost first. Where
+ * programs have reported spans there are two values more, spans and target
+ * time, and a sample for each name on each lane.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -95,6 +97,11 @@ static uint64_t location_of(const struct work *work, uint32_t place)
                                     : (uint64_t)work->job->context->snapshot->n_frames + 1 + place;
 }
 
+static bool has_spans(const struct export_job *job)
+{
+    return job->spans.tree.n_nodes > 0;
+}
+
 static void put_sample(struct work *work, const struct export_thread *thread,
                        const struct export_row *row)
 {
@@ -121,6 +128,9 @@ static void put_sample(struct work *work, const struct export_thread *thread,
     protobuf_varint(&work->packed, is_wait ? 0 : row->time_ns);
     protobuf_varint(&work->packed, is_wait ? row->n : 0);
     protobuf_varint(&work->packed, is_wait ? row->time_ns : 0);
+    for (size_t i = 0; i < 2 && has_spans(job); i++) {
+        protobuf_varint(&work->packed, 0);
+    }
     protobuf_message(&work->message, SAMPLE_VALUE, &work->packed);
     add_label(work, "thread", thread->name, 0);
     add_label(work, "tid", NULL, thread->tid);
@@ -131,12 +141,45 @@ static void put_sample(struct work *work, const struct export_thread *thread,
     protobuf_put(&work->job->sink, PROFILE_SAMPLE, &work->message);
 }
 
+static void put_span(struct work *work, uint32_t number)
+{
+    const struct export_spans *spans = &work->job->spans;
+    const struct span_node *node = &spans->tree.nodes[number];
+    const struct lane_totals *lane = export_spans_lane(spans, node->lane);
+    uint32_t path[EXPORT_SPAN_PATH_MAX];
+    text_clear(&work->packed);
+    for (size_t i = export_spans_path(spans, number, path); i-- > 0;) {
+        protobuf_varint(&work->packed, location_of(work, path[i]));
+    }
+    protobuf_message(&work->message, SAMPLE_LOCATION_ID, &work->packed);
+    text_clear(&work->packed);
+    for (size_t i = 0; i < 4; i++) {
+        protobuf_varint(&work->packed, 0);
+    }
+    /* A lane tells the number of all its spans; here each is counted once. */
+    protobuf_varint(&work->packed, node->name != 0 ? node->n_spans : 0);
+    protobuf_varint(&work->packed, spans->self_ns[number]);
+    protobuf_message(&work->message, SAMPLE_VALUE, &work->packed);
+    add_label(work, "thread", export_spans_lane_name(spans, node->lane), 0);
+    add_label(work, "tid", NULL, export_spans_tid(node->lane));
+    add_label(work, "pid", NULL, lane->pid);
+    add_label(work, "lane", lane_kind_name((enum lane_kind)lane->kind), 0);
+    protobuf_put(&work->job->sink, PROFILE_SAMPLE, &work->message);
+}
+
 static void put_samples(struct work *work)
 {
     const struct export_shares *shares = &work->job->shares;
     for (size_t i = 0; i < shares->n_rows; i++) {
         const struct export_row *row = &shares->rows[i];
         put_sample(work, export_shares_thread(shares, row->thread), row);
+    }
+    const struct export_spans *spans = &work->job->spans;
+    for (uint32_t i = 0; i < spans->tree.n_nodes; i++) {
+        if (spans->self_ns[i] > 0 ||
+            (spans->tree.nodes[i].name != 0 && spans->tree.nodes[i].n_spans > 0)) {
+            put_span(work, i);
+        }
     }
 }
 
@@ -281,6 +324,10 @@ int export_pprof_write(struct export_job *job)
     put_value_type(&work, PROFILE_SAMPLE_TYPE, "cpu", "nanoseconds");
     put_value_type(&work, PROFILE_SAMPLE_TYPE, "waits", "count");
     put_value_type(&work, PROFILE_SAMPLE_TYPE, "off-cpu", "nanoseconds");
+    if (has_spans(job)) {
+        put_value_type(&work, PROFILE_SAMPLE_TYPE, "spans", "count");
+        put_value_type(&work, PROFILE_SAMPLE_TYPE, "target", "nanoseconds");
+    }
     put_facts(&work);
     put_samples(&work);
     put_mappings(&work);

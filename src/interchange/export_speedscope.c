@@ -3,7 +3,9 @@
  * speedscope's own JSON: shared frames, and per thread one profile of what it
  * ran and one of where it waited, both as stacks with weights in ns. Samples
  * are in the order of time, so that its time view shows how a thread went on;
- * where there are more of them than a browser likes, equal stacks are one.
+ * where there are more of them than a browser likes, equal stacks are one. A
+ * lane on which programs have reported spans is a profile as well: of begins
+ * and ends where its spans follow each other as calls do, else of sums.
  *
  * Frames are functions: a frame per line would tear the sums of its sandwich
  * view apart.
@@ -140,6 +142,120 @@ static int put_profile(struct work *work, const struct export_thread *thread, bo
     return 0;
 }
 
+/* ---- lanes ---- */
+
+struct lane_events {
+    struct work *work;
+    bool has_any;
+};
+
+static void put_edge(void *userdata, const struct export_span_row *row, bool is_begin)
+{
+    struct lane_events *events = userdata;
+    struct export_job *job = events->work->job;
+    struct export_sink *sink = &job->sink;
+    const struct stored_span span = snapshot_span(job->context->snapshot, row->index);
+    uint32_t node = export_spans_node(&job->spans, span.lane, span.name);
+    export_sink_text(sink, events->has_any ? ",\n{\"type\":\"" : "\n{\"type\":\"");
+    export_sink_text(sink, is_begin ? "O\",\"frame\":" : "C\",\"frame\":");
+    export_sink_u64(sink, job->frames.places[job->spans.places[node]].function);
+    export_sink_text(sink, ",\"at\":");
+    export_sink_u64(sink, export_time_ns(job, is_begin ? row->start_ns : row->end_ns));
+    export_sink_char(sink, '}');
+    events->has_any = true;
+}
+
+static void put_lane_events(struct work *work, const struct export_span_rows *rows, uint32_t lane)
+{
+    struct export_job *job = work->job;
+    struct export_sink *sink = &job->sink;
+    struct lane_events events = {.work = work};
+    uint64_t last_ns = job->shares.attribution.to_ns;
+    for (size_t i = rows->first[lane]; i < rows->first[lane + 1]; i++) {
+        last_ns = rows->spans[i].end_ns > last_ns ? rows->spans[i].end_ns : last_ns;
+    }
+    export_sink_u64(sink, export_time_ns(job, job->shares.attribution.from_ns));
+    export_sink_text(sink, ",\"endValue\":");
+    export_sink_u64(sink, export_time_ns(job, last_ns));
+    export_sink_text(sink, ",\"events\":[");
+    export_span_rows_visit(rows, lane, 0, put_edge, &events);
+    export_sink_text(sink, "]}");
+}
+
+static void put_lane_sums(struct work *work, uint32_t lane_node)
+{
+    struct export_job *job = work->job;
+    struct export_sink *sink = &job->sink;
+    const struct export_spans *spans = &job->spans;
+    const struct span_node *lane = &spans->tree.nodes[lane_node];
+    uint32_t end = lane_node + lane->subtree_nodes;
+    bool is_next = false;
+    export_sink_text(sink, "0,\"endValue\":");
+    export_sink_u64(sink, lane->weight_ns);
+    export_sink_text(sink, ",\"samples\":[");
+    for (uint32_t node = lane_node; node < end; node++) {
+        uint32_t path[EXPORT_SPAN_PATH_MAX];
+        size_t n_path = spans->self_ns[node] > 0 ? export_spans_path(spans, node, path) : 0;
+        for (size_t i = n_path > 1; i < n_path; i++) {
+            export_sink_text(sink, i > (n_path > 1) ? "," : is_next ? ",[" : "[");
+            export_sink_u64(sink, job->frames.places[path[i]].function);
+        }
+        export_sink_text(sink, n_path > 0 ? "]" : "");
+        is_next = is_next || n_path > 0;
+    }
+    export_sink_text(sink, "],\"weights\":[");
+    is_next = false;
+    for (uint32_t node = lane_node; node < end; node++) {
+        if (spans->self_ns[node] > 0) {
+            export_sink_text(sink, is_next ? "," : "");
+            export_sink_u64(sink, spans->self_ns[node]);
+            is_next = true;
+        }
+    }
+    export_sink_text(sink, "]}");
+}
+
+static void put_lane(struct work *work, const struct export_span_rows *rows, uint32_t lane_node)
+{
+    struct export_sink *sink = &work->job->sink;
+    const struct export_spans *spans = &work->job->spans;
+    uint32_t lane = spans->tree.nodes[lane_node].lane;
+    bool has_events = rows->n_spans <= ORDERED_MAX && export_span_rows_are_calls(spans, rows, lane);
+    const char *name = export_spans_lane_name(spans, lane);
+    const char *title = arena_printf(work->job->context->arena, "%s (%lld) target", name,
+                                     (long long)export_spans_tid(lane));
+    export_sink_text(sink, work->has_profiles ? ",\n{\"type\":\"" : "\n{\"type\":\"");
+    work->has_profiles = true;
+    export_sink_text(sink, has_events ? "evented" : "sampled");
+    export_sink_text(sink, "\",\"unit\":\"nanoseconds\",\"name\":");
+    export_sink_json(sink, title ? title : name);
+    export_sink_text(sink, ",\"startValue\":");
+    if (has_events) {
+        put_lane_events(work, rows, lane);
+    } else {
+        put_lane_sums(work, lane_node);
+    }
+}
+
+static int put_lanes(struct work *work)
+{
+    const struct span_tree *tree = &work->job->spans.tree;
+    struct export_span_rows rows;
+    if (tree->n_nodes == 0) {
+        return 0;
+    }
+    int r = export_span_rows_build(&work->job->spans, &rows);
+    for (uint32_t i = 0; r == 0 && i < tree->n_nodes; i += tree->nodes[i].subtree_nodes) {
+        if (tree->nodes[i].weight_ns > 0) {
+            put_lane(work, &rows, i);
+        }
+    }
+    if (r == 0) {
+        export_span_rows_release(&rows);
+    }
+    return r;
+}
+
 /* A thread without time has no profile, and a reader wants at least one. */
 static void put_none(struct export_sink *sink)
 {
@@ -162,6 +278,7 @@ static int write_profiles(struct work *work)
     for (size_t i = 0; i < job->shares.n_threads && r == 0; i++) {
         r = put_profile(work, &job->shares.threads[i], true);
     }
+    r = r ? r : put_lanes(work);
     if (!work->has_profiles) {
         put_none(sink);
     }

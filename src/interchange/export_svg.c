@@ -159,16 +159,18 @@ static void put_node(const struct drawing *drawing, const struct flame_node *nod
     }
 }
 
-static const char *title_of(enum view_mode mode)
+static const char *title_of(enum view_mode mode, bool has_spans)
 {
     switch (mode) {
     case VIEW_MODE_OFF_CPU:
         return "Off-CPU time";
     case VIEW_MODE_WALL:
-        return "CPU time and waits";
-    case VIEW_MODE_ACTIVE:
-    case VIEW_MODE_CPU:
+        return has_spans ? "CPU time, spans and waits" : "CPU time and waits";
     case VIEW_MODE_TARGET:
+        return "Time in spans";
+    case VIEW_MODE_ACTIVE:
+        return has_spans ? "CPU time and spans" : "CPU time";
+    case VIEW_MODE_CPU:
         break;
     }
     return "CPU time";
@@ -194,16 +196,22 @@ static void put_head(const struct drawing *drawing, const struct export_job *job
     put_label(sink, job->command, WIDTH_PX - 300);
     export_sink_text(sink, "</text>\n<text class=\"sub\" x=\"10\" y=\"41\">");
     export_sink_printf(sink, "%s of %.3f s recorded: %.3f s on CPUs in %llu samples",
-                       title_of(drawing->mode), (double)flame->run.duration_ns / 1e9,
-                       (double)flame->totals.active_ns / 1e9,
+                       title_of(drawing->mode, flame->totals.spans > 0),
+                       (double)flame->run.duration_ns / 1e9, (double)flame->totals.cpu_ns / 1e9,
                        (unsigned long long)flame->totals.samples);
+    if (flame->totals.spans > 0) {
+        export_sink_printf(sink, ", %.3f s in %llu spans", (double)flame->totals.target_ns / 1e9,
+                           (unsigned long long)flame->totals.spans);
+    }
     if (flame->totals.off_cpu_ns > 0) {
         export_sink_printf(sink, ", %.3f s off-CPU", (double)flame->totals.off_cpu_ns / 1e9);
     }
     export_sink_text(sink, "</text>\n");
     export_sink_printf(sink, "<text class=\"sub\" x=\"10\" y=\"%.0f\">", height_px - 9);
     export_sink_text(sink, "orange: program, blue: kernel, green: JIT code, pale: inlined, grey: "
-                           "no code. Width is time; stax " STAX_VERSION "</text>\n");
+                           "no code");
+    export_sink_text(sink, flame->totals.spans > 0 ? ", violet: lanes and spans" : "");
+    export_sink_text(sink, ". Width is time; stax " STAX_VERSION "</text>\n");
 }
 
 int export_svg_write(struct export_job *job)
