@@ -15,7 +15,8 @@ from fixtures import (pytest_sessionfinish, pytest_terminal_summary,  # noqa: E4
 SIDE_BY_SIDE = """
     annotate archive attach doctor exec_fork export flame_invert group import inlines jit kept_code
     launch names neighbors plt programs rpc schema server setup stack_ends staxd
-    staxd_messages subscribe symbol_files unwinding unwinding_traps views
+    staxd_messages subscribe symbol_files target_files target_hello target_hostile
+    target_lifecycle target_views lane_views unwinding unwinding_traps views
 """.split()
 
 # A shell that starts the tests in the background has them ignore SIGINT and SIGQUIT, and so

@@ -3,8 +3,6 @@
 
 import pytest
 
-from stax_client import RpcError
-
 MS = 10 ** 6
 FIELDS = ("active_ns", "cpu_ns", "off_cpu_ns", "samples", "target_ns", "spans")
 
@@ -153,13 +151,12 @@ def test_flame_is_cut_where_told(recorded):
     check(thick)
 
 
-def test_spans_are_not_known_yet(recorded):
-    """What this version cannot answer is refused, by the command line and by the server."""
-    refused = recorded("flame", "--mode", "target", "--run", 1)
-    assert refused.returncode == 2 and "target" in refused.stderr
-    with pytest.raises(RpcError) as refusal:
-        recorded.client().call("profile.flame", view={"run": 1, "mode": "target"})
-    assert refusal.value.code == "not_supported" and refusal.value.hint
+def test_a_run_without_spans_has_an_empty_tree_of_them(recorded):
+    done = recorded("flame", "--mode", "target", "--run", 1)
+    assert done.returncode == 0 and "stax target lanes" in done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    answer = recorded.client().call("profile.flame", view={"run": 1, "mode": "target"})
+    assert answer["root"]["children"] == [] and answer["root"]["active_ns"] == 0
 
 
 @pytest.mark.parametrize("options", [("--from", "2", "--to", "1"), ("--exclude", ""),

@@ -10,6 +10,9 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 
+FIRST_LANE_TID = 0xFFF00000
+
+
 class Profile:
     """ns on CPUs and off them: in all, by function (self and total) and by thread."""
 
@@ -19,6 +22,13 @@ class Profile:
         self.threads = collections.Counter()
         self.reasons = collections.Counter()
         self.lines = set()
+        self.target = collections.Counter()  # by lane's tid and the names from the outermost on
+        self.spans = 0
+
+    def add_target(self, tid, names, ns, spans=0):
+        assert tid >= FIRST_LANE_TID
+        self.target[tid, tuple(names)] += ns
+        self.spans += spans
 
     def add_cpu(self, thread, functions, ns):
         """`functions` from the outermost to the innermost."""
@@ -49,10 +59,13 @@ def folded(path):
         thread, *names = stack.split(";")
         functions = [plain(name) for name in names]
         reason = REASON.fullmatch(functions[-1])
+        tid = int(thread.rpartition("-")[2])
         if reason:
             profile.add_wait(reason[1], int(number))
+        elif tid >= FIRST_LANE_TID:
+            profile.add_target(tid, functions, int(number))
         else:
-            profile.add_cpu(int(thread.rpartition("-")[2]), functions, int(number))
+            profile.add_cpu(tid, functions, int(number))
     return profile
 
 
@@ -117,8 +130,10 @@ def pprof(path):
     strings = [text.decode() for text in parsed[6]]
     assert strings[0] == ""
     types = [message(value) for value in parsed[1]]
-    assert [(strings[one(t, 1)], strings[one(t, 2)]) for t in types] == [
-        ("samples", "count"), ("cpu", "nanoseconds"), ("waits", "count"), ("off-cpu", "nanoseconds")]
+    names = [(strings[one(t, 1)], strings[one(t, 2)]) for t in types]
+    assert names[:4] == [("samples", "count"), ("cpu", "nanoseconds"), ("waits", "count"),
+                         ("off-cpu", "nanoseconds")]
+    assert names[4:] in ([], [("spans", "count"), ("target", "nanoseconds")])
     assert strings[one(parsed, 14)] == "cpu"
     functions, mappings = {}, set()
     for value in map(message, parsed[5]):
@@ -136,7 +151,8 @@ def pprof(path):
         profile.lines |= {(*functions[one(line, 1)], one(line, 2)) for line in lines}
     for value in map(message, parsed[2]):
         stack = [name for at in reversed(packed(value[1])) for name in locations[at]]
-        n_samples, cpu_ns, n_waits, off_ns = packed(value[2])
+        n_samples, cpu_ns, n_waits, off_ns, *target = packed(value[2])
+        assert len(target) == len(names) - 4
         labels = {strings[one(label, 1)]: strings[one(label, 2)] or one(label, 3)
                   for label in map(message, value[3])}
         assert (n_waits or off_ns) == 0 or (n_samples, cpu_ns) == (0, 0)
@@ -144,26 +160,50 @@ def pprof(path):
         if "reason" in labels:
             assert REASON.fullmatch(stack.pop())[1] == labels["reason"]
             profile.add_wait(labels["reason"], off_ns)
+        elif "lane" in labels:
+            assert n_samples == cpu_ns == 0 and stack[0] == labels["thread"]
+            profile.add_target(labels["tid"], stack[1:], target[1], target[0])
         else:
+            assert not any(target)
             profile.add_cpu(labels["tid"], stack, cpu_ns)
     return profile
 
 
 # ---- speedscope ----
 
+def read_events(profile, tid, names, part):
+    """A lane: each end is that of what began last, and time is that of the innermost."""
+    open_, last_ns = [], part["startValue"]
+    for event in part["events"]:
+        assert last_ns <= event["at"] <= part["endValue"]
+        if open_:
+            profile.add_target(tid, [names[n] for n in open_], event["at"] - last_ns)
+        last_ns = event["at"]
+        if event["type"] == "O":
+            open_.append(event["frame"])
+            profile.spans += 1
+        else:
+            assert event["type"] == "C" and open_.pop() == event["frame"]
+    assert not open_
+
 def speedscope(path):
     file, profile = json.loads(Path(path).read_text()), Profile()
     names = [frame["name"] for frame in file["shared"]["frames"]]
     for part in file["profiles"]:
-        assert part["type"] == "sampled" and part["unit"] == "nanoseconds"
-        assert len(part["samples"]) == len(part["weights"])
+        assert part["unit"] == "nanoseconds"
+        tid = int(re.search(r"\((\d+)\)( off-CPU| target)?$", part["name"])[1])
+        if part["type"] == "evented":
+            read_events(profile, tid, names, part)
+            continue
+        assert part["type"] == "sampled" and len(part["samples"]) == len(part["weights"])
         assert part["endValue"] == sum(part["weights"])
-        tid = int(re.search(r"\((\d+)\)( off-CPU)?$", part["name"])[1])
         for stack, ns in zip(part["samples"], part["weights"]):
             functions = [names[number] for number in stack]
             reason = REASON.fullmatch(functions[-1])
             if part["name"].endswith("off-CPU"):
                 profile.add_wait(reason[1], ns)
+            elif part["name"].endswith("target"):
+                profile.add_target(tid, functions, ns)
             else:
                 profile.add_cpu(tid, functions, ns)
     return profile
@@ -240,13 +280,18 @@ def firefox(path):
                 file_name = functions["fileName"][frames["func"][frame]]
                 profile.lines.add((name, strings[file_name] if file_name is not None else "",
                                    frames["line"][frame] or 0))
-            if categories[frames["category"][path_[0]]] == "Off-CPU":
+            category = categories[frames["category"][path_[0]]]
+            if category == "Off-CPU":
                 assert delta == 0
                 profile.add_wait(REASON.fullmatch(names[0])[1], ns)
+            elif category == "Target":
+                assert delta == 0 and names[-1] == thread["name"]
+                profile.add_target(thread["tid"], names[-2::-1], ns)
             else:
                 assert delta == ns
                 profile.samples += 1
                 profile.add_cpu(thread["tid"], names[::-1], ns)
+        profile.spans += sum(data["type"] == "Span" for data in thread["markers"]["data"])
     return profile
 
 
@@ -285,10 +330,11 @@ class Trace:
         self.sampled_ns = 0
         self.innermost = collections.Counter()
         self.reasons = collections.Counter()
+        self.spans, self.target = 0, collections.Counter()  # by lane's name and span's name
 
 
 def perfetto(path):
-    trace, counts, threads = Trace(), collections.Counter(), {}
+    trace, counts, threads, lanes = Trace(), collections.Counter(), {}, {}
     functions, frames, stacks, events, begun = {}, {}, {}, {}, {}
     switches = collections.defaultdict(list)
     for number, data in fields(Path(path).read_bytes()):
@@ -308,6 +354,8 @@ def perfetto(path):
             for thread in map(message, track[4]):
                 trace.names[one(thread, 2)] = one(thread, 5).decode()
                 threads[one(track, 1)] = one(thread, 2)
+            if track[2]:
+                lanes[one(track, 1)] = (one(track, 2).decode(), [])
         for bundle in map(message, packet[1]):
             cpu = one(bundle, 1)
             for event in map(message, bundle[2]):
@@ -320,6 +368,15 @@ def perfetto(path):
             trace.sampled_ns += count - counts[cpu]
             counts[cpu] = count
         for event in map(message, packet[11]):
+            if one(event, 11) in lanes:
+                lane, open_ = lanes[one(event, 11)]
+                if one(event, 9) == 1:
+                    open_.append((time_ns, events[one(event, 10)]))
+                    trace.spans += 1
+                else:
+                    since_ns, name = open_.pop()
+                    trace.target[lane, name] += time_ns - since_ns
+                continue
             tid = threads[one(event, 11)]
             if one(event, 9) == 1:
                 begun[tid] = (time_ns, events[one(event, 10)])
@@ -327,7 +384,7 @@ def perfetto(path):
                 since_ns, reason = begun.pop(tid)
                 trace.waited_ns[tid] += time_ns - since_ns
                 trace.reasons[reason] += time_ns - since_ns
-    assert not begun
+    assert not begun and not any(open_ for _, open_ in lanes.values())
     add_switches(trace, switches)
     return trace
 

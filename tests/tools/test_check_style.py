@@ -18,6 +18,7 @@ def test_a_clean_tree_has_no_problems(tmp_path):
         "src/base/text.h": HEADER + "uint64_t born_at_ns;\nuint64_t clock_time(void);\n",
         "src/base/text.c": HEAD + "/* TODO(#12): perf */\ntypedef uint32_t stack_id;\n"
                                   "typedef int (*on_struct_cb)(struct text *text);\n",
+        "include/stax/x.h": HEAD + "#ifndef STAX_X_H\ntypedef struct stax_x {\n",
         "src/base/text_test.c": HEAD + "    assert_true(1);\n        skip();\n",
         "src/query/top.c": HEAD + '/* perf */ char *s = "perf"; int perform, superficial;\n',
         "tools/do": "#!/usr/bin/env python3\n# SPDX-License-Identifier: MIT\nx = 1\n",
@@ -30,6 +31,7 @@ def test_a_clean_tree_has_no_problems(tmp_path):
     ("src/base/a.c", "int a;\n", "SPDX"),
     ("src/base/a.h", HEAD + "/* Owner Threads */\n", "no #pragma once"),
     ("src/base/a.h", HEAD + "#pragma once\n", "does not name Owner"),
+    ("include/stax/a.h", HEAD + "#pragma once\n", "no #ifndef STAX_"),
     ("src/base/a.c", HEAD + "uint64_t start_time;\n", "start_time has no unit"),
     ("src/base/a.c", HEAD + "int64_t duration;\n", "duration has no unit"),
     ("src/base/a.c", HEAD + "typedef struct a a_t;\n", "typedef"),
