@@ -30,10 +30,7 @@ static struct worker workers[N_WORKERS];
 
 static void resize_image(void)
 {
-    volatile unsigned long sum = 0;
-
-    for (unsigned i = 0; i < 2000000; i++) {
-        sum += i;
+    for (volatile unsigned i = 0; i < 2000000; i++) {
     }
 }
 

@@ -256,7 +256,7 @@ static void readers_see_one_moment_while_spans_come(void **state)
 {
     (void)state;
     struct stream stream = begin(5u << 20, 0);
-    struct desk desk = {0};
+    struct desk desk = {.latest = NULL};
     pthread_t reader;
     assert_int_equal(pthread_create(&reader, NULL, read_on, &desk), 0);
     for (unsigned int i = 0; i < 300; i++) {

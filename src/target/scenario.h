@@ -17,6 +17,23 @@
 
 #define SCENARIO_WAIT_MS 20000
 
+/* Sanitizers know nothing of a child that no handler ran for, and need memory themselves. */
+#if defined(__has_feature)
+#define SCENARIO_HAS(what) __has_feature(what)
+#else
+#define SCENARIO_HAS(what) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || SCENARIO_HAS(thread_sanitizer)
+#define SCENARIO_UNDER_TSAN true
+#else
+#define SCENARIO_UNDER_TSAN false
+#endif
+#if defined(__SANITIZE_ADDRESS__) || SCENARIO_HAS(address_sanitizer)
+#define SCENARIO_UNDER_ASAN true
+#else
+#define SCENARIO_UNDER_ASAN false
+#endif
+
 /* What fails there fails the test here. */
 #define CHECK(what)                                                                                \
     do {                                                                                           \

@@ -21,7 +21,7 @@
 #include "burn.h"
 
 /* Functions that truth names: they are to be found in stacks. */
-#define KEPT __attribute__((noinline, noclone, externally_visible, used))
+#define KEPT __attribute__((noinline))
 
 struct series {
     const char *lane_name, *name, *queued_by; /* queued_by: the function; NULL: no good origin */
@@ -41,6 +41,24 @@ void series_note(struct series *series, uint64_t length_ns);
 void series_report(struct series *series, uint64_t start_ns, uint64_t end_ns, stax_origin origin);
 /* {"lane": …, "name": …, "count": …, "total_ns": …, "p50_ns": … }, after what stands before. */
 void series_print(FILE *truth, const struct series *series, const char *before);
+
+void corpus_hot_checksum(uint64_t n_steps);
+void corpus_hot_hash(uint64_t n_steps);
+void *corpus_hot(void *argument);
+void *corpus_sleeper(void *argument);
+void *corpus_holder(void *argument);
+void *corpus_wait_for_lock(void *argument);
+void corpus_submit_decode(void);
+void corpus_submit_encode(void);
+void *corpus_submitter(void *argument);
+void *corpus_executor(void *argument);
+stax_origin corpus_queue_kernels(void);
+void *corpus_queueing(void *argument);
+stax_origin corpus_wait_for_copy(uint64_t end_ns);
+void *corpus_waiting(void *argument);
+void *corpus_long_sleeper(void *argument);
+void *corpus_short_lived(void *argument);
+void *corpus_reporter(void *argument);
 
 /* Whether the program goes on. */
 extern atomic_bool corpus_goes_on;

@@ -79,7 +79,7 @@ KEPT void *corpus_submitter(void *argument)
     return NULL;
 }
 
-KEPT void corpus_run_job(const struct job *job)
+KEPT static void corpus_run_job(const struct job *job)
 {
     const uint64_t start_ns = stax_now_ns();
     CORPUS_BURN_NS(job->length_ns)
