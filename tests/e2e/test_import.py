@@ -135,7 +135,7 @@ def test_functions_are_those_of_perf_report(stax, perf, commands, program, funct
     stax.ok("open", data)
     samples, _ = sums(stax.json("top", "-n", 0)["rows"], "name")
     theirs = {name[4:]: n for (name,), (n, _) in report(stax, perf, data, "sym").items()}
-    assert theirs[function] > 10
+    assert theirs[function] > 0
     assert samples[function] == theirs[function]
 
 
@@ -159,7 +159,7 @@ def test_copied_stacks_reach_as_far_as_perf_does(stax, perf, commands, program):
     assert stacks["total"] == n_stacks
     # A thread's very first instructions have no caller, and perf counts some of them as arrived.
     assert stacks["complete"] >= n_reached - 3
-    assert stacks["complete"] >= 0.95 * n_stacks
+    assert stacks["complete"] >= 0.95 * n_stacks - 3
 
 
 @pytest.mark.skipif(place.find("node") is None, reason="node is not installed")
