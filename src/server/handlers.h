@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#include "server/call.h"
+
 struct call;
 struct query_context;
 struct run;
@@ -74,6 +76,14 @@ void handle_profile_counters(struct call *call);
  */
 int handlers_take_snapshot(struct call *call, struct run *run, const struct view *view,
                            struct query_context *ret_context);
+
+/* What a view adds: its options, and whom they are put to. */
+typedef int (*handlers_answer_cb)(struct call *call, const struct query_context *context);
+
+/* Of calls whose request begins with its view: chooses the run and has the pool work on it; … */
+void handlers_ask_view(struct call *call, call_work_cb work);
+/* … and there puts the question to a snapshot. 0 or what `answer` returned. */
+int handlers_answer_view(struct call *call, handlers_answer_cb answer);
 
 /* handlers_compare.c */
 void handle_run_compare(struct call *call);

@@ -54,16 +54,13 @@ int handlers_take_snapshot(struct call *call, struct run *run, const struct view
     return 0;
 }
 
-/* What a view adds: its options, and whom they are put to. */
-typedef int (*answer_cb)(struct call *call, const struct query_context *context);
-
 /* Each request begins with its view. */
 static const struct view *view_of(const struct call *call)
 {
     return call->params;
 }
 
-static int answer_from_snapshot(struct call *call, answer_cb answer)
+int handlers_answer_view(struct call *call, handlers_answer_cb answer)
 {
     struct query_context context;
     int r = handlers_take_snapshot(call, call->run, view_of(call), &context);
@@ -75,14 +72,14 @@ static int answer_from_snapshot(struct call *call, answer_cb answer)
     return r;
 }
 
-static void ask(struct call *call, call_work_cb work)
+void handlers_ask_view(struct call *call, call_work_cb work)
 {
     if (run_choice_for_query(call, view_of(call)->run)) {
         call_work(call, work);
     }
 }
 
-_Static_assert(offsetof(struct top_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct top_request, view) == 0, "handlers_answer_view()");
 
 static int answer_top(struct call *call, const struct query_context *context)
 {
@@ -97,15 +94,15 @@ static int answer_top(struct call *call, const struct query_context *context)
 
 static int work_top(struct call *call)
 {
-    return answer_from_snapshot(call, answer_top);
+    return handlers_answer_view(call, answer_top);
 }
 
 void handle_profile_top(struct call *call)
 {
-    ask(call, work_top);
+    handlers_ask_view(call, work_top);
 }
 
-_Static_assert(offsetof(struct flame_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct flame_request, view) == 0, "handlers_answer_view()");
 
 static int answer_flame(struct call *call, const struct query_context *context)
 {
@@ -120,15 +117,15 @@ static int answer_flame(struct call *call, const struct query_context *context)
 
 static int work_flame(struct call *call)
 {
-    return answer_from_snapshot(call, answer_flame);
+    return handlers_answer_view(call, answer_flame);
 }
 
 void handle_profile_flame(struct call *call)
 {
-    ask(call, work_flame);
+    handlers_ask_view(call, work_flame);
 }
 
-_Static_assert(offsetof(struct threads_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct threads_request, view) == 0, "handlers_answer_view()");
 
 static int answer_threads(struct call *call, const struct query_context *context)
 {
@@ -139,15 +136,15 @@ static int answer_threads(struct call *call, const struct query_context *context
 
 static int work_threads(struct call *call)
 {
-    return answer_from_snapshot(call, answer_threads);
+    return handlers_answer_view(call, answer_threads);
 }
 
 void handle_profile_threads(struct call *call)
 {
-    ask(call, work_threads);
+    handlers_ask_view(call, work_threads);
 }
 
-_Static_assert(offsetof(struct off_cpu_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct off_cpu_request, view) == 0, "handlers_answer_view()");
 
 static int answer_off_cpu(struct call *call, const struct query_context *context)
 {
@@ -164,12 +161,12 @@ static int answer_off_cpu(struct call *call, const struct query_context *context
 
 static int work_off_cpu(struct call *call)
 {
-    return answer_from_snapshot(call, answer_off_cpu);
+    return handlers_answer_view(call, answer_off_cpu);
 }
 
 void handle_profile_off_cpu(struct call *call)
 {
-    ask(call, work_off_cpu);
+    handlers_ask_view(call, work_off_cpu);
 }
 
 /* Where a run knows of no wakeup: why its host told of none; NULL where it did. */
@@ -180,7 +177,7 @@ static const char *why_unrecorded(struct call *call, const struct query_context 
                : run_unrecorded(call->run, CAPABILITY_WAKEUPS, &call->arena);
 }
 
-_Static_assert(offsetof(struct counters_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct counters_request, view) == 0, "handlers_answer_view()");
 
 static int answer_counters(struct call *call, const struct query_context *context)
 {
@@ -198,15 +195,15 @@ static int answer_counters(struct call *call, const struct query_context *contex
 
 static int work_counters(struct call *call)
 {
-    return answer_from_snapshot(call, answer_counters);
+    return handlers_answer_view(call, answer_counters);
 }
 
 void handle_profile_counters(struct call *call)
 {
-    ask(call, work_counters);
+    handlers_ask_view(call, work_counters);
 }
 
-_Static_assert(offsetof(struct neighbors_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct neighbors_request, view) == 0, "handlers_answer_view()");
 
 static int answer_neighbors(struct call *call, const struct query_context *context)
 {
@@ -220,15 +217,15 @@ static int answer_neighbors(struct call *call, const struct query_context *conte
 
 static int work_neighbors(struct call *call)
 {
-    return answer_from_snapshot(call, answer_neighbors);
+    return handlers_answer_view(call, answer_neighbors);
 }
 
 void handle_profile_neighbors(struct call *call)
 {
-    ask(call, work_neighbors);
+    handlers_ask_view(call, work_neighbors);
 }
 
-_Static_assert(offsetof(struct intervals_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct intervals_request, view) == 0, "handlers_answer_view()");
 
 static int answer_intervals(struct call *call, const struct query_context *context)
 {
@@ -246,15 +243,15 @@ static int answer_intervals(struct call *call, const struct query_context *conte
 
 static int work_intervals(struct call *call)
 {
-    return answer_from_snapshot(call, answer_intervals);
+    return handlers_answer_view(call, answer_intervals);
 }
 
 void handle_profile_intervals(struct call *call)
 {
-    ask(call, work_intervals);
+    handlers_ask_view(call, work_intervals);
 }
 
-_Static_assert(offsetof(struct wakers_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct wakers_request, view) == 0, "handlers_answer_view()");
 
 static int answer_wakers(struct call *call, const struct query_context *context)
 {
@@ -271,15 +268,15 @@ static int answer_wakers(struct call *call, const struct query_context *context)
 
 static int work_wakers(struct call *call)
 {
-    return answer_from_snapshot(call, answer_wakers);
+    return handlers_answer_view(call, answer_wakers);
 }
 
 void handle_profile_wakers(struct call *call)
 {
-    ask(call, work_wakers);
+    handlers_ask_view(call, work_wakers);
 }
 
-_Static_assert(offsetof(struct timeline_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct timeline_request, view) == 0, "handlers_answer_view()");
 
 static int answer_timeline(struct call *call, const struct query_context *context)
 {
@@ -293,15 +290,15 @@ static int answer_timeline(struct call *call, const struct query_context *contex
 
 static int work_timeline(struct call *call)
 {
-    return answer_from_snapshot(call, answer_timeline);
+    return handlers_answer_view(call, answer_timeline);
 }
 
 void handle_profile_timeline(struct call *call)
 {
-    ask(call, work_timeline);
+    handlers_ask_view(call, work_timeline);
 }
 
-_Static_assert(offsetof(struct why_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct why_request, view) == 0, "handlers_answer_view()");
 
 static int answer_why(struct call *call, const struct query_context *context)
 {
@@ -316,15 +313,15 @@ static int answer_why(struct call *call, const struct query_context *context)
 
 static int work_why(struct call *call)
 {
-    return answer_from_snapshot(call, answer_why);
+    return handlers_answer_view(call, answer_why);
 }
 
 void handle_profile_why(struct call *call)
 {
-    ask(call, work_why);
+    handlers_ask_view(call, work_why);
 }
 
-_Static_assert(offsetof(struct annotate_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct annotate_request, view) == 0, "handlers_answer_view()");
 
 static int answer_annotate(struct call *call, const struct query_context *context)
 {
@@ -341,10 +338,10 @@ static int answer_annotate(struct call *call, const struct query_context *contex
 
 static int work_annotate(struct call *call)
 {
-    return answer_from_snapshot(call, answer_annotate);
+    return handlers_answer_view(call, answer_annotate);
 }
 
 void handle_profile_annotate(struct call *call)
 {
-    ask(call, work_annotate);
+    handlers_ask_view(call, work_annotate);
 }

@@ -1,39 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The views of what programs report themselves; as those of handlers_profile.c. */
+/* The views of what programs report themselves. */
 #include <stddef.h>
 
 #include "model/requests.h"
 #include "query/query.h"
 #include "server/handlers.h"
 #include "server/run_choice.h"
-
-/* What a view adds: its options, and whom they are put to. */
-typedef int (*answer_cb)(struct call *call, const struct query_context *context);
-
-/* Each request begins with its view. */
-static const struct view *view_of(const struct call *call)
-{
-    return call->params;
-}
-
-static int answer_from_snapshot(struct call *call, answer_cb answer)
-{
-    struct query_context context;
-    int r = handlers_take_snapshot(call, call->run, view_of(call), &context);
-    if (r < 0) {
-        return r;
-    }
-    r = answer(call, &context);
-    snapshot_unref(context.snapshot);
-    return r;
-}
-
-static void ask(struct call *call, call_work_cb work)
-{
-    if (run_choice_for_query(call, view_of(call)->run)) {
-        call_work(call, work);
-    }
-}
 
 /* Who could report spans, where the run is recorded here. */
 static struct query_span_sources sources_of(const struct call *call)
@@ -46,7 +18,7 @@ static struct query_span_sources sources_of(const struct call *call)
     };
 }
 
-_Static_assert(offsetof(struct target_lanes_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct target_lanes_request, view) == 0, "handlers_answer_view()");
 
 static int answer_lanes(struct call *call, const struct query_context *context)
 {
@@ -61,15 +33,15 @@ static int answer_lanes(struct call *call, const struct query_context *context)
 
 static int work_lanes(struct call *call)
 {
-    return answer_from_snapshot(call, answer_lanes);
+    return handlers_answer_view(call, answer_lanes);
 }
 
 void handle_profile_target_lanes(struct call *call)
 {
-    ask(call, work_lanes);
+    handlers_ask_view(call, work_lanes);
 }
 
-_Static_assert(offsetof(struct target_top_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct target_top_request, view) == 0, "handlers_answer_view()");
 
 static int answer_top(struct call *call, const struct query_context *context)
 {
@@ -85,15 +57,15 @@ static int answer_top(struct call *call, const struct query_context *context)
 
 static int work_top(struct call *call)
 {
-    return answer_from_snapshot(call, answer_top);
+    return handlers_answer_view(call, answer_top);
 }
 
 void handle_profile_target_top(struct call *call)
 {
-    ask(call, work_top);
+    handlers_ask_view(call, work_top);
 }
 
-_Static_assert(offsetof(struct target_spans_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct target_spans_request, view) == 0, "handlers_answer_view()");
 
 static int answer_spans(struct call *call, const struct query_context *context)
 {
@@ -110,15 +82,15 @@ static int answer_spans(struct call *call, const struct query_context *context)
 
 static int work_spans(struct call *call)
 {
-    return answer_from_snapshot(call, answer_spans);
+    return handlers_answer_view(call, answer_spans);
 }
 
 void handle_profile_target_spans(struct call *call)
 {
-    ask(call, work_spans);
+    handlers_ask_view(call, work_spans);
 }
 
-_Static_assert(offsetof(struct target_origins_request, view) == 0, "view_of()");
+_Static_assert(offsetof(struct target_origins_request, view) == 0, "handlers_answer_view()");
 
 static int answer_origins(struct call *call, const struct query_context *context)
 {
@@ -135,10 +107,10 @@ static int answer_origins(struct call *call, const struct query_context *context
 
 static int work_origins(struct call *call)
 {
-    return answer_from_snapshot(call, answer_origins);
+    return handlers_answer_view(call, answer_origins);
 }
 
 void handle_profile_target_origins(struct call *call)
 {
-    ask(call, work_origins);
+    handlers_ask_view(call, work_origins);
 }

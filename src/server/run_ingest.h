@@ -71,7 +71,7 @@ void run_ingest_retire(struct run_ingest *ingest);
 /* The producer's side. */
 struct event_sink run_ingest_sink(struct run_ingest *ingest);
 
-/* Otherwise what programs tell should be left where it is for now. */
+/* Otherwise what programs tell is better left where it is until there is. */
 bool run_ingest_has_room_for_told(const struct run_ingest *ingest);
 
 /*
@@ -85,7 +85,7 @@ bool run_ingest_add_told(struct run_ingest *ingest, const struct event *event);
 void run_ingest_lose_spans(struct run_ingest *ingest, enum event_spans_lost_cause cause,
                            uint64_t count);
 
-/* That is all for now: hands over what there is, unless the consumer is behind anyway. */
+/* Ends a round: hands over what there is, unless the consumer is behind anyway. */
 void run_ingest_flush(struct run_ingest *ingest);
 
 /* Every event up to this time has been given to on_events(). Cheap when nothing is due. */

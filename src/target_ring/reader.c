@@ -422,20 +422,27 @@ static void make_harmless(char *text, size_t n_bytes)
     }
 }
 
-bool target_ring_reader_name(const struct target_ring_reader *reader, uint32_t id,
-                             struct target_ring_text *ret_text)
+/* NULL: there is none with this number, or not yet. */
+static const struct target_ring_name *name_at(const struct target_ring_reader *reader, uint32_t id)
 {
     if (id == TARGET_RING_NAME_NONE || id >= TARGET_RING_NAMES) {
-        return false;
+        return NULL;
     }
     const struct target_ring_name *names =
         (const void *)(reader->memory + TARGET_RING_NAMES_OFFSET);
-    if (__atomic_load_n(&names[id].is_set, __ATOMIC_ACQUIRE) != 1) {
+    return __atomic_load_n(&names[id].is_set, __ATOMIC_ACQUIRE) == 1 ? &names[id] : NULL;
+}
+
+bool target_ring_reader_name(const struct target_ring_reader *reader, uint32_t id,
+                             struct target_ring_text *ret_text)
+{
+    const struct target_ring_name *name = name_at(reader, id);
+    if (!name) {
         return false;
     }
-    uint32_t parent = __atomic_load_n(&names[id].parent, __ATOMIC_RELAXED);
-    uint32_t offset = __atomic_load_n(&names[id].text_offset, __ATOMIC_RELAXED);
-    uint32_t n_bytes = __atomic_load_n(&names[id].n_bytes, __ATOMIC_RELAXED);
+    uint32_t parent = __atomic_load_n(&name->parent, __ATOMIC_RELAXED);
+    uint32_t offset = __atomic_load_n(&name->text_offset, __ATOMIC_RELAXED);
+    uint32_t n_bytes = __atomic_load_n(&name->n_bytes, __ATOMIC_RELAXED);
     if (parent >= id || offset > TARGET_RING_TEXT_BYTES ||
         n_bytes > TARGET_RING_TEXT_BYTES - offset) {
         return false;
@@ -458,15 +465,11 @@ bool target_ring_reader_name(const struct target_ring_reader *reader, uint32_t i
 bool target_ring_reader_parent(const struct target_ring_reader *reader, uint32_t id,
                                uint32_t *ret_parent)
 {
-    if (id == TARGET_RING_NAME_NONE || id >= TARGET_RING_NAMES) {
+    const struct target_ring_name *name = name_at(reader, id);
+    if (!name) {
         return false;
     }
-    const struct target_ring_name *names =
-        (const void *)(reader->memory + TARGET_RING_NAMES_OFFSET);
-    if (__atomic_load_n(&names[id].is_set, __ATOMIC_ACQUIRE) != 1) {
-        return false;
-    }
-    *ret_parent = __atomic_load_n(&names[id].parent, __ATOMIC_RELAXED);
+    *ret_parent = __atomic_load_n(&name->parent, __ATOMIC_RELAXED);
     return *ret_parent < id;
 }
 

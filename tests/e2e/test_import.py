@@ -16,7 +16,7 @@ QUERY = ("with recursive c(x) as (select 1 union all select x+1 from c where x<3
 PYTHON = """
 import threading, time
 def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
-threads = [threading.Thread(target=fib, args=(21,)) for _ in range(2)]
+threads = [threading.Thread(target=fib, args=(23,)) for _ in range(2)]
 [t.start() for t in threads]
 time.sleep(0.02)
 [t.join() for t in threads]
@@ -135,7 +135,7 @@ def test_functions_are_those_of_perf_report(stax, perf, commands, program, funct
     stax.ok("open", data)
     samples, _ = sums(stax.json("top", "-n", 0)["rows"], "name")
     theirs = {name[4:]: n for (name,), (n, _) in report(stax, perf, data, "sym").items()}
-    assert theirs[function] > 0
+    assert theirs[function] > 10
     assert samples[function] == theirs[function]
 
 
@@ -159,7 +159,7 @@ def test_copied_stacks_reach_as_far_as_perf_does(stax, perf, commands, program):
     assert stacks["total"] == n_stacks
     # A thread's very first instructions have no caller, and perf counts some of them as arrived.
     assert stacks["complete"] >= n_reached - 3
-    assert stacks["complete"] >= 0.95 * n_stacks - 3
+    assert stacks["complete"] >= 0.95 * n_stacks
 
 
 @pytest.mark.skipif(place.find("node") is None, reason="node is not installed")

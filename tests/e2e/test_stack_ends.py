@@ -91,7 +91,7 @@ def test_attached(way, name, report):
             stax.ok("record", "-q", "-p", pid, "--time-limit", f"{SECONDS}s")
             need_kernel_walk(stax, way)
             check_complete(stax, report, f"{name}, {way}", least_pct(name, way),
-                           may_lose=way != "kernel", n_first=20)
+                           may_lose=way != "kernel")
     except subjects.Missing as missing:
         pytest.skip(str(missing))
 

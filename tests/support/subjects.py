@@ -276,9 +276,9 @@ def postgres(stax, seconds):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def busy_descendant(pid, mark, least_ticks=20):
+def busy_descendant(pid, mark, least_ticks=150):
     """The pid of a process below this one whose command line has the mark and that has run for a
-    while; None: not yet. A browser keeps another one at hand, which does nothing."""
+    while; None: not yet. A browser keeps another one at hand, which starts and then does nothing."""
     parents, ticks = {}, {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():

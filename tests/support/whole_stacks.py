@@ -14,22 +14,18 @@ def check_whoever(stax, report, what, copied_least_pct=COPIED_LEAST_PCT):
         check_complete(stax, report, what, copied_least_pct, may_lose=True)
 
 
-def check_complete(stax, report, what, least_pct=COMPLETE_PCT, may_lose=False, n_first=0):
-    """may_lose: an ordinary user's rings are small, and overflow where the machine is busy.
-
-    n_first: so many may be cut whatever their share, in the first moments of a program that runs
-    already, while the kernel has no tables of it. Of one that hardly works they are the most.
-    """
+def check_complete(stax, report, what, least_pct=COMPLETE_PCT, may_lose=False):
+    """may_lose: an ordinary user's rings are small, and overflow where the machine is busy."""
     diagnosis = stax.json("diagnose")
     n_lost = sum(lost["count"] for lost in diagnosis["lost"])
     ends = {end["cause"]: end["stacks"] for end in diagnosis["unwind"]["ends"]}
     counters = {c["name"]: c["value"] for c in diagnosis["counters"]}
     total = sum(ends.values())
-    assert total > (0 if n_first else 30), ends
+    assert total > 30, ends
     pct = 100 * ends.get("complete", 0) / total
     report(f"{what} ({stax.account}): {pct:.2f} % of {total} stacks complete, {n_lost} lost, "
            f"{counters['bytes_per_sample']} bytes per sample; {ends}")
     assert may_lose or n_lost == 0, diagnosis["lost"]
     cut = [table for table in diagnosis["unwind"]["tables"] if table["cut_stacks"]]
-    assert pct >= least_pct or total - ends.get("complete", 0) <= n_first, (ends, cut)
+    assert pct >= least_pct, (ends, cut)
     assert diagnosis["stacks"]["complete"] * 100 >= least_pct * diagnosis["stacks"]["total"]
