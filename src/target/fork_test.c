@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -91,27 +90,6 @@ static void check_child_span(struct test_peer *peer, pid_t pid, uint64_t start_n
     CHECK(strcmp(text, "lane") == 0);
 }
 
-/* Whether the library has its thread: sanitizers have some of their own. */
-static bool has_thread(void)
-{
-    DIR *folder = opendir("/proc/self/task");
-    bool is_found = false;
-
-    CHECK(folder);
-    for (const struct dirent *entry; (entry = readdir(folder));) {
-        char path[300], name_of_it[16] = "";
-        snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
-        FILE *file = fopen(path, "r");
-        is_found |= file && fgets(name_of_it, sizeof(name_of_it), file) &&
-                    strcmp(name_of_it, "stax-target\n") == 0;
-        if (file) {
-            fclose(file);
-        }
-    }
-    closedir(folder);
-    return is_found;
-}
-
 static void a_child_connects_by_itself(const char *socket)
 {
     struct test_server *server;
@@ -179,16 +157,16 @@ static void a_child_has_one_thread_until_it_reports(const char *socket)
     if (child == 0) {
         pid_t grandchild = fork();
         if (grandchild == 0) {
-            CHECK(!has_thread());
+            CHECK(!scenario_library_thread());
             _exit(0);
         }
         check_exit(grandchild);
-        CHECK(!has_thread());
+        CHECK(!scenario_library_thread());
 #if !SCENARIO_UNDER_TSAN
         CHECK(unshare(CLONE_THREAD) == 0);
 #endif
         report_as_child(4);
-        CHECK(has_thread());
+        CHECK(scenario_library_thread());
         _exit(0);
     }
     check_child_span(record(server, child), child, 4);
@@ -206,7 +184,7 @@ static void be_without_memory(void)
         _exit(0);
     }
     check_exit(grandchild);
-    CHECK(stats_now().n_queued == 0 && !has_thread());
+    CHECK(stats_now().n_queued == 0 && !scenario_library_thread());
 }
 
 static rlim_t own_bytes(void)

@@ -92,6 +92,16 @@ static int open_socket(void)
     return r;
 }
 
+/* Behind the lock for the same reason. */
+static void arm_watch(void)
+{
+    struct target_quiet quiet;
+
+    target_process_lock(&quiet);
+    socket_watch_arm(&self.watch);
+    target_process_unlock(&quiet);
+}
+
 static int ensure_memory(int *ret_memory_fd)
 {
     struct target_quiet quiet;
@@ -198,7 +208,7 @@ static void *look_for_server(void *unused)
     for (;;) {
         search.is_long = stax_now_ns() - search.start_ns >= PATIENT_MS * UINT64_C(1000000);
         if (search.is_long && !self.is_child) {
-            socket_watch_arm(&self.watch);
+            arm_watch();
         }
         int r = connect_once(&is_hopeless);
         if (r == 0) {

@@ -157,6 +157,8 @@ static void its_descriptors_are_closed_and_used_again(const char *socket)
     char text[8];
 
     check_span(peer, lane, "span");
+    /* Just about to wait, it would find the other file at once, and look for a server anew. */
+    CHECK_SOON(scenario_library_thread() == 'S');
     CHECK(pipe(pipe_fds) == 0 && write(pipe_fds[1], "mine", 4) == 4);
     unsigned n_closed = 0;
     for (int fd = 64; fd < 256; fd++) {

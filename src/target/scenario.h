@@ -8,9 +8,11 @@
  * Threads: one, before the scenario starts others.
  */
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +58,30 @@
             _exit(1);                                                                              \
         }                                                                                          \
     } while (0)
+
+/* How the library's thread is, as in proc(5): 'S' asleep; 0: there is none. Sanitizers have threads
+ * of their own. */
+static inline char scenario_library_thread(void)
+{
+    DIR *folder = opendir("/proc/self/task");
+    char found = 0;
+
+    CHECK(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        char path[300], name[17] = "", state = 0;
+        snprintf(path, sizeof(path), "/proc/self/task/%s/stat", entry->d_name);
+        FILE *file = fopen(path, "r");
+        if (file && fscanf(file, "%*d (%16[^)]) %c", name, &state) == 2 &&
+            strcmp(name, "stax-target") == 0) {
+            found = state;
+        }
+        if (file) {
+            fclose(file);
+        }
+    }
+    closedir(folder);
+    return found;
+}
 
 /* The exit status of what it did: 0 if all that it checked was so. `socket` is where a server may
  * be made; the library will look for it there. */
