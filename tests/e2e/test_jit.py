@@ -5,6 +5,7 @@ tests/programs/jit knows its truth; node and java are real. Tolerance for the
 shares of functions is that of the acceptance, 1.5 points.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -103,14 +104,22 @@ needs_x86 = pytest.mark.skipif(platform.machine() != "x86_64",
                                reason="tests/programs/jit writes x86-64 code")
 
 
+leftovers = set()
+
+
 @pytest.fixture(autouse=True)
 def tidy_maps():
-    """Maps stay in /tmp when their programs have ended: those of a case go with it."""
+    """Maps stay in /tmp when their programs have ended: those of a case go a minute later, since one
+    that came meanwhile can be that of a case beside it, which still reads it."""
     before = set(Path("/tmp").glob("perf-*.map"))
     yield
-    for path in set(Path("/tmp").glob("perf-*.map")) - before:
-        if not Path("/proc", path.stem.removeprefix("perf-")).exists():
-            path.unlink(missing_ok=True)
+    leftovers.update(set(Path("/tmp").glob("perf-*.map")) - before)
+    for path in list(leftovers):
+        with contextlib.suppress(FileNotFoundError):
+            if (not Path("/proc", path.stem.removeprefix("perf-")).exists()
+                    and time.time() - path.stat().st_mtime > 60):
+                path.unlink()
+                leftovers.discard(path)
 
 
 def need(name):

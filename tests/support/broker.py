@@ -52,8 +52,12 @@ class Broker:
 
     def __init__(self, path, timeout_s=10):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(timeout_s)
+        # As the server's own client: where many wait to be let in, it waits with them. A timeout of
+        # Python's makes the socket one that does not.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                               struct.pack("ll", timeout_s, 0))
         self.socket.connect(str(path))
+        self.socket.settimeout(timeout_s)
 
     def send(self, data, fds=()):
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []

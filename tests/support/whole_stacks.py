@@ -14,8 +14,9 @@ def check_whoever(stax, report, what, copied_least_pct=COPIED_LEAST_PCT):
         check_complete(stax, report, what, copied_least_pct, may_lose=True)
 
 
-def check_complete(stax, report, what, least_pct=COMPLETE_PCT, may_lose=False):
-    """may_lose: an ordinary user's rings are small, and overflow where the machine is busy."""
+def check_complete(stax, report, what, least_pct=COMPLETE_PCT, may_lose=False, may_lose_pct=0):
+    """may_lose: an ordinary user's rings are small, and overflow where the machine is busy.
+    may_lose_pct: of the stacks, where all of them are copied for long: until large tables stand."""
     diagnosis = stax.json("diagnose")
     n_lost = sum(lost["count"] for lost in diagnosis["lost"])
     ends = {end["cause"]: end["stacks"] for end in diagnosis["unwind"]["ends"]}
@@ -25,7 +26,7 @@ def check_complete(stax, report, what, least_pct=COMPLETE_PCT, may_lose=False):
     pct = 100 * ends.get("complete", 0) / total
     report(f"{what} ({stax.account}): {pct:.2f} % of {total} stacks complete, {n_lost} lost, "
            f"{counters['bytes_per_sample']} bytes per sample; {ends}")
-    assert may_lose or n_lost == 0, diagnosis["lost"]
+    assert may_lose or n_lost <= may_lose_pct * total / 100, diagnosis["lost"]
     cut = [table for table in diagnosis["unwind"]["tables"] if table["cut_stacks"]]
     assert pct >= least_pct, (ends, cut)
     assert diagnosis["stacks"]["complete"] * 100 >= least_pct * diagnosis["stacks"]["total"]
