@@ -78,6 +78,10 @@ struct capture_ops {
     bool is_recorded;
     /* What this host allows; never fails. Any thread. */
     void (*probe)(struct capability_set *ret_abilities);
+    /* Makes in the background what the next recording begins sooner with, unless it is there;
+     * unprepare() gives it back. Any thread; both may be NULL. */
+    void (*prepare)(void);
+    void (*unprepare)(void);
     int (*open)(const struct capture_config *config, struct event_sink sink,
                 struct capture **ret_capture, struct error *reterr_error);
     /* After 0 no event of the target is missed. A launched target is still suspended. */

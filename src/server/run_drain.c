@@ -236,6 +236,9 @@ static void finish(struct run *run)
     ask_capture(run);
     run->capture = run->ops->free(run->capture);
     pthread_mutex_unlock(&run->lock);
+    if (run->ops->prepare) {
+        run->ops->prepare();
+    }
     target_process_release(&run->target);
     end_spans(run);
     run_ingest_end(run->ingest, end_ns);

@@ -16,6 +16,7 @@
 #include "model/limits.h"
 #include "rpc/message.h"
 #include "server/call.h"
+#include "server/capture_choice.h"
 #include "server/handlers.h"
 #include "server/method_table.h"
 #include "server/ring_watch.h"
@@ -330,6 +331,10 @@ int server_new(const struct server_config *config, struct server **ret_server,
 
 void server_run(struct server *server)
 {
+    const struct capture_ops *capture = capture_choice_host();
+    if (capture->prepare) {
+        capture->prepare();
+    }
     uv_run(&server->loop, UV_RUN_DEFAULT);
 }
 
@@ -339,6 +344,9 @@ struct server *server_free(struct server *server)
         ring_watch_release(server);
         run_registry_release(&server->registry);
         target_producers_release(&server->producers);
+        if (capture_choice_host()->unprepare) {
+            capture_choice_host()->unprepare();
+        }
         symbolizer_free(server->symbolizer);
         cfi_store_free(server->cfi_store);
         access_release(&server->access);

@@ -133,25 +133,28 @@ static int make_maps(struct sched_watch *watch, const struct sched_watch_config 
     return r == 0 && config->tables_fd < 0 ? make_empty_tables(watch) : r;
 }
 
-static int set_control(struct sched_watch *watch, const struct sched_watch_config *config,
-                       const struct kernel_btf *btf)
+int sched_watch_aim(struct sched_watch *watch, const struct sched_watch_config *config)
 {
-    _cleanup_(freep) struct sched_control *control = calloc(1, sizeof(*control));
-    if (!control) {
-        return -ENOMEM;
+    struct kernel_btf btf;
+    int r = kernel_btf_load(&btf);
+    if (r < 0) {
+        return r;
     }
-    control->pid = (uint32_t)config->pid;
-    control->checks_identity = config->start_ticks != 0;
-    control->start_ticks = config->start_ticks;
-    control->uid = config->uid;
-    control->follows_children = config->follow_children;
-    control->no_kernel = config->no_kernel;
-    control->max_stack_bytes = config->max_stack_bytes;
-    control->preempt_count_from_rq = btf->preempt_count_from_rq;
-    control->short_ns = SCHED_WATCH_SHORT_NS;
-    control->short_run = SCHED_WATCH_SHORT_RUN;
-    control->wake_bytes = config->ring_bytes / RING_WAKES_AT;
-    return bpf_update(watch->maps[WALK_MAP_SCHED_CONTROL], 0, control);
+    /* Whole and clean, padding too: the kernel takes all of it. */
+    struct sched_control control;
+    memset(&control, 0, sizeof(control));
+    control.pid = (uint32_t)config->pid;
+    control.checks_identity = config->start_ticks != 0;
+    control.start_ticks = config->start_ticks;
+    control.uid = config->uid;
+    control.follows_children = config->follow_children;
+    control.no_kernel = config->no_kernel;
+    control.max_stack_bytes = config->max_stack_bytes;
+    control.preempt_count_from_rq = btf.preempt_count_from_rq;
+    control.short_ns = SCHED_WATCH_SHORT_NS;
+    control.short_run = SCHED_WATCH_SHORT_RUN;
+    control.wake_bytes = config->ring_bytes / RING_WAKES_AT;
+    return bpf_update(watch->maps[WALK_MAP_SCHED_CONTROL], 0, &control);
 }
 
 static int load_programs(struct sched_watch *watch, const struct kernel_btf *btf,
@@ -191,7 +194,7 @@ int sched_watch_new(const struct sched_watch_config *config, struct sched_watch 
     }
     *ret_step = "maps";
     r = make_maps(watch, config);
-    r = r < 0 ? r : set_control(watch, config, &btf);
+    r = r < 0 ? r : sched_watch_aim(watch, config);
     if (r < 0) {
         return r;
     }

@@ -32,7 +32,7 @@
 struct sched_watch;
 
 struct sched_watch_config {
-    int64_t pid;
+    int64_t pid; /* 0: nobody's, until sched_watch_aim() */
     /* Not 0: only while it is the process that began then (/proc/PID/stat, hundredths of a second
      * since boot) and its owner may look into it. */
     uint64_t start_ticks;
@@ -51,6 +51,10 @@ struct sched_watch_config {
 int sched_watch_new(const struct sched_watch_config *config, struct sched_watch **ret_watch,
                     const char **ret_step);
 struct sched_watch *sched_watch_free(struct sched_watch *watch);
+
+/* Before it is attached: whose switches it tells, and how much of them. What it was made with
+ * stays: CPUs, rings, tables, whether it follows children. 0 or a negative errno. */
+int sched_watch_aim(struct sched_watch *watch, const struct sched_watch_config *config);
 DEFINE_FREEP(sched_watch);
 
 /* The ring (BPF_MAP_TYPE_RINGBUF) of a CPU, and how many records found no room in it: an array of

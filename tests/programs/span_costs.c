@@ -246,6 +246,26 @@ static int tell_server(long seconds, long spans_per_s)
     return 0;
 }
 
+/* A line whenever somebody begins to record, or ends; looks every 0.1 ms, for so many seconds. */
+static int watch_gate(long seconds)
+{
+    struct timespec pause = {.tv_nsec = 100000};
+    uint64_t end_ns = stax_now_ns() + (uint64_t)seconds * 1000000000;
+    int was_active = -1;
+
+    lane = stax_lane_new("lane");
+    while (stax_now_ns() < end_ns) {
+        int is_active = stax_recording_active();
+        if (is_active != was_active) {
+            printf("{\"recorded\":%d,\"ns\":%llu}\n", is_active, (unsigned long long)stax_now_ns());
+            fflush(stdout);
+            was_active = is_active;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     char path[64];
@@ -253,8 +273,12 @@ int main(int argc, char **argv)
     bool is_flow = argc == 4 && argv[1][0] == 'f', is_told = argc == 4 && argv[1][0] == 't';
 
     if (n < 1 || n > 10000 || (!is_flow && !is_told && argc != 3)) {
-        fprintf(stderr, "usage: span_costs costs ROUNDS | flow|tell SECONDS SPANS_PER_S\n");
+        fprintf(stderr, "usage: span_costs costs ROUNDS | flow|tell SECONDS SPANS_PER_S | "
+                        "gate SECONDS\n");
         return 2;
+    }
+    if (argv[1][0] == 'g') {
+        return watch_gate(n);
     }
     if (is_told) {
         return tell_server(n, strtol(argv[3], NULL, 10));

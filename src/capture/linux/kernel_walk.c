@@ -110,6 +110,15 @@ static size_t control_bytes(void)
     return (sizeof(struct walk_control) + page_bytes - 1) / page_bytes * page_bytes;
 }
 
+void kernel_walk_aim(struct kernel_walk *walk, const struct kernel_walk_config *config)
+{
+    *walk->control = (struct walk_control){
+        .pid = (uint32_t)config->pid,
+        .no_kernel = config->no_kernel,
+        .max_stack_bytes = config->max_stack_bytes,
+    };
+}
+
 static int open_control(struct kernel_walk *walk, const struct kernel_walk_config *config)
 {
     void *memory = mmap(NULL, control_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -118,11 +127,7 @@ static int open_control(struct kernel_walk *walk, const struct kernel_walk_confi
         return -errno;
     }
     walk->control = memory;
-    *walk->control = (struct walk_control){
-        .pid = (uint32_t)config->pid,
-        .no_kernel = config->no_kernel,
-        .max_stack_bytes = config->max_stack_bytes,
-    };
+    kernel_walk_aim(walk, config);
     return 0;
 }
 

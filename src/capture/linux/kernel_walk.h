@@ -28,7 +28,7 @@
 struct kernel_walk;
 
 struct kernel_walk_config {
-    int64_t pid;
+    int64_t pid;     /* 0: nobody's, until kernel_walk_aim() */
     uint32_t n_cpus; /* numbers go up to this minus 1 */
     int outputs_fd;  /* borrowed: CPU → bpf-output event */
     bool no_kernel;
@@ -40,6 +40,9 @@ struct kernel_walk_config {
 int kernel_walk_new(const struct kernel_walk_config *config, struct kernel_walk **ret_walk,
                     const char **ret_step);
 struct kernel_walk *kernel_walk_free(struct kernel_walk *walk);
+
+/* Before it is attached: whose stacks it walks, and how; the other members are not looked at. */
+void kernel_walk_aim(struct kernel_walk *walk, const struct kernel_walk_config *config);
 DEFINE_FREEP(kernel_walk);
 
 /* For PERF_EVENT_IOC_SET_BPF on each sampling event; borrowed. */

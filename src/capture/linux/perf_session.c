@@ -15,6 +15,7 @@
 #include "capture/linux/broker_client.h"
 #include "capture/linux/kernel_walk.h"
 #include "capture/linux/perf_session_internal.h"
+#include "capture/linux/ready_programs.h"
 #include "capture/linux/target_memory.h"
 #include "capture/linux/target_state.h"
 
@@ -424,6 +425,8 @@ static void session_set_code(struct capture *capture, const struct code_map *map
 const struct capture_ops capture_linux_ops = {
     .name = "perf",
     .probe = perf_session_probe,
+    .prepare = ready_programs_prepare,
+    .unprepare = ready_programs_release,
     .open = session_open,
     .start = session_start,
     .drain = session_drain,

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "capture/linux/kernel_walk.h"
 #include "capture/linux/perf_session_internal.h"
+#include "capture/linux/ready_programs.h"
 #include "sources/sched_watch.h"
 
 /* Of a sleeper whose walk could not be finished inside the kernel: its stack stands still, what is
@@ -19,9 +20,8 @@
 /* Where none can be finished there, and a wait may be over before its rest is read: nearly all
  * stacks of servers that fork (docs/design/0012-waits.md). */
 #define WAIT_STACK_OF_MANY_BYTES 8192
-/* Per CPU. At a million switches a second what a reader has to read within 50 ms. */
-#define RING_BYTES (4u << 20)
-#define RING_OF_MANY_BYTES (16u << 20) /* the same where each brings a copy */
+/* Per CPU, where each switch brings a copy. */
+#define RING_OF_MANY_BYTES (4 * READY_PROGRAMS_RING_BYTES)
 
 static int open_rings(struct capture *capture, uint32_t n_cpus, uint32_t ring_bytes)
 {
@@ -49,15 +49,16 @@ int watch_session_open(struct capture *capture)
         .pid = capture->config.pid,
         .follow_children = capture->config.follow_children,
         .n_cpus = n_cpus,
-        .ring_bytes = walk ? RING_BYTES : RING_OF_MANY_BYTES,
+        .ring_bytes = walk ? READY_PROGRAMS_RING_BYTES : RING_OF_MANY_BYTES,
         .no_kernel = capture->config.no_kernel,
         .max_stack_bytes = walk ? WAIT_STACK_BYTES : WAIT_STACK_OF_MANY_BYTES,
         .control_fd = walk ? kernel_walk_map(walk, WALK_MAP_CONTROL) : -1,
         .ranges_fd = walk ? kernel_walk_map(walk, WALK_MAP_RANGES) : -1,
         .tables_fd = walk ? kernel_walk_map(walk, WALK_MAP_TABLES) : -1,
     };
-    const char *step;
-    int r = sched_watch_new(&config, &capture->watch, &step);
+    const char *step = "aim";
+    int r = capture->watch ? sched_watch_aim(capture->watch, &config)
+                           : sched_watch_new(&config, &capture->watch, &step);
     if (r == 0) {
         step = "rings";
         r = open_rings(capture, n_cpus, config.ring_bytes);

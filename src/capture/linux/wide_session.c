@@ -10,6 +10,7 @@
 #include "capture/linux/bpf_programs.h"
 #include "capture/linux/kernel_walk.h"
 #include "capture/linux/perf_session_internal.h"
+#include "capture/linux/ready_programs.h"
 #include "decode/perf_abi.h"
 #include "sources/bpf/walk_object.h"
 #include "sources/bpf_call.h"
@@ -34,6 +35,23 @@ bool wide_session_tells_waits(void)
     return kernel_program_is_there() && kernel_btf_load(&btf) == 0;
 }
 
+static bool wants_walk(const struct capture *capture)
+{
+    const char *wanted = getenv("STAX_KERNEL_WALK");
+    return !capture->config.no_unwind && (!wanted || strcmp(wanted, "0") != 0);
+}
+
+/* All that can be there before anybody asks; the rest is aimed and opened as if it had not been. */
+static void take_ready(struct capture *capture, uint32_t n_cpus)
+{
+    struct ready_programs ready;
+    if (wants_walk(capture) && !capture->config.no_off_cpu && ready_programs_take(n_cpus, &ready)) {
+        capture->outputs_fd = ready.outputs_fd;
+        capture->walk = ready.walk;
+        capture->watch = ready.watch;
+    }
+}
+
 /* Where the kernel does not take the program, stacks are copied and walked outside. */
 static void load_walk(struct capture *capture, uint32_t n_cpus)
 {
@@ -46,11 +64,15 @@ static void load_walk(struct capture *capture, uint32_t n_cpus)
             capture->config.stack_bytes ? capture->config.stack_bytes : WALK_STACK_BYTES,
     };
     const char *step;
-    const char *wanted = getenv("STAX_KERNEL_WALK");
-    if (capture->config.no_unwind || (wanted && strcmp(wanted, "0") == 0)) {
+    if (!wants_walk(capture)) {
         return;
     }
-    int r = kernel_walk_new(&config, &capture->walk, &step);
+    int r = 0;
+    if (capture->walk) {
+        kernel_walk_aim(capture->walk, &config);
+    } else {
+        r = kernel_walk_new(&config, &capture->walk, &step);
+    }
     if (r < 0) {
         char note[400];
         const char *reason =
@@ -77,13 +99,16 @@ static int load_programs(struct capture *capture)
         return r;
     }
     capture->sample_filter_fd = r;
-    uint32_t highest_cpu = capture->sources.cpus[capture->sources.n_cpus - 1];
-    r = bpf_programs_new_outputs((size_t)highest_cpu + 1);
-    if (r < 0) {
-        return r;
+    uint32_t n_cpus = capture->sources.cpus[capture->sources.n_cpus - 1] + 1;
+    take_ready(capture, n_cpus);
+    if (capture->outputs_fd < 0) {
+        r = bpf_programs_new_outputs(n_cpus);
+        if (r < 0) {
+            return r;
+        }
+        capture->outputs_fd = r;
     }
-    capture->outputs_fd = r;
-    load_walk(capture, highest_cpu + 1);
+    load_walk(capture, n_cpus);
     if (capture->config.no_off_cpu) {
         return 0;
     }
