@@ -6,6 +6,7 @@
   const $ = (id) => document.getElementById(id);
   const ROW = 19;
   const KINDS = ["program", "kernel", "JIT code", "vDSO", "target"];
+  const LANE = 4;
   const dark = matchMedia("(prefers-color-scheme: dark)");
 
   // ---- numbers ----
@@ -97,7 +98,7 @@
     return value >>> 0;
   };
   const colour = (node) => {
-    if (!node.parent || node.image === "") return dark.matches ? "hsl(220,8%,34%)" : "hsl(220,10%,84%)";
+    if (!node.parent || (node.image === "" && node.kind !== LANE)) return dark.matches ? "hsl(220,8%,34%)" : "hsl(220,10%,84%)";
     const value = hash(node.name);
     const hues = [18 + value % 30, 205 + value % 22, 100 + value % 30, 280, 300];
     const light = dark.matches ? 40 + (value >> 8) % 9 : 66 + (value >> 8) % 10;
@@ -218,6 +219,10 @@
   });
   $("reset").addEventListener("click", () => { zoom = root; draw(); });
   $("invert").addEventListener("click", () => { isInverted = !isInverted; show(); });
+  if (data.cpu.kind.some((kind) => (kind & 7) === LANE)) {
+    $("running").textContent = "CPU and lanes";
+    $("lanes-legend").hidden = false;
+  }
   for (const button of document.querySelectorAll("[data-mode]")) {
     button.addEventListener("click", () => { mode = button.dataset.mode; show(); });
   }

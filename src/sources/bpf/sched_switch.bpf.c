@@ -21,6 +21,9 @@
 static long (*get_task_stack)(void *task, void *to, u32 n_bytes,
                               u64 flags) = (void *)BPF_FUNC_get_task_stack;
 
+/* Out of memory, whatever is known of it. */
+#define AGAIN(word) (*(volatile u32 *)&(word))
+
 #define TASK_DEAD 0x80 /* include/linux/sched.h */
 
 /* A wakeup that was seen before the thread slept ended that sleep if the two raced; an older one
@@ -203,7 +206,7 @@ SECTION(WALK_PROGRAM) int sched_switch(u64 *ctx)
     if (!c) {
         return 0;
     }
-    if (!is_ours(c, prev) && !is_ours(c, next)) {
+    if (!has_our_pid(c, prev) && !has_our_pid(c, next)) {
         return 0;
     }
     u32 cpu = current_cpu();
@@ -211,15 +214,20 @@ SECTION(WALK_PROGRAM) int sched_switch(u64 *ctx)
     if (!s) {
         return 0;
     }
+    /* Through memory: what verifiers know of an answer, they follow through all that comes. */
+    s->is_prev_ours = is_ours(c, prev);
+    s->is_next_ours = is_ours(c, next);
+    if (!AGAIN(s->is_prev_ours) && !AGAIN(s->is_next_ours)) {
+        return 0;
+    }
     u64 time_ns = clock_now(), n_walk_bytes = 0;
     s->sched.flags = 0;
     s->sched.prev_tid = 0;
     s->sched.prev_pid = 0;
-    /* One that is preempted on its way to sleep still wants to run. Asked anew and through memory:
-     * what verifiers know of it, they follow through all that comes. */
+    /* One that is preempted on its way to sleep still wants to run. */
     s->prev_state = ctx[0] ? 0 : (u32)ctx[3];
-    if (is_ours(c, prev)) {
-        n_walk_bytes = leave(ctx, c, s, prev, *(volatile u64 *)&s->prev_state, time_ns);
+    if (AGAIN(s->is_prev_ours)) {
+        n_walk_bytes = leave(ctx, c, s, prev, AGAIN(s->prev_state), time_ns);
     }
     s->sched.time_ns = time_ns;
     s->sched.next_tid = 0;
@@ -227,7 +235,7 @@ SECTION(WALK_PROGRAM) int sched_switch(u64 *ctx)
     s->sched.next_wake_ns = 0;
     s->sched.waker_tid = 0;
     s->sched.waker_serial = 0;
-    if (is_ours(c, next)) {
+    if (AGAIN(s->is_next_ours)) {
         if (n_walk_bytes != 0) {
             /* Stacks can be new on both sides, and a record has room for one. */
             if (!tell(c, s, n_walk_bytes)) {

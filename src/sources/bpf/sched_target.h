@@ -21,11 +21,22 @@ extern struct map_name sched_control, family;
 #define DUMPABLE_BY_USER 1   /* SUID_DUMP_USER of include/linux/sched/coredump.h */
 #define NS_PER_TICK 10000000 /* of /proc/PID/stat: USER_HZ is 100 */
 
-/* The target, and nothing that has become more than its owner may look into. */
+/* One of the target's processes, by number: what most tasks are not. */
+INLINE int has_our_pid(struct sched_control *c, void *task)
+{
+    u32 pid = READ_U32(task, KERNEL_TASK_TGID);
+    return pid == c->pid || (c->follows_children && lookup(&family, &pid));
+}
+
+/*
+ * The target, and nothing that has become more than its owner may look into.
+ * Wherever a pointer is read verifiers search all types of the kernel for what
+ * may be done with it, for milliseconds: so it is best asked once.
+ */
 INLINE int is_ours(struct sched_control *c, void *task)
 {
     u32 pid = READ_U32(task, KERNEL_TASK_TGID);
-    if (pid != c->pid && !(c->follows_children && lookup(&family, &pid))) {
+    if (!has_our_pid(c, task)) {
         return 0;
     }
     if (!c->checks_identity) {

@@ -69,7 +69,7 @@ struct kernel_member_place {
 #define WALK_MAX_STACK_BYTES 49152
 /* sizeof(struct scratch) of walk.bpf.c, which asserts it. */
 #define WALK_SCRATCH_BYTES                                                                         \
-    (72 + 32 + 8192 * 8 + WALK_MAX_STACK_BYTES + 27 * 8 + WALK_MAX_WORDS * 16 + 1024 + 1024 * 32)
+    (72 + 32 + 8192 * 8 + WALK_MAX_STACK_BYTES + 28 * 8 + WALK_MAX_WORDS * 16 + 1024 + 1024 * 32)
 /* sizeof(struct state) and sizeof(struct memos) of sched_steps.h, which asserts them. */
 #define SCHED_STATE_BYTES (3 * 8 + 8 * 4)
 #define SCHED_MEMOS_BYTES (2 * 8 + 2 * (9 * 8 + WALK_MAX_WORDS * 16))

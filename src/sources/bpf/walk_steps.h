@@ -85,7 +85,7 @@ struct scratch {
     } copy;
     u64 hash, is_other; /* of loops */
     u32 is_same, trusts;
-    u64 prev_state;
+    u32 prev_state, is_prev_ours, is_next_ours; /* of a switch */
     struct machine machine;
     struct machine first; /* where the walk began */
     u64 kernel_hash;      /* of the kernel frames */
