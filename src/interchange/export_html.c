@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "interchange/export_format.h"
 #include "interchange/export_page.h" /* made from page/ by tools/embed-text */
 #include "interchange/export_strings.h"
@@ -232,33 +233,26 @@ static void put_data(struct page *page)
 
 /* ---- lanes ---- */
 
-static void put_cell(struct export_sink *sink, const char *text)
-{
-    export_sink_text(sink, "<td>");
-    export_sink_xml(sink, text);
-    export_sink_text(sink, "</td>");
-}
-
+/* Down to the microsecond; all of it to who points at it. */
 static void put_time_cell(struct export_sink *sink, uint64_t time_ns)
 {
-    export_sink_text(sink, "<td class=\"number\">");
+    export_sink_text(sink, "<td title=\"");
     export_sink_ms(sink, time_ns);
-    export_sink_text(sink, "</td>");
+    export_sink_printf(sink, " ms\">%.3f</td>", (double)time_ns / NS_PER_MS);
 }
 
 static void put_span_row(struct export_sink *sink, const struct target_top_row *row)
 {
     export_sink_text(sink, "<tr>");
     put_time_cell(sink, row->total_ns);
-    export_sink_text(sink, "<td class=\"number\">");
-    export_sink_u64(sink, row->spans);
-    export_sink_text(sink, "</td>");
+    export_sink_printf(sink, "<td>%" PRIu64 "</td>", row->spans);
     put_time_cell(sink, row->avg_ns);
     put_time_cell(sink, row->p95_ns);
     put_time_cell(sink, row->p99_ns);
     put_time_cell(sink, row->max_ns);
-    put_cell(sink, row->lane);
-    export_sink_text(sink, "<td>");
+    export_sink_text(sink, "<td class=\"name\">");
+    export_sink_xml(sink, row->lane);
+    export_sink_text(sink, "</td><td class=\"name\">");
     for (size_t i = 0; i < row->n_path; i++) {
         export_sink_xml(sink, row->path[i]);
         export_sink_text(sink, " › ");
@@ -277,10 +271,11 @@ static void put_spans(struct page *page)
     export_sink_text(sink,
                      "<style>\n#spans { max-height: 38vh; overflow: auto; padding: 0 24px 18px; }\n"
                      "#spans h2 { font-size: 14px; margin: 0 0 6px; }\n"
-                     "#spans .number { text-align: right; }\n</style>\n"
+                     "#spans td.name, #spans th.name { width: auto; }\n</style>\n"
                      "<div id=\"spans\"><h2>Target spans, in ms</h2>\n<table><thead><tr>"
                      "<th>total</th><th>spans</th><th>average</th><th>p95</th><th>p99</th>"
-                     "<th>longest</th><th>lane</th><th>name</th></tr></thead><tbody>\n");
+                     "<th>longest</th><th class=\"name\">lane</th>"
+                     "<th class=\"name\">name</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < page->spans.n_rows; i++) {
         put_span_row(sink, &page->spans.rows[i]);
     }

@@ -64,7 +64,7 @@ def test_pictures(recorded):
     boxes = readers.svg(recorded.folder / "run.svg")
     assert {"GPU 0 ([gpu lane])", "matmul ([GPU 0])"} <= {box[0] for box in boxes}
     page = (recorded.folder / "run.html").read_text()
-    assert "<dt>in target spans</dt>" in page and "<td>matmul</td>" in page
+    assert "<dt>in target spans</dt>" in page and '<td class="name">matmul</td>' in page
     text = (recorded.folder / "callgrind.out.run").read_text()
     assert "# spans that the program has reported are left out" in text
     assert not re.search(r"^c?fn=\(\d+\) matmul$", text, re.M)
