@@ -91,7 +91,7 @@ int restore_add_origin_sums(struct restore *restore, const struct origin_sums *s
     struct origin_sums own = *sums;
     own.thread = known_thread(restore, sums->thread);
     own.stack = restore_known_stack(restore, sums->stack);
-    return span_totals_append_origin(&restore->aggregate->span_totals, &own);
+    return span_totals_merge_origin(&restore->aggregate->span_totals, &own);
 }
 
 static int make_wait_sums(struct restore *restore, const struct span_wait_sums *sums,
@@ -110,7 +110,7 @@ int restore_add_span_wait_sums(struct restore *restore, const struct span_wait_s
 {
     struct span_wait_sums own;
     int r = make_wait_sums(restore, sums, &own);
-    return r ? r : span_totals_append_wait(&restore->aggregate->span_totals, &own);
+    return r ? r : span_totals_merge_wait(&restore->aggregate->span_totals, &own);
 }
 
 /* ---- single spans ---- */

@@ -131,8 +131,9 @@ const struct event_span_details *span_log_details(const struct span_log *log, ui
 bool span_log_has_old_details(const struct span_log *log, enum details_store store)
 {
     const struct chunked *details = &log->details[store];
-    uint64_t last = (details->first_item / CHUNKED_ITEMS + 1) * CHUNKED_ITEMS - 1;
-    return details->n_items > last + 1 &&
+    uint64_t n_spare = store == DETAILS_SMALL ? N_SMALL_SPARE : 0;
+    uint64_t last = (details->first_item / CHUNKED_ITEMS + 1) * CHUNKED_ITEMS - 1 - n_spare;
+    return details->n_items > last + n_spare + 1 &&
            *(const uint64_t *)chunked_get(details, last) < log->spans.first_item;
 }
 

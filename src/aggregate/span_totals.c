@@ -216,7 +216,7 @@ static uint64_t origin_key(const struct origin_sums *row)
                     hash_u64(place_key(row->thread, row->stack) ^ (uint64_t)row->state << 60));
 }
 
-int span_totals_append_origin(struct span_totals *totals, const struct origin_sums *sums)
+static int append_origin(struct span_totals *totals, const struct origin_sums *sums)
 {
     if (totals->n_origins >= ORIGINS_IN_ALL) {
         return -ENOSPC;
@@ -232,6 +232,19 @@ int span_totals_append_origin(struct span_totals *totals, const struct origin_su
         totals->origins[totals->n_origins++] = *sums;
     }
     return r;
+}
+
+int span_totals_merge_origin(struct span_totals *totals, const struct origin_sums *sums)
+{
+    uint32_t number =
+        hash_table_find_equal(&totals->origin_ids, origin_key(sums), is_same_origin, sums, totals);
+    if (number == HASH_TABLE_NONE) {
+        return append_origin(totals, sums);
+    }
+    struct origin_sums *known = &totals->origins[number];
+    known->n_spans += sums->n_spans;
+    known->total_ns = time_sum_ns(known->total_ns, sums->total_ns);
+    return 0;
 }
 
 static int find_origin(struct span_totals *totals, const struct origin_sums *wanted,
@@ -251,7 +264,7 @@ static int find_origin(struct span_totals *totals, const struct origin_sums *wan
         return 0;
     }
     *ret_number = (uint32_t)totals->n_origins;
-    return span_totals_append_origin(totals, &row);
+    return append_origin(totals, &row);
 }
 
 /* The same as in a span that is stored. */
@@ -311,7 +324,7 @@ static uint64_t wait_key(const struct span_wait_sums *row)
     return hash_u64(key_of(row->lane, row->name) ^ hash_u64(place_key(row->thread, row->stack)));
 }
 
-int span_totals_append_wait(struct span_totals *totals, const struct span_wait_sums *sums)
+static int append_wait(struct span_totals *totals, const struct span_wait_sums *sums)
 {
     if (totals->n_waits >= WAITS_IN_ALL) {
         return -ENOSPC;
@@ -329,6 +342,19 @@ int span_totals_append_wait(struct span_totals *totals, const struct span_wait_s
     return r;
 }
 
+int span_totals_merge_wait(struct span_totals *totals, const struct span_wait_sums *sums)
+{
+    uint32_t number =
+        hash_table_find_equal(&totals->wait_ids, wait_key(sums), is_same_wait, sums, totals);
+    if (number == HASH_TABLE_NONE) {
+        return append_wait(totals, sums);
+    }
+    struct span_wait_sums *known = &totals->waits[number];
+    known->n_waits += sums->n_waits;
+    known->waited_ns = time_sum_ns(known->waited_ns, sums->waited_ns);
+    return 0;
+}
+
 int span_totals_count_wait(struct span_totals *totals, const struct span_wait_sums *wait)
 {
     struct span_wait_sums row = *wait;
@@ -343,7 +369,7 @@ int span_totals_count_wait(struct span_totals *totals, const struct span_wait_su
             hash_table_find_equal(&totals->wait_ids, wait_key(&row), is_same_wait, &row, totals);
     }
     if (number == HASH_TABLE_NONE) {
-        return span_totals_append_wait(totals, &row);
+        return append_wait(totals, &row);
     }
     struct span_wait_sums *sums = &totals->waits[number];
     sums->n_waits += wait->n_waits;

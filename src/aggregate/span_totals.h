@@ -85,8 +85,9 @@ int span_totals_count_wait(struct span_totals *totals, const struct span_wait_su
 /* Rows that are there already, of a run that is over: each behind the others, unlike all of them.
  * The row, or SPAN_ROW_NONE. */
 uint32_t span_totals_append(struct span_totals *totals, const struct span_sums *sums);
-int span_totals_append_origin(struct span_totals *totals, const struct origin_sums *sums);
-int span_totals_append_wait(struct span_totals *totals, const struct span_wait_sums *sums);
+/* … and those that can be alike: threads and stacks that nobody knows any more are the same. */
+int span_totals_merge_origin(struct span_totals *totals, const struct origin_sums *sums);
+int span_totals_merge_wait(struct span_totals *totals, const struct span_wait_sums *sums);
 int span_totals_add_length(struct span_totals *totals, uint32_t row, uint64_t length_ns,
                            uint64_t count);
 /* Among the longest of its row, if it is. */

@@ -205,11 +205,20 @@ static const struct event_span_details *details_at(const struct history_spans_wr
     return snapshot_span_details(writing->snapshot, writing->details[number]);
 }
 
+/*
+ * Those of a run that goes on can be other ones by now, where so many were told since the snapshot
+ * was taken that their place was needed: then there are fewer than were counted, and empty rows.
+ */
 static void fill_counter(struct history_spans_writing *writing, struct history_span_counter *row)
 {
-    while (writing->counter >= details_at(writing, writing->counters_of)->n_counters) {
+    while (writing->counters_of < writing->n_details &&
+           writing->counter >= details_at(writing, writing->counters_of)->n_counters) {
         writing->counters_of++;
         writing->counter = 0;
+    }
+    if (writing->counters_of == writing->n_details) {
+        *row = (struct history_span_counter){0};
+        return;
     }
     const struct event_span_counter *counter =
         &details_at(writing, writing->counters_of)->counters[writing->counter++];
@@ -220,9 +229,14 @@ static void fill_counter(struct history_spans_writing *writing, struct history_s
 static void fill_attachment(struct history_spans_writing *writing,
                             struct history_span_attachment *row)
 {
-    while (writing->attachment >= details_at(writing, writing->attachments_of)->n_attachments) {
+    while (writing->attachments_of < writing->n_details &&
+           writing->attachment >= details_at(writing, writing->attachments_of)->n_attachments) {
         writing->attachments_of++;
         writing->attachment = 0;
+    }
+    if (writing->attachments_of == writing->n_details) {
+        *row = (struct history_span_attachment){0};
+        return;
     }
     const struct event_span_attachment *attachment =
         &details_at(writing, writing->attachments_of)->attachments[writing->attachment++];

@@ -56,6 +56,10 @@ static void finish_row(const struct span_view *view, uint32_t lane, const struct
     bool has_spans = row->spans > 0;
     uint64_t first_ns = is_whole ? totals->first_ns : times->first_ns;
     uint64_t last_ns = is_whole ? totals->last_ns : times->last_ns;
+    /* By name there may have been no room for all of them. */
+    for (enum origin_state state = 0; state < ORIGIN_STATE_N && is_whole; state++) {
+        *origin_counts_at(&row->origins, state) = totals->states[state];
+    }
     row->first_ns = has_spans ? span_view_relative_ns(snapshot, first_ns) : 0;
     row->last_ns = last_ns > snapshot->start_ns ? last_ns - snapshot->start_ns : 0;
 }

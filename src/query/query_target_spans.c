@@ -149,6 +149,11 @@ static bool longest_are_all(const struct work *work)
         work->view.has_threads || limit == 0 || work->n_candidates < limit) {
         return false;
     }
+    for (size_t i = 0; i < snapshot->n_span_sums; i++) {
+        if (snapshot->span_sums[i].name == 0) {
+            return false; /* its list has spans of many names */
+        }
+    }
     for (size_t i = 0, n = 1; i < snapshot->n_longest_spans; i++, n++) {
         const struct stored_span *span = &snapshot->longest_spans[i];
         bool is_last = i + 1 == snapshot->n_longest_spans || span[1].lane != span->lane ||

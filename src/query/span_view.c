@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "query/pattern.h"
 
@@ -77,30 +78,86 @@ static int compare_keys(const void *left, const void *right)
     return *a < *b ? -1 : *a > *b;
 }
 
-/* Which names that others are inside of have been reported on which lane. */
+/* While outer names are listed. */
+struct outer_list {
+    struct span_view *view;
+    const bool *is_outer; /* by name: others are inside of it */
+    struct hash_table known;
+    uint64_t *keys;
+    size_t capacity;
+};
+
+static int list_one(struct outer_list *list, uint32_t lane, uint32_t name)
+{
+    uint64_t key = key_of(lane, name);
+    if (name == 0 || !list->is_outer[name] ||
+        hash_table_find(&list->known, key) != HASH_TABLE_NONE) {
+        return 0;
+    }
+    struct span_view *view = list->view;
+    if (view->n_outer == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 64;
+        uint64_t *grown = reallocarray(list->keys, capacity, sizeof(*grown));
+        if (!grown) {
+            return -ENOMEM;
+        }
+        list->keys = grown;
+        list->capacity = capacity;
+    }
+    int r = hash_table_add(&list->known, key, 0);
+    if (r == 0) {
+        list->keys[view->n_outer++] = key;
+    }
+    return r;
+}
+
+static int list_span(void *userdata, const struct stored_span *span)
+{
+    return list_one(userdata, span->lane, span->name);
+}
+
+/* Of the run's sums: those of lanes that are chosen, and what chosen threads have queued. */
+static int list_sums(struct outer_list *list)
+{
+    const struct span_view *view = list->view;
+    const struct snapshot *snapshot = view->context->snapshot;
+    int r = 0;
+    for (size_t i = 0; i < snapshot->n_span_sums && r == 0; i++) {
+        const struct span_sums *sums = &snapshot->span_sums[i];
+        r = view->lane_is_all[sums->lane] ? list_one(list, sums->lane, sums->name) : 0;
+    }
+    for (size_t i = 0; i < snapshot->n_origin_sums && view->has_threads && r == 0; i++) {
+        const struct origin_sums *sums = &snapshot->origin_sums[i];
+        bool is_chosen = span_view_has_origin(view, sums->lane, span_view_tid(view, sums->thread));
+        r = is_chosen ? list_one(list, sums->lane, sums->name) : 0;
+    }
+    return r || !view->has_threads ? r : span_view_each_pending(view, list_span, list);
+}
+
+/* Which names that others are inside of this view has spans of, on which lane. */
 static int list_outer(struct span_view *view)
 {
     const struct snapshot *snapshot = view->context->snapshot;
     struct arena *arena = view->context->arena;
     bool *is_outer = arena_alloc(arena, (size_t)snapshot->n_span_names + 1);
-    uint64_t *outer = arena_alloc_array(arena, snapshot->n_span_sums, sizeof(*outer));
-    if (!is_outer || !outer) {
+    struct outer_list list = {.view = view, .is_outer = is_outer};
+    if (!is_outer) {
         return -ENOMEM;
     }
     for (uint32_t i = 1; i <= snapshot->n_span_names; i++) {
         is_outer[snapshot_span_name(snapshot, i).parent] = true;
     }
-    for (size_t i = 0; i < snapshot->n_span_sums; i++) {
-        const struct span_sums *sums = &snapshot->span_sums[i];
-        if (sums->name != 0 && is_outer[sums->name]) {
-            outer[view->n_outer++] = key_of(sums->lane, sums->name);
-        }
-    }
-    if (view->n_outer > 1) {
+    hash_table_init(&list.known);
+    int r = view->has_range ? span_view_each(view, list_span, &list) : list_sums(&list);
+    uint64_t *outer = r == 0 ? arena_alloc_array(arena, view->n_outer, sizeof(*outer)) : NULL;
+    if (outer && view->n_outer > 0) {
+        memcpy(outer, list.keys, view->n_outer * sizeof(*outer));
         qsort(outer, view->n_outer, sizeof(*outer), compare_keys);
     }
     view->outer = outer;
-    return 0;
+    hash_table_release(&list.known);
+    free(list.keys);
+    return r ? r : (outer ? 0 : -ENOMEM);
 }
 
 static bool is_reported(const struct span_view *view, uint32_t lane, uint32_t name)
@@ -156,8 +213,8 @@ int span_view_make(const struct query_context *context, const struct query_span_
                                      ret_view->range.to_ns < snapshot->now_ns);
     r = r ? r : compile(view, choice, asked, reterr_error);
     r = r ? r : mark(ret_view, asked);
-    r = r ? r : list_outer(ret_view);
     r = r ? r : choose(ret_view, reterr_error);
+    r = r ? r : list_outer(ret_view);
     release(asked);
     return r;
 }

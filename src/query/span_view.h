@@ -32,7 +32,7 @@ struct span_view {
     const uint8_t *name_flags;  /* by name, 0 … n_span_names */
     const uint8_t *stack_flags; /* by stack_id; NULL: stacks of origins are not looked at */
     size_t n_outer;
-    const uint64_t *outer; /* (lane, name) of spans that others are inside of, in order */
+    const uint64_t *outer; /* (lane, name) of its spans that others are inside of, in order */
 };
 
 /* 0, -ENOMEM, or -EINVAL with what makes no sense. */
@@ -46,8 +46,8 @@ bool span_view_keeps(const struct span_view *view, uint32_t lane, uint32_t name,
 
 /*
  * Does the time of these spans count in a sum? Not where a name that they are inside of is kept and
- * was ever reported on this lane: what began before the recording, or has not ended, takes nobody's
- * time away.
+ * has spans in this view, on this lane: what began before the recording, has not ended, lies
+ * outside of the range or was queued by somebody else takes nobody's time away.
  */
 bool span_view_is_outermost(const struct span_view *view, uint32_t lane, uint32_t name,
                             stack_id stack);

@@ -68,6 +68,43 @@ static void the_outermost_of_what_is_kept_counts(void **state)
     scene_end(&scene);
 }
 
+/* Outside of it an outer span takes no time away: not of a range, not of what a thread queued. */
+static void outer_spans_are_those_of_the_view(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene, false, false);
+    span_test_tell_threads(scene.aggregate);
+    span_test_tell_names(scene.aggregate);
+    const struct span_told told[] = {
+        {LANE_DECODER, SPAN_DECODE, 12, 18, TEST_PID, 5, 0, NULL},
+        {LANE_DECODER, SPAN_FRAME, 10, 20},
+        {LANE_DECODER, SPAN_DECODE, 32, 38, TEST_PID, 5, 0, NULL},
+    };
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        span_test_tell(scene.aggregate, told[i]);
+    }
+    span_test_end(&scene);
+    struct span_view view = make(&scene, (struct query_span_choice){0});
+    assert_false(span_view_is_outermost(&view, LANE_DECODER, SPAN_DECODE, STACK_ID_EMPTY));
+    scene.view = (struct view){.has_from = true, .from_ns = 5, .has_to = true, .to_ns = 25};
+    view = make(&scene, (struct query_span_choice){0});
+    assert_false(span_view_is_outermost(&view, LANE_DECODER, SPAN_DECODE, STACK_ID_EMPTY));
+    scene.view = (struct view){.has_from = true, .from_ns = 30};
+    view = make(&scene, (struct query_span_choice){0});
+    assert_int_equal(count(&view), 1);
+    assert_true(span_view_is_outermost(&view, LANE_DECODER, SPAN_DECODE, STACK_ID_EMPTY));
+    int64_t tids[] = {TEST_PID, LANE_TID_FIRST + LANE_DECODER};
+    scene.view = (struct view){.n_tids = 1, .tids = tids};
+    view = make(&scene, (struct query_span_choice){0});
+    assert_int_equal(count(&view), 2);
+    assert_true(span_view_is_outermost(&view, LANE_DECODER, SPAN_DECODE, STACK_ID_EMPTY));
+    scene.view = (struct view){.n_tids = 1, .tids = tids + 1};
+    view = make(&scene, (struct query_span_choice){0});
+    assert_false(span_view_is_outermost(&view, LANE_DECODER, SPAN_DECODE, STACK_ID_EMPTY));
+    scene_end(&scene);
+}
+
 /* A thread that the run does not know has queued nothing, whatever the program says. */
 static void origins_are_of_threads_of_the_run(void **state)
 {
@@ -123,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_edges_of_a_range_are_half_open),
         cmocka_unit_test(the_outermost_of_what_is_kept_counts),
+        cmocka_unit_test(outer_spans_are_those_of_the_view),
         cmocka_unit_test(origins_are_of_threads_of_the_run),
         cmocka_unit_test(pending_spans_are_counted_apart),
     };

@@ -217,6 +217,13 @@ static void end_spans(struct run *run)
     }
 }
 
+static void prepare_next(const struct run *run)
+{
+    if (run->ops->prepare) {
+        run->ops->prepare();
+    }
+}
+
 /* Everything that a run does when it ends, whatever ended it. */
 static void finish(struct run *run)
 {
@@ -236,9 +243,7 @@ static void finish(struct run *run)
     ask_capture(run);
     run->capture = run->ops->free(run->capture);
     pthread_mutex_unlock(&run->lock);
-    if (run->ops->prepare) {
-        run->ops->prepare();
-    }
+    prepare_next(run);
     target_process_release(&run->target);
     end_spans(run);
     run_ingest_end(run->ingest, end_ns);
@@ -252,6 +257,7 @@ void *run_drain_main(void *userdata)
     if (r < 0) {
         target_process_release(&run->target);
         end_spans(run);
+        prepare_next(run);
         set_phase(run, RUN_PHASE_FAILED);
         run_ingest_end(run->ingest, 0);
         return NULL;

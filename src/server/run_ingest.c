@@ -301,7 +301,8 @@ void run_ingest_flush(struct run_ingest *ingest)
 bool run_ingest_has_room_for_told(const struct run_ingest *ingest)
 {
     size_t n_free = ingest->n_slabs - n_under_way(ingest);
-    return ingest->waits_for_room || n_free > ingest->n_slabs / TOLD_FRACTION;
+    bool is_shut = ingest->open && ingest->open_is_reserved; /* until it is handed over */
+    return ingest->waits_for_room || (n_free > ingest->n_slabs / TOLD_FRACTION && !is_shut);
 }
 
 bool run_ingest_add_told(struct run_ingest *ingest, const struct event *event)

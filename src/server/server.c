@@ -279,6 +279,9 @@ static int make_handles(struct server *server)
     uv_timer_init(&server->loop, &server->ring_timer);
     uv_timer_init(&server->loop, &server->end_timer);
     r = watch_signals(server);
+    if (r == 0 && capture_choice_host()->prepare) {
+        capture_choice_host()->prepare();
+    }
     return r < 0 ? r : start_listening(server);
 }
 
@@ -331,10 +334,6 @@ int server_new(const struct server_config *config, struct server **ret_server,
 
 void server_run(struct server *server)
 {
-    const struct capture_ops *capture = capture_choice_host();
-    if (capture->prepare) {
-        capture->prepare();
-    }
     uv_run(&server->loop, UV_RUN_DEFAULT);
 }
 

@@ -347,6 +347,75 @@ static void names_alone_need_no_thread(const char *socket)
     CHECK(stax_name("more").id == name.id + 1);
 }
 
+#define N_FORKS 200
+
+/* Children that tell a lane; alarm() ends one that hangs, and so the test. */
+static void *fork_again_and_again(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < N_FORKS; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(20);
+            _exit(stax_lane_new("of a child").id == 0);
+        }
+        check_exit(child);
+    }
+    return NULL;
+}
+
+/* The very first call of the library, while another thread is in the middle of a fork(). */
+static void the_first_call_meets_a_fork(const char *socket)
+{
+    pthread_t thread;
+
+    (void)socket;
+    CHECK(pthread_create(&thread, NULL, fork_again_and_again, NULL) == 0);
+    usleep(3000);
+    CHECK(stax_lane_new("lane").id != 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+static pthread_mutex_t of_the_program = PTHREAD_MUTEX_INITIALIZER;
+
+static void lock_it(void)
+{
+    pthread_mutex_lock(&of_the_program);
+}
+
+static void unlock_it(void)
+{
+    pthread_mutex_unlock(&of_the_program);
+}
+
+static void *name_behind_the_lock(void *may_end)
+{
+    char text[32];
+
+    for (int i = 0; !__atomic_load_n((bool *)may_end, __ATOMIC_ACQUIRE); i++) {
+        snprintf(text, sizeof(text), "name %d", i);
+        lock_it();
+        stax_name(text);
+        unlock_it();
+    }
+    return NULL;
+}
+
+/* A program locks something of its own around fork(), and calls the library behind that lock. */
+static void a_program_has_fork_handlers(const char *socket)
+{
+    static bool may_end;
+    pthread_t thread;
+
+    (void)socket;
+    alarm(60);
+    CHECK(pthread_atfork(lock_it, unlock_it, unlock_it) == 0);
+    CHECK(pthread_create(&thread, NULL, name_behind_the_lock, &may_end) == 0);
+    fork_again_and_again(NULL);
+    __atomic_store_n(&may_end, true, __ATOMIC_RELEASE);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
 #define CASE(scenario)                                                                             \
     static void test_##scenario(void **state)                                                      \
     {                                                                                              \
@@ -363,6 +432,8 @@ CASE(a_raw_child_starts_over_with_a_lane)
 CASE(exec_ends_the_connection)
 CASE(threads_work_meanwhile)
 CASE(names_alone_need_no_thread)
+CASE(the_first_call_meets_a_fork)
+CASE(a_program_has_fork_handlers)
 
 int main(void)
 {
@@ -376,6 +447,8 @@ int main(void)
         cmocka_unit_test(test_exec_ends_the_connection),
         cmocka_unit_test(test_threads_work_meanwhile),
         cmocka_unit_test(test_names_alone_need_no_thread),
+        cmocka_unit_test(test_the_first_call_meets_a_fork),
+        cmocka_unit_test(test_a_program_has_fork_handlers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

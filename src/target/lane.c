@@ -12,6 +12,22 @@ static bool has_tables(void)
     return __atomic_load_n(&target_process.memory, __ATOMIC_ACQUIRE) != NULL;
 }
 
+/* The table has no room for such a name, and never will: asked before the lock, since a program
+ * whose names have numbers in them would take it for every span. */
+static bool is_full(size_t n_bytes)
+{
+    struct target_process *process = &target_process;
+
+    if (!has_tables() || __atomic_load_n(process->mark, __ATOMIC_ACQUIRE) != TARGET_MARK_SET) {
+        return false;
+    }
+    const struct target_ring_state *state = target_ring_state(process->memory);
+    return __atomic_load_n(&process->tables.extent.n_names, __ATOMIC_ACQUIRE) + 1 >=
+               TARGET_RING_NAMES ||
+           __atomic_load_n(&state->n_text_bytes, __ATOMIC_RELAXED) + n_bytes >
+               TARGET_RING_TEXT_BYTES;
+}
+
 static stax_name_id intern(uint32_t parent, const char *text)
 {
     struct target_process *process = &target_process;
@@ -23,6 +39,10 @@ static stax_name_id intern(uint32_t parent, const char *text)
     size_t n_bytes = target_ring_name_length(text);
     if (has_tables()) {
         name.id = target_ring_name_find(&process->tables, parent, text, n_bytes);
+    }
+    if (!name.id && is_full(n_bytes)) {
+        TARGET_COUNT(n_names_refused);
+        name.id = TARGET_RING_NAME_OTHER;
     }
     if (!name.id) {
         struct target_quiet quiet;

@@ -133,6 +133,7 @@ static void after_fork(void)
 {
     struct target_quiet quiet = forking;
 
+    quiet.caller_errno = errno; /* what fork() says: not every libc puts it back */
     pthread_mutex_unlock(&lock);
     end_quiet(&quiet);
 }
@@ -146,17 +147,23 @@ static void after_fork_in_child(void)
     after_fork();
 }
 
+/*
+ * Before the program can fork, and before it registers handlers of its own:
+ * those of the parent run newest first, so ours come last and wait for nobody
+ * who has locked the program's. Without them a child is told by its mark alone,
+ * which is enough to keep off.
+ */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
+
 /* Locked. */
 static int make(void)
 {
     struct target_process *process = &target_process;
-    static bool has_handlers;
     void *memory;
 
-    /* Without the handlers a child is told by its mark alone, which is enough to keep off. */
-    if (!has_handlers && pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0) {
-        has_handlers = true;
-    }
     if (!process->mark) {
         long page_bytes = sysconf(_SC_PAGESIZE);
         void *page = mmap(NULL, (size_t)page_bytes, PROT_READ | PROT_WRITE,

@@ -2,6 +2,7 @@
 """A stax-server of its own for a test, and the command line that talks to it."""
 
 import collections
+import contextlib
 import json
 import os
 import shutil
@@ -267,8 +268,17 @@ class PrivateServer(Stax):
     def spared_pids(self):
         return {os.getpid(), self.process.pid}
 
+    def is_making_ready(self):
+        """What the next recording begins with: it is held from then on."""
+        for entry in Path(f"/proc/{self.process.pid}/task").glob("*/comm"):
+            with contextlib.suppress(OSError):
+                if entry.read_text() == "stax-ready\n":
+                    return True
+        return False
+
     def n_fds(self):
         """All but files: those that names are read from stay open, but not once per run."""
+        wait_until(lambda: not self.is_making_ready(), what="programs that are ready")
         files = collections.Counter()
         for entry in os.scandir(f"/proc/{self.process.pid}/fd"):
             try:

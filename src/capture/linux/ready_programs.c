@@ -102,6 +102,10 @@ void ready_programs_prepare(void)
 {
     uint32_t n_cpus = count_cpus();
     pthread_mutex_lock(&held.lock);
+    if (held.has_set && held.n_cpus != n_cpus) {
+        release(&held.set); /* CPUs have come or gone */
+        held.has_set = false;
+    }
     if (n_cpus > 0 && !held.has_set && !held.is_being_made) {
         join();
         held.n_cpus = n_cpus;
