@@ -346,7 +346,7 @@ static void pictures_and_pages_show_lanes(void **state)
     assert_non_null(strstr(svg, "<title>kernel ([GPU 0]): 36 ms"));
     _cleanup_(freep) char *html = export_read(&scene, EXPORT_FORMAT_HTML, &n_bytes);
     assert_non_null(strstr(html, "<dt>in target spans</dt><dd>0.061 s</dd>"));
-    assert_non_null(strstr(html, "<td>frame › decode</td>"));
+    assert_non_null(strstr(html, "<td class=\"name\">frame › decode</td>"));
     _cleanup_(freep) char *calls = export_read(&scene, EXPORT_FORMAT_CALLGRIND, &n_bytes);
     assert_non_null(strstr(calls, "\n# spans that the program has reported are left out"));
     assert_null(strstr(calls, "kernel"));
