@@ -278,7 +278,9 @@ class PrivateServer(Stax):
 
     def n_fds(self):
         """All but files: those that names are read from stay open, but not once per run."""
-        wait_until(lambda: not self.is_making_ready(), what="programs that are ready")
+        # Once it answers it has begun to make them.
+        wait_until(lambda: self.is_healthy() and not self.is_making_ready(),
+                   what="programs that are ready")
         files = collections.Counter()
         for entry in os.scandir(f"/proc/{self.process.pid}/fd"):
             try:
