@@ -12,7 +12,6 @@
 
 #include "server/call.h"
 
-struct call;
 struct query_context;
 struct run;
 struct server;
